@@ -1,0 +1,1 @@
+//! Mergeable accumulators fed one sentence and layer at a time.

@@ -1,0 +1,9 @@
+//! What the programs leave on disk: written beside its final name and renamed when complete, with a manifest that
+//! says what made it.
+
+mod atomic;
+mod manifest;
+pub mod npy;
+
+pub use atomic::{AtomicDir, AtomicFile};
+pub use manifest::{Manifest, sha256_file};

@@ -1,0 +1,1 @@
+//! `.npy` arrays, several in one file as the original stores them.

@@ -1,0 +1,145 @@
+//! Options that all programs share, and the frame around each: logging, signals, exit status.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser};
+
+use crate::error::{Error, Result, interrupt};
+use crate::{device, progress};
+
+/// The options that every program takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct CommonArgs {
+    /// Where tensors live: cpu, cuda, cuda:N or metal [default: the best one compiled in]
+    #[arg(long, global = true, value_name = "DEVICE")]
+    pub device: Option<String>,
+
+    /// Number of threads [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Never touch the network: names are looked up on disk and in the cache only
+    #[arg(long, global = true)]
+    pub offline: bool,
+
+    /// Cache of downloaded files [default: the cache of Hugging Face's libraries]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Branch, tag or commit of a checkpoint on the hub [default: main]
+    #[arg(long, global = true, value_name = "REV")]
+    pub revision: Option<String>,
+
+    /// Replace an output that exists
+    #[arg(long, global = true)]
+    pub overwrite: bool,
+
+    /// No log and no progress on stderr; errors are still printed
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// More log lines on stderr; twice for debugging
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Parse the command line as `A`, set up logging, threads and signals, run `body`, and print the JSON or text it
+/// returns on stdout (nothing when it is empty).
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 128 + N after signal N.
+pub fn run_program<A: Parser>(
+    program: &str,
+    common: impl Fn(&A) -> &CommonArgs,
+    body: impl FnOnce(&A) -> Result<String>,
+) -> ExitCode {
+    let arguments = A::parse();
+    let outcome = start(common(&arguments))
+        .and_then(|()| body(&arguments))
+        .and_then(|text| print(&text));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{program}: {}", one_line(&error));
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn start(common: &CommonArgs) -> Result<()> {
+    start_logging(common);
+    device::set_threads(common.threads)?;
+    progress::set_mode(if common.quiet {
+        progress::Mode::Silent
+    } else {
+        progress::Mode::detect()
+    });
+    watch_signals()
+}
+
+/// The first SIGINT, SIGTERM or SIGUSR1 asks the loops to stop and save; a second one ends the process at once.
+fn watch_signals() -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])
+        .map_err(Error::compute("signal handlers"))?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if interrupt::raised().is_some() {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            interrupt::raise(signal);
+        }
+    });
+    Ok(())
+}
+
+fn start_logging(common: &CommonArgs) {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => LevelFilter::OFF,
+        (_, 0) => LevelFilter::INFO,
+        (_, 1) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .parse_lossy(format!("warn,flue_study={level}"));
+    let filter = if common.quiet {
+        tracing_subscriber::EnvFilter::new("off")
+    } else {
+        filter
+    };
+    // A second call, from a test, keeps the first subscriber.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .try_init();
+}
+
+/// Results go to stdout; a reader that closes the pipe early is not a failure.
+fn print(text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(source) => Err(Error::Io {
+            path: "stdout".into(),
+            action: "write",
+            source,
+        }),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn one_line(error: &Error) -> String {
+    error
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}

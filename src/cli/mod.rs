@@ -1,0 +1,10 @@
+//! The command lines of the four programs: arguments to a validated configuration, logging, exit status.
+
+pub mod data_cls;
+pub mod finetune;
+pub mod prepare;
+pub mod study;
+
+mod common;
+
+pub use common::{CommonArgs, run_program};

@@ -1,0 +1,1 @@
+//! Labelled reviews from any source, as a stream.

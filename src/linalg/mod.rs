@@ -1,0 +1,1 @@
+//! Double-precision linear algebra on faer: covariance, symmetric eigenvalues, singular values.

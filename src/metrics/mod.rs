@@ -1,0 +1,1 @@
+//! Accuracy, F1, confusion matrix, intervals.

@@ -1,0 +1,1 @@
+//! Encoders, classification heads and checkpoints.

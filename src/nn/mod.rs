@@ -1,0 +1,1 @@
+//! Layers over packed sequences, each with a forward and a backward pass.

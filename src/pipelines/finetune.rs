@@ -1,0 +1,1 @@
+//! The `flue-cls-finetune` program.

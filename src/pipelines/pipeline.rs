@@ -1,0 +1,1 @@
+//! `study pipeline`: everything, for both models.

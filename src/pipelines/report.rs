@@ -1,0 +1,1 @@
+//! `study report`: one HTML page.

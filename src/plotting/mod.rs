@@ -1,0 +1,1 @@
+//! Plain series to PNG and SVG.

@@ -1,0 +1,128 @@
+//! Progress of long steps: a bar with an ETA on a terminal, plain lines elsewhere, nothing when quiet. All on stderr.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mode {
+    /// Nothing (the default of the library).
+    Silent = 0,
+    /// A log line every few seconds.
+    Lines = 1,
+    /// A bar.
+    Bar = 2,
+}
+
+static MODE: AtomicU8 = AtomicU8::new(Mode::Silent as u8);
+
+/// Choose how all later steps are shown. The programs call it once: silent with `--quiet`, else [`Mode::detect`].
+pub fn set_mode(mode: Mode) {
+    MODE.store(mode as u8, Ordering::Relaxed);
+}
+
+impl Mode {
+    /// A bar when stderr is a terminal, lines otherwise.
+    pub fn detect() -> Self {
+        if std::io::stderr().is_terminal() {
+            Mode::Bar
+        } else {
+            Mode::Lines
+        }
+    }
+
+    fn current() -> Self {
+        match MODE.load(Ordering::Relaxed) {
+            1 => Mode::Lines,
+            2 => Mode::Bar,
+            _ => Mode::Silent,
+        }
+    }
+}
+
+/// The time between two lines when there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The progress of one step, counted in `total` units. Finished when dropped.
+pub struct Progress {
+    name: String,
+    unit: &'static str,
+    bar: ProgressBar,
+    mode: Mode,
+    start: Instant,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// A step called `name` ("tokenize train") of `total` units called `unit` ("rows"). A `total` of 0 means unknown.
+    pub fn new(name: impl Into<String>, total: u64, unit: &'static str) -> Self {
+        let (name, mode, now) = (name.into(), Mode::current(), Instant::now());
+        let bar = if total == 0 {
+            ProgressBar::no_length()
+        } else {
+            ProgressBar::new(total)
+        };
+        bar.set_draw_target(match mode {
+            Mode::Bar => ProgressDrawTarget::stderr_with_hz(8),
+            _ => ProgressDrawTarget::hidden(),
+        });
+        let template = if total == 0 {
+            "{prefix} {human_pos} {elapsed} {per_sec} {msg}"
+        } else {
+            "{prefix} {wide_bar} {human_pos}/{human_len} {percent}% {elapsed} ETA {eta} {msg}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.clone());
+        Self {
+            name,
+            unit,
+            bar,
+            mode,
+            start: now,
+            last_line: now,
+        }
+    }
+
+    /// Count `n` more units.
+    pub fn advance(&mut self, n: u64) {
+        self.bar.inc(n);
+        if self.mode == Mode::Lines && self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            self.line();
+        }
+    }
+
+    /// Words after the counts: a loss, a rate.
+    pub fn message(&self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+    }
+
+    fn line(&self) {
+        let (done, seconds) = (self.bar.position(), self.start.elapsed().as_secs_f64());
+        let (name, unit, message) = (&self.name, self.unit, self.bar.message());
+        match self.bar.length() {
+            Some(total) if done > 0 => {
+                let eta = seconds / done as f64 * total.saturating_sub(done) as f64;
+                tracing::info!(
+                    "{name}: {done}/{total} {unit}, {seconds:.0} s, ETA {eta:.0} s {message}"
+                );
+            }
+            _ => tracing::info!("{name}: {done} {unit}, {seconds:.0} s {message}"),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        if self.mode == Mode::Lines {
+            self.line();
+        }
+    }
+}

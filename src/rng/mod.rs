@@ -1,0 +1,1 @@
+//! Named random streams from one seed, and NumPy's `default_rng(seed).permutation`.

@@ -1,0 +1,1 @@
+//! CamemBERT's and FlauBERT's tokenizers, truncation and padding.

@@ -1,0 +1,1 @@
+//! Fine-tuning: trainer, optimizer, scheduler, state, evaluation.

@@ -1,0 +1,21 @@
+//! One binary for all integration tests: each module drives one program or one promise of the README.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod bad_input;
+mod common;
+mod data_cls;
+mod finetune;
+mod help;
+mod hub;
+mod layering;
+mod models;
+mod prepare;
+mod study;
+mod tokenization;
