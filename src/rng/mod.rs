@@ -1,1 +1,7 @@
-//! Named random streams from one seed, and NumPy's `default_rng(seed).permutation`.
+//! Random numbers: one seed to many named streams ([`Stream`]), and NumPy's permutation ([`numpy_permutation`]).
+
+mod numpy;
+mod philox;
+
+pub use numpy::numpy_permutation;
+pub use philox::{Stream, philox4x32};
