@@ -1,0 +1,434 @@
+//! Scaled dot-product attention (Vaswani et al. 2017) over packed sequences: each attends to itself only.
+//!
+//! Work is cut into (sequence, head) pairs. Scores exist for a block of queries at a time, so memory is linear in the
+//! length of a sequence; the backward pass computes the probabilities again (as Dao et al. 2022 do).
+
+use std::cell::RefCell;
+
+use candle_core::Tensor;
+use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+use super::{Dropout, cpu, plain};
+use crate::error::Result;
+
+/// Queries whose scores exist at the same time.
+const QUERIES: usize = 64;
+
+/// The heads of an attention layer.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionShape {
+    /// Number of heads, A.
+    pub heads: usize,
+    /// Size of a head, H / A.
+    pub head_size: usize,
+}
+
+impl AttentionShape {
+    /// H.
+    pub fn hidden(self) -> usize {
+        self.heads * self.head_size
+    }
+
+    /// What scores are multiplied by: 1/√(head size).
+    pub fn scale(self) -> f64 {
+        1.0 / (self.head_size as f64).sqrt()
+    }
+}
+
+/// softmax(q·kᵀ/√d)·v for every sequence and head, with dropout on the probabilities.
+///
+/// `qkv` (T, 3H) holds queries, keys and values side by side; `bounds` (B + 1) the first row of each sequence and T.
+/// Returns (T, H), heads side by side.
+///
+/// # Errors
+/// A candle error.
+pub fn attention(
+    qkv: &Tensor,
+    bounds: &[usize],
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+) -> Result<Tensor> {
+    if !cpu::applies(qkv) {
+        return plain::attention(qkv, bounds, shape, dropout);
+    }
+    let (rows, hidden) = (qkv.dim(0)?, shape.hidden());
+    let mut out = vec![0f32; rows * hidden];
+    let target = Shared(out.as_mut_ptr());
+    cpu::with(qkv, |qkv| {
+        units(bounds, shape.heads).into_par_iter().for_each(|unit| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                forward_unit(qkv, unit, shape, dropout, scratch, &target)
+            });
+        })
+    })?;
+    Ok(Tensor::from_vec(out, (rows, hidden), qkv.device())?)
+}
+
+/// The gradient of [`attention`] with respect to `qkv`, from that of its result (T, H).
+///
+/// # Errors
+/// A candle error.
+pub fn attention_backward(
+    qkv: &Tensor,
+    bounds: &[usize],
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+    gradient: &Tensor,
+) -> Result<Tensor> {
+    if !cpu::applies(qkv) {
+        let mut g = plain::vjp(&[qkv], gradient, |x| {
+            plain::attention(&x[0], bounds, shape, dropout)
+        })?;
+        return Ok(g.remove(0));
+    }
+    let (rows, width) = qkv.dims2()?;
+    let mut out = vec![0f32; rows * width];
+    let target = Shared(out.as_mut_ptr());
+    cpu::with(qkv, |qkv| {
+        cpu::with(gradient, |gradient| {
+            units(bounds, shape.heads).into_par_iter().for_each(|unit| {
+                SCRATCH.with_borrow_mut(|s| {
+                    backward_unit(qkv, gradient, unit, shape, dropout, s, &target)
+                });
+            })
+        })
+    })??;
+    Ok(Tensor::from_vec(out, (rows, width), qkv.device())?)
+}
+
+/// One head of one sequence.
+#[derive(Clone, Copy)]
+struct Unit {
+    start: usize,
+    length: usize,
+    head: usize,
+}
+
+/// All units, the longest first so that the threads end together.
+fn units(bounds: &[usize], heads: usize) -> Vec<Unit> {
+    let mut units: Vec<Unit> = bounds
+        .windows(2)
+        .flat_map(|b| {
+            (0..heads).map(|head| Unit {
+                start: b[0],
+                length: b[1] - b[0],
+                head,
+            })
+        })
+        .collect();
+    units.sort_by_key(|u| std::cmp::Reverse(u.length));
+    units
+}
+
+/// Per-thread buffers, grown to the longest sequence seen.
+#[derive(Default)]
+struct Scratch {
+    probabilities: Vec<f32>,
+    gradient: Vec<f32>,
+    mask: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// An output of which every unit writes its own rows and columns.
+struct Shared(*mut f32);
+// SAFETY: units are disjoint (sequence, head) rectangles of the output, so no two threads touch the same element.
+unsafe impl Sync for Shared {}
+
+/// A matrix inside a larger row-major one: its first element and the distance between its rows.
+#[derive(Clone, Copy)]
+struct View {
+    data: *const f32,
+    row: usize,
+    column: usize,
+}
+
+impl View {
+    /// The columns from `column` of the rows from `start` of `values`, whose rows are `width` wide.
+    fn new(values: &[f32], width: usize, start: usize, column: usize) -> Self {
+        Self {
+            data: values[start * width + column..].as_ptr(),
+            row: width,
+            column: 1,
+        }
+    }
+
+    fn from_row(self, row: usize) -> Self {
+        // Only an address: it is read by `product`, whose callers keep it inside the matrix.
+        Self {
+            data: self.data.wrapping_add(row * self.row),
+            ..self
+        }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+}
+
+/// out (m × n, rows `out_row` apart) = keep·out + factor·a·b, with `a` m × k and `b` k × n.
+///
+/// # Safety
+/// The three matrices lie inside live allocations, and `out` overlaps neither of the others nor what another thread uses.
+unsafe fn product(
+    (m, n, k): (usize, usize, usize),
+    (a, b): (View, View),
+    (out, out_row): (*mut f32, usize),
+    factor: f32,
+    add: bool,
+) {
+    // SAFETY: the strides describe the matrices that the caller vouches for.
+    unsafe {
+        gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            out_row as isize,
+            add,
+            a.data,
+            a.column as isize,
+            a.row as isize,
+            b.data,
+            b.column as isize,
+            b.row as isize,
+            if add { 1.0 } else { 0.0 },
+            factor,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        )
+    }
+}
+
+/// Scores of `queries` queries against all keys become probabilities, in place.
+#[inline(always)]
+fn softmax_rows(scores: &mut [f32], length: usize) {
+    for row in scores.chunks_exact_mut(length) {
+        let mut maxima = [f32::NEG_INFINITY; 16];
+        let (chunks, rest) = row.as_chunks::<16>();
+        for chunk in chunks {
+            maxima
+                .iter_mut()
+                .zip(chunk)
+                .for_each(|(m, x)| *m = m.max(*x));
+        }
+        let max = rest
+            .iter()
+            .chain(&maxima)
+            .fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+        let mut sums = [0f32; 16];
+        let (chunks, rest) = row.as_chunks_mut::<16>();
+        for chunk in chunks {
+            for (s, x) in sums.iter_mut().zip(chunk) {
+                *x = cpu::exp(*x - max);
+                *s += *x;
+            }
+        }
+        let mut sum: f32 = sums.iter().sum();
+        for x in rest {
+            *x = cpu::exp(*x - max);
+            sum += *x;
+        }
+        let inverse = 1.0 / sum;
+        row.iter_mut().for_each(|x| *x *= inverse);
+    }
+}
+
+/// The probabilities of the block of queries from `first`, before dropout.
+fn probabilities(
+    q: View,
+    k: View,
+    unit: Unit,
+    first: usize,
+    shape: AttentionShape,
+    out: &mut [f32],
+) {
+    let rows = out.len() / unit.length;
+    let (a, b) = (q.from_row(first), k.transposed());
+    // SAFETY: `q` and `k` are this unit's rows of the packed matrix, `out` is a buffer of rows × length.
+    unsafe {
+        let size = (rows, unit.length, shape.head_size);
+        product(
+            size,
+            (a, b),
+            (out.as_mut_ptr(), unit.length),
+            shape.scale() as f32,
+            false,
+        );
+    }
+    cpu::vectorised(|| softmax_rows(out, unit.length));
+}
+
+/// The dropout factors of the queries from `first`, one row each; all ones without dropout.
+fn dropout_rows(mask: &mut [f32], dropout: Dropout, unit: Unit, first: usize, heads: usize) {
+    cpu::vectorised(|| {
+        for (r, row) in mask.chunks_exact_mut(unit.length).enumerate() {
+            dropout.fill((unit.start + first + r) * heads + unit.head, row);
+        }
+    });
+}
+
+fn forward_unit(
+    qkv: &[f32],
+    unit: Unit,
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+    scratch: &mut Scratch,
+    out: &Shared,
+) {
+    let (hidden, column) = (shape.hidden(), unit.head * shape.head_size);
+    let [q, k, v] = [0, 1, 2].map(|i| View::new(qkv, 3 * hidden, unit.start, i * hidden + column));
+    scratch.probabilities.resize(QUERIES * unit.length, 0.0);
+    scratch.mask.resize(QUERIES * unit.length, 0.0);
+    for first in (0..unit.length).step_by(QUERIES) {
+        let rows = QUERIES.min(unit.length - first);
+        let p = &mut scratch.probabilities[..rows * unit.length];
+        probabilities(q, k, unit, first, shape, p);
+        if let Some(d) = dropout {
+            let mask = &mut scratch.mask[..rows * unit.length];
+            dropout_rows(mask, d, unit, first, shape.heads);
+            cpu::vectorised(|| p.iter_mut().zip(mask).for_each(|(p, m)| *p *= *m));
+        }
+        let weights = View {
+            data: p.as_ptr(),
+            row: unit.length,
+            column: 1,
+        };
+        // SAFETY: this unit's rows and columns of the output, which no other unit writes.
+        unsafe {
+            let target = out.0.add((unit.start + first) * hidden + column);
+            product(
+                (rows, shape.head_size, unit.length),
+                (weights, v),
+                (target, hidden),
+                1.0,
+                false,
+            );
+        }
+    }
+}
+
+/// With P the probabilities, D the dropout factors and O = (P∘D)·V: ∂V = (P∘D)ᵀ·∂O; ∂P = D∘(∂O·Vᵀ);
+/// ∂S = P∘(∂P − Σ ∂P∘P); ∂Q = ∂S·K/√d; ∂K = ∂Sᵀ·Q/√d.
+fn backward_unit(
+    qkv: &[f32],
+    gradient: &[f32],
+    unit: Unit,
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+    scratch: &mut Scratch,
+    out: &Shared,
+) {
+    let (hidden, head_size, length) = (shape.hidden(), shape.head_size, unit.length);
+    let column = unit.head * head_size;
+    let [q, k, v] = [0, 1, 2].map(|i| View::new(qkv, 3 * hidden, unit.start, i * hidden + column));
+    let g = View::new(gradient, hidden, unit.start, column);
+    // SAFETY: the three column ranges of this unit's rows, which no other unit writes.
+    let [dq, dk, dv] =
+        [0, 1, 2].map(|i| unsafe { out.0.add(unit.start * 3 * hidden + i * hidden + column) });
+    for buffer in [
+        &mut scratch.probabilities,
+        &mut scratch.gradient,
+        &mut scratch.mask,
+    ] {
+        buffer.resize(QUERIES * length, 0.0);
+    }
+    for first in (0..length).step_by(QUERIES) {
+        let rows = QUERIES.min(length - first);
+        let p = &mut scratch.probabilities[..rows * length];
+        let ds = &mut scratch.gradient[..rows * length];
+        let dropped = &mut scratch.mask[..rows * length];
+        probabilities(q, k, unit, first, shape, p);
+        let g = g.from_row(first);
+        let block = |values: &[f32]| View {
+            data: values.as_ptr(),
+            row: length,
+            column: 1,
+        };
+        // SAFETY: `ds` is a buffer of rows × length; `g` and `v` are this unit's rows.
+        unsafe {
+            product(
+                (rows, length, head_size),
+                (g, v.transposed()),
+                (ds.as_mut_ptr(), length),
+                1.0,
+                false,
+            )
+        };
+        match dropout {
+            Some(d) => dropout_rows(dropped, d, unit, first, shape.heads),
+            None => dropped.fill(1.0),
+        }
+        cpu::vectorised(|| score_gradient(p, ds, dropped, length));
+        let scale = shape.scale() as f32;
+        // SAFETY: the products write this unit's own rows and columns of the output, and read buffers and inputs.
+        unsafe {
+            let (dropped, ds) = (block(dropped), block(ds));
+            product(
+                (length, head_size, rows),
+                (dropped.transposed(), g),
+                (dv, 3 * hidden),
+                1.0,
+                true,
+            );
+            product(
+                (length, head_size, rows),
+                (ds.transposed(), q.from_row(first)),
+                (dk, 3 * hidden),
+                scale,
+                true,
+            );
+            let target = dq.add(first * 3 * hidden);
+            product(
+                (rows, head_size, length),
+                (ds, k),
+                (target, 3 * hidden),
+                scale,
+                false,
+            );
+        }
+    }
+}
+
+/// From P, ∂(P∘D) in `ds` and D in `dropped`: leaves ∂S in `ds` and P∘D in `dropped`.
+#[inline(always)]
+fn score_gradient(p: &[f32], ds: &mut [f32], dropped: &mut [f32], length: usize) {
+    let rows = p
+        .chunks_exact(length)
+        .zip(ds.chunks_exact_mut(length))
+        .zip(dropped.chunks_exact_mut(length));
+    for ((p, ds), d) in rows {
+        let mut sums = [0f32; 16];
+        let ((ps, p_rest), (dss, ds_rest), (drops, d_rest)) = (
+            p.as_chunks::<16>(),
+            ds.as_chunks_mut::<16>(),
+            d.as_chunks_mut::<16>(),
+        );
+        for ((p, ds), d) in ps.iter().zip(dss).zip(drops) {
+            for (((s, p), ds), d) in sums.iter_mut().zip(p).zip(ds).zip(d) {
+                *ds *= *d;
+                *d *= p;
+                *s = p.mul_add(*ds, *s);
+            }
+        }
+        let mut sum: f32 = sums.iter().sum();
+        for ((p, ds), d) in p_rest.iter().zip(ds_rest).zip(d_rest) {
+            *ds *= *d;
+            *d *= p;
+            sum += p * *ds;
+        }
+        ds.iter_mut()
+            .zip(p)
+            .for_each(|(ds, p)| *ds = p * (*ds - sum));
+    }
+}

@@ -1,0 +1,375 @@
+//! Every kernel against the plain path, its backward pass against candle's autograd and against finite differences.
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::*;
+use crate::rng::Stream;
+
+/// Normal random values, the same at each call with the same name.
+fn random(name: &str, shape: &[usize]) -> Tensor {
+    let mut stream = Stream::new(7, name);
+    let values: Vec<f32> = (0..shape.iter().product())
+        .map(|_| stream.normal() as f32)
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// A copy with its own storage: kernels may write over what they are given.
+fn own(t: &Tensor) -> Tensor {
+    t.copy().unwrap()
+}
+
+#[track_caller]
+fn close(got: &Tensor, want: &Tensor, tolerance: f32) {
+    assert_eq!(got.dims(), want.dims());
+    let d = (got - want)
+        .unwrap()
+        .abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap()
+        .to_scalar::<f32>()
+        .unwrap();
+    let scale = want
+        .abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap()
+        .to_scalar::<f32>()
+        .unwrap();
+    assert!(
+        d <= tolerance * (1.0 + scale),
+        "largest difference {d}, largest value {scale}"
+    );
+}
+
+/// d(Σ f(x)·g)/dx by central differences in f64 over f32 evaluations, at a few coordinates, against `gradient`.
+#[track_caller]
+fn matches_finite_differences(
+    x: &Tensor,
+    gradient: &Tensor,
+    g: &Tensor,
+    f: impl Fn(&Tensor) -> Tensor,
+) {
+    let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let analytic = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let objective = |v: &[f32]| -> f64 {
+        let y = f(&Tensor::from_slice(v, x.shape(), &Device::Cpu).unwrap());
+        let y = y
+            .mul(g)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        y.iter().map(|&v| v as f64).sum()
+    };
+    let step = 1e-2f32;
+    let mut stream = Stream::new(3, "coordinates");
+    for _ in 0..12 {
+        let i = stream.below(values.len());
+        let mut moved = values.clone();
+        moved[i] = values[i] + step;
+        let up = objective(&moved);
+        moved[i] = values[i] - step;
+        let slope = (up - objective(&moved)) / (2.0 * step as f64);
+        let error = (slope - analytic[i] as f64).abs();
+        assert!(
+            error <= 2e-2 * (1.0 + slope.abs()),
+            "coordinate {i}: slope {slope}, gradient {}",
+            analytic[i]
+        );
+    }
+}
+
+const SEED: DropoutSeed = DropoutSeed { seed: 42, step: 3 };
+
+#[test]
+fn layer_norm_and_its_backward() {
+    for (rows, width) in [(1, 4), (5, 33), (130, 64)] {
+        let (x, gamma, beta) = (
+            random("x", &[rows, width]),
+            random("g", &[width]),
+            random("b", &[width]),
+        );
+        let g = random("up", &[rows, width]);
+        let (y, stats) = layer_norm(&x, &gamma, &beta, 1e-5).unwrap();
+        close(
+            &y,
+            &plain::layer_norm(&x, &gamma, &beta, 1e-5).unwrap(),
+            1e-5,
+        );
+        let (dx, dg, db) = layer_norm_backward(&x, &stats, &gamma, 1e-5, &g).unwrap();
+        let want = plain::vjp(&[&x, &gamma, &beta], &g, |v| {
+            plain::layer_norm(&v[0], &v[1], &v[2], 1e-5)
+        })
+        .unwrap();
+        for (got, want) in [&dx, &dg, &db].into_iter().zip(&want) {
+            close(got, want, 2e-5);
+        }
+        matches_finite_differences(&x, &dx, &g, |x| {
+            layer_norm(x, &gamma, &beta, 1e-5).unwrap().0
+        });
+        matches_finite_differences(&gamma, &dg, &g, |v| {
+            layer_norm(&x, v, &beta, 1e-5).unwrap().0
+        });
+        matches_finite_differences(&beta, &db, &g, |v| {
+            layer_norm(&x, &gamma, v, 1e-5).unwrap().0
+        });
+    }
+}
+
+#[test]
+fn activations_and_their_derivatives() {
+    for f in [Activation::Gelu, Activation::Relu] {
+        let (x, bias) = ((random("x", &[70, 33]) * 3.0).unwrap(), random("b", &[33]));
+        let g = random("up", &[70, 33]);
+        let (y, u) = bias_activation(own(&x), &bias, f).unwrap();
+        let plain_u = x.broadcast_add(&bias).unwrap();
+        close(&u, &plain_u, 1e-6);
+        close(&y, &plain::activation(&plain_u, f).unwrap(), 1e-6);
+        let (value, derivative) = bias_activation_backward(u, f).unwrap();
+        close(&value, &y, 1e-6);
+        let dx = g.mul(&derivative).unwrap();
+        close(
+            &dx,
+            &plain::vjp(&[&plain_u], &g, |u| plain::activation(&u[0], f)).unwrap()[0],
+            1e-5,
+        );
+        if f == Activation::Gelu {
+            matches_finite_differences(&x, &dx, &g, |x| {
+                bias_activation(own(x), &bias, f).unwrap().0
+            });
+        }
+    }
+}
+
+#[test]
+fn gelu_is_exact_over_the_whole_range() {
+    for i in -2000..2000 {
+        let u = i as f32 / 100.0;
+        let want = 0.5
+            * u as f64
+            * (1.0 + candle_core::cpu::erf::erf_f64(u as f64 / std::f64::consts::SQRT_2));
+        let x = Tensor::new(&[[u]], &Device::Cpu).unwrap();
+        let (y, _) = bias_activation(
+            x,
+            &Tensor::new(&[0f32], &Device::Cpu).unwrap(),
+            Activation::Gelu,
+        )
+        .unwrap();
+        let got = y.to_vec2::<f32>().unwrap()[0][0] as f64;
+        assert!(
+            (got - want).abs() <= 1e-6 * (1.0 + u.abs() as f64),
+            "gelu({u}) = {got}, expected {want}"
+        );
+    }
+    for i in -870..880 {
+        let x = i as f32 / 10.0;
+        let want = (x as f64).exp();
+        assert!(
+            ((cpu::exp(x) as f64 - want) / want).abs() < 5e-7,
+            "exp({x})"
+        );
+    }
+}
+
+#[test]
+fn attention_and_its_backward() {
+    let shape = AttentionShape {
+        heads: 3,
+        head_size: 8,
+    };
+    for bounds in [vec![0, 1], vec![0, 5, 6, 150], vec![0, 64, 192, 209]] {
+        let rows = bounds[bounds.len() - 1];
+        let (qkv, g) = (random("qkv", &[rows, 72]), random("up", &[rows, 24]));
+        for dropout in [None, Dropout::new(0.3, 5, SEED)] {
+            let y = attention(&qkv, &bounds, shape, dropout).unwrap();
+            close(
+                &y,
+                &plain::attention(&qkv, &bounds, shape, dropout).unwrap(),
+                1e-5,
+            );
+            let dx = attention_backward(&qkv, &bounds, shape, dropout, &g).unwrap();
+            let want = plain::vjp(&[&qkv], &g, |x| {
+                plain::attention(&x[0], &bounds, shape, dropout)
+            })
+            .unwrap();
+            close(&dx, &want[0], 2e-5);
+            matches_finite_differences(&qkv, &dx, &g, |x| {
+                attention(x, &bounds, shape, dropout).unwrap()
+            });
+        }
+    }
+}
+
+#[test]
+fn residual_with_bias_and_dropout() {
+    for dropout in [None, Dropout::new(0.4, 9, SEED)] {
+        let (x, bias, residual) = (
+            random("x", &[100, 30]),
+            random("b", &[30]),
+            random("r", &[100, 30]),
+        );
+        let g = random("up", &[100, 30]);
+        let y = bias_dropout_residual(own(&x), &bias, &residual, dropout).unwrap();
+        close(
+            &y,
+            &plain::bias_dropout_residual(&x, &bias, &residual, dropout).unwrap(),
+            1e-6,
+        );
+        let dx = bias_dropout_residual_backward(&g, dropout).unwrap();
+        let want = plain::vjp(&[&x, &bias], &g, |v| {
+            plain::bias_dropout_residual(&v[0], &v[1], &residual, dropout)
+        });
+        let want = want.unwrap();
+        close(&dx, &want[0], 1e-6);
+        close(&bias_backward(&dx).unwrap(), &want[1], 1e-5);
+        matches_finite_differences(&x, &dx, &g, |x| {
+            bias_dropout_residual(own(x), &bias, &residual, dropout).unwrap()
+        });
+    }
+}
+
+#[test]
+fn linear_and_its_backward() {
+    let (x, w, g) = (
+        random("x", &[70, 20]),
+        random("w", &[12, 20]),
+        random("up", &[70, 12]),
+    );
+    let (dx, dw) = linear_backward(&x, &w, &g).unwrap();
+    let want = plain::vjp(&[&x, &w], &g, |v| Ok(v[0].matmul(&v[1].t()?)?)).unwrap();
+    close(&dx, &want[0], 1e-5);
+    close(&dw, &want[1], 1e-5);
+    matches_finite_differences(&w, &dw, &g, |w| linear_no_bias(&x, w).unwrap());
+    close(
+        &add_bias(own(&x), &random("b", &[20])).unwrap(),
+        &x.broadcast_add(&random("b", &[20])).unwrap(),
+        1e-6,
+    );
+}
+
+#[test]
+fn embeddings_add_up_and_padding_has_no_gradient() {
+    let (words, positions) = (random("w", &[9, 20]), random("p", &[70, 20]));
+    let ids: Vec<u32> = (0..70).map(|i| (i * i) % 9).collect();
+    let at: Vec<u32> = (0..70).collect();
+    let y = embedding_sum(&[&words, &positions], &[&ids, &at]).unwrap();
+    let index = Tensor::new(&ids[..], &Device::Cpu).unwrap();
+    close(
+        &y,
+        &(words.index_select(&index, 0).unwrap() + &positions).unwrap(),
+        1e-6,
+    );
+    let g = random("up", &[70, 20]);
+    let dw = embedding_sum_backward(&g, &[&ids], 9, Some(4)).unwrap();
+    let want = plain::vjp(&[&words], &g, |w| Ok(w[0].index_select(&index, 0)?))
+        .unwrap()
+        .remove(0);
+    for row in 0..9 {
+        let got = dw.get(row).unwrap();
+        let want = if row == 4 {
+            got.zeros_like().unwrap()
+        } else {
+            want.get(row).unwrap()
+        };
+        close(&got, &want, 1e-5);
+    }
+    assert!(embedding_sum(&[&words], &[&[9]]).is_err());
+}
+
+#[test]
+fn cross_entropy_and_its_gradient() {
+    let logits = random("l", &[6, 3]);
+    let labels = [0, 1, 2, 2, 1, 0];
+    let ce = cross_entropy(&logits, &labels).unwrap();
+    let variable = Var::from_tensor(&logits).unwrap();
+    let index = Tensor::new(&labels, &Device::Cpu).unwrap();
+    let loss = candle_nn::loss::cross_entropy(variable.as_tensor(), &index).unwrap();
+    assert!((ce.loss - loss.to_scalar::<f32>().unwrap() as f64).abs() < 1e-6);
+    close(
+        &ce.gradient,
+        loss.backward().unwrap().get(&variable).unwrap(),
+        1e-6,
+    );
+    assert!((ce.per_row.iter().sum::<f64>() / 6.0 - ce.loss).abs() < 1e-12);
+    assert!(cross_entropy(&logits, &[3; 6]).is_err());
+}
+
+#[test]
+fn dropout_depends_on_its_key_alone_and_keeps_the_mean() {
+    let mask = |p, site, step| {
+        let d = Dropout::new(p, site, DropoutSeed { seed: 1, step }).unwrap();
+        d.mask(0, 200, 50, &Device::Cpu)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+    };
+    let m = mask(0.1, 0, 0);
+    assert_eq!(m, mask(0.1, 0, 0));
+    assert!(m != mask(0.1, 1, 0) && m != mask(0.1, 0, 1));
+    let kept = m.iter().filter(|&&x| x > 0.0).count() as f64 / m.len() as f64;
+    assert!((kept - 0.9).abs() < 0.02, "{kept}");
+    assert!(m.iter().all(|&x| x == 0.0 || (x - 1.0 / 0.9).abs() < 1e-6));
+    assert!(mask(1.0, 0, 0).iter().all(|&x| x == 0.0));
+    assert!(Dropout::new(0.0, 0, SEED).is_none());
+}
+
+#[test]
+fn adamw_follows_its_formula() {
+    let p = Var::from_tensor(&random("p", &[40_000])).unwrap();
+    let (start, g) = (own(p.as_tensor()), random("g", &[40_000]));
+    let mut moments = [g.zeros_like().unwrap(), g.zeros_like().unwrap()];
+    let mut s = AdamWStep {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.1,
+        gradient_scale: 0.5,
+        step: 1,
+    };
+    let (mut want, mut m, mut v) = (start, g.zeros_like().unwrap(), g.zeros_like().unwrap());
+    for step in 1..=3 {
+        s.step = step;
+        adamw_step(&p, &g, &mut moments, &s).unwrap();
+        let h = (&g * 0.5).unwrap();
+        m = ((m * 0.9).unwrap() + (&h * 0.1).unwrap()).unwrap();
+        v = ((v * 0.999).unwrap() + (h.sqr().unwrap() * 0.001).unwrap()).unwrap();
+        let (a, b) = (
+            1.0 - 0.9f64.powi(step as i32),
+            1.0 - 0.999f64.powi(step as i32),
+        );
+        let update = (&m / a)
+            .unwrap()
+            .div(&((&v / b).unwrap().sqrt().unwrap() + 1e-8).unwrap())
+            .unwrap();
+        want = ((want * (1.0 - 1e-4)).unwrap() - (update * 1e-3).unwrap()).unwrap();
+        close(p.as_tensor(), &want, 1e-6);
+    }
+}
+
+#[test]
+fn sums_and_scales() {
+    let x = random("x", &[40_001]);
+    let want: f64 = x
+        .to_vec1::<f32>()
+        .unwrap()
+        .iter()
+        .map(|&v| (v as f64).powi(2))
+        .sum();
+    assert!((sum_of_squares(&x).unwrap() / want - 1.0).abs() < 1e-6);
+    assert!((sum_of_squares(&x.to_dtype(DType::F64).unwrap()).unwrap() / want - 1.0).abs() < 1e-4);
+    close(
+        &scale_in_place(own(&x), 0.25).unwrap(),
+        &(x * 0.25).unwrap(),
+        1e-6,
+    );
+}
