@@ -1,0 +1,364 @@
+//! `config.json` by `model_type`. Every constant of a network comes from here.
+//!
+//! A key that is absent takes the default of the transformers class: `CamembertConfig`, `RobertaConfig` and
+//! `XLMRobertaConfig` share theirs, `FlaubertConfig` has its own.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::nn::{Activation, AttentionShape};
+
+/// The two families of encoders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// CamemBERT, RoBERTa and XLM-RoBERTa: one network under three names.
+    Roberta,
+    /// FlauBERT, which is XLM's network.
+    Xlm,
+}
+
+/// The configuration of an encoder and its classification head.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// "camembert", "roberta", "xlm-roberta" or "flaubert".
+    pub model_type: String,
+    /// Which network that is.
+    pub family: Family,
+    /// V, rows of the word embeddings.
+    pub vocab_size: usize,
+    /// H.
+    pub hidden_size: usize,
+    /// n: there are n + 1 hidden states.
+    pub num_layers: usize,
+    /// A.
+    pub num_heads: usize,
+    /// Width of the feed-forward block.
+    pub intermediate_size: usize,
+    /// Its activation.
+    pub activation: Activation,
+    /// Layer norm before each sub-layer rather than after.
+    pub pre_norm: bool,
+    /// Rows of the position embeddings.
+    pub max_position_embeddings: usize,
+    /// Rows of the token type embeddings (RoBERTa only).
+    pub type_vocab_size: usize,
+    /// Id of the padding token; its embedding never receives a gradient.
+    pub pad_token_id: u32,
+    /// ε of every layer norm.
+    pub layer_norm_eps: f64,
+    /// Dropout after embeddings and sub-layers.
+    pub hidden_dropout: f64,
+    /// Dropout on attention probabilities.
+    pub attention_dropout: f64,
+    /// Dropout of the classification head, before its first layer.
+    pub head_dropout: f64,
+    /// Dropout after XLM's summary.
+    pub summary_last_dropout: f64,
+    /// Whether XLM's summary ends with tanh.
+    pub summary_tanh: bool,
+    /// Probability of leaving a whole layer out in training (FlauBERT's `layerdrop`).
+    pub layer_drop: f64,
+    /// Standard deviation of new weights.
+    pub initializer_range: f64,
+    /// C, number of classes.
+    pub num_labels: usize,
+    json: Map<String, Value>,
+}
+
+/// A configuration being read: the file's keys, with the file's name for messages.
+struct Reader<'a> {
+    path: &'a Path,
+    json: &'a Map<String, Value>,
+}
+
+impl Reader<'_> {
+    fn bad(&self, key: &str, expected: &str) -> Error {
+        let found = self
+            .json
+            .get(key)
+            .map_or("nothing".into(), Value::to_string);
+        Error::malformed(self.path, format!("key {key:?}"), found, expected)
+    }
+
+    fn present(&self, key: &str) -> Option<&Value> {
+        self.json.get(key).filter(|v| !v.is_null())
+    }
+
+    fn count(&self, key: &str, default: usize) -> Result<usize> {
+        match self.present(key) {
+            None => Ok(default),
+            Some(v) => v
+                .as_u64()
+                .map(|n| n as usize)
+                .ok_or_else(|| self.bad(key, "a whole number")),
+        }
+    }
+
+    fn size(&self, key: &str, default: usize) -> Result<usize> {
+        match self.count(key, default)? {
+            n if (1..=1 << 24).contains(&n) => Ok(n),
+            _ => Err(self.bad(key, "a size of at least 1")),
+        }
+    }
+
+    fn number(&self, key: &str, default: f64) -> Result<f64> {
+        match self.present(key) {
+            None => Ok(default),
+            Some(v) => v
+                .as_f64()
+                .filter(|x| x.is_finite())
+                .ok_or_else(|| self.bad(key, "a number")),
+        }
+    }
+
+    fn probability(&self, key: &str, default: f64) -> Result<f64> {
+        match self.number(key, default)? {
+            p if (0.0..=1.0).contains(&p) => Ok(p),
+            _ => Err(self.bad(key, "a probability between 0 and 1")),
+        }
+    }
+
+    fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        match self.present(key) {
+            None => Ok(default),
+            Some(v) => v.as_bool().ok_or_else(|| self.bad(key, "true or false")),
+        }
+    }
+
+    fn text(&self, key: &str, default: &str) -> Result<String> {
+        match self.present(key) {
+            None => Ok(default.into()),
+            Some(v) => v
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| self.bad(key, "a string")),
+        }
+    }
+
+    /// Refuse a value that asks for a network that is not provided here.
+    fn require(&self, key: &str, default: Value) -> Result<()> {
+        match self.present(key) {
+            Some(v) if *v != default => {
+                Err(self.bad(key, &format!("{default}: nothing else is supported")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn num_labels(&self) -> Result<usize> {
+        match self.present("id2label").and_then(Value::as_object) {
+            Some(labels) => Ok(labels.len()),
+            None => self.count("num_labels", 2),
+        }
+    }
+}
+
+impl Config {
+    /// Read `config.json` in the folder of a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Malformed`] with the key that is absent, wrong or not supported.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+        let json: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
+            Error::malformed(&path, format!("line {}", e.line()), e, "a JSON object")
+        })?;
+        Self::from_json(&path, json)
+    }
+
+    /// Read a configuration that came from the file `path`.
+    ///
+    /// # Errors
+    /// See [`Config::read`].
+    pub fn from_json(path: &Path, json: Map<String, Value>) -> Result<Self> {
+        let reader = Reader { path, json: &json };
+        let config = match reader.text("model_type", "")?.as_str() {
+            "camembert" | "roberta" | "xlm-roberta" => Self::roberta(&reader)?,
+            "flaubert" => Self::flaubert(&reader)?,
+            _ => {
+                return Err(reader.bad("model_type", "camembert, roberta, xlm-roberta or flaubert"));
+            }
+        };
+        if config.hidden_size % config.num_heads != 0 {
+            let found = format!(
+                "{} heads for a hidden size of {}",
+                config.num_heads, config.hidden_size
+            );
+            return Err(Error::malformed(
+                path,
+                "",
+                found,
+                "a hidden size that is a multiple of the heads",
+            ));
+        }
+        Ok(Self { json, ..config })
+    }
+
+    fn roberta(r: &Reader<'_>) -> Result<Self> {
+        r.require("position_embedding_type", json!("absolute"))?;
+        r.require("is_decoder", json!(false))?;
+        let hidden_dropout = r.probability("hidden_dropout_prob", 0.1)?;
+        Ok(Self {
+            model_type: r.text("model_type", "")?,
+            family: Family::Roberta,
+            vocab_size: r.size(
+                "vocab_size",
+                if r.text("model_type", "")? == "roberta" {
+                    50265
+                } else {
+                    30522
+                },
+            )?,
+            hidden_size: r.size("hidden_size", 768)?,
+            num_layers: r.size("num_hidden_layers", 12)?,
+            num_heads: r.size("num_attention_heads", 12)?,
+            intermediate_size: r.size("intermediate_size", 3072)?,
+            activation: Activation::from_name(&r.text("hidden_act", "gelu")?)
+                .map_err(|_| r.bad("hidden_act", "gelu or relu"))?,
+            pre_norm: false,
+            max_position_embeddings: r.size("max_position_embeddings", 512)?,
+            type_vocab_size: r.size("type_vocab_size", 2)?,
+            pad_token_id: r.count("pad_token_id", 1)? as u32,
+            layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
+            hidden_dropout,
+            attention_dropout: r.probability("attention_probs_dropout_prob", 0.1)?,
+            head_dropout: r.probability("classifier_dropout", hidden_dropout)?,
+            summary_last_dropout: 0.0,
+            summary_tanh: false,
+            layer_drop: 0.0,
+            initializer_range: r.number("initializer_range", 0.02)?,
+            num_labels: r.num_labels()?,
+            json: Map::new(),
+        })
+    }
+
+    fn flaubert(r: &Reader<'_>) -> Result<Self> {
+        r.require("causal", json!(false))?;
+        r.require("is_encoder", json!(true))?;
+        r.require("summary_type", json!("first"))?;
+        r.require("summary_use_proj", json!(true))?;
+        r.require("summary_proj_to_labels", json!(true))?;
+        if r.flag("use_lang_emb", true)? {
+            r.require("n_langs", json!(1))?;
+        }
+        let hidden_size = r.size("emb_dim", r.size("hidden_size", 2048)?)?;
+        let pad = r.count("pad_index", r.count("pad_token_id", 2)?)?;
+        Ok(Self {
+            model_type: "flaubert".into(),
+            family: Family::Xlm,
+            vocab_size: r.size("n_words", r.size("vocab_size", 30145)?)?,
+            hidden_size,
+            num_layers: r.size("n_layers", r.size("num_hidden_layers", 12)?)?,
+            num_heads: r.size("n_heads", r.size("num_attention_heads", 16)?)?,
+            intermediate_size: 4 * hidden_size,
+            activation: if r.flag("gelu_activation", true)? {
+                Activation::Gelu
+            } else {
+                Activation::Relu
+            },
+            pre_norm: r.flag("pre_norm", false)?,
+            max_position_embeddings: r.size("max_position_embeddings", 512)?,
+            type_vocab_size: 0,
+            pad_token_id: pad as u32,
+            layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
+            hidden_dropout: r.probability("dropout", 0.1)?,
+            attention_dropout: r.probability("attention_dropout", 0.1)?,
+            head_dropout: r.probability("summary_first_dropout", 0.1)?,
+            summary_last_dropout: r.probability("summary_last_dropout", 0.0)?,
+            summary_tanh: r.text("summary_activation", "")? == "tanh",
+            layer_drop: r.probability("layerdrop", 0.0)?,
+            initializer_range: r.number("init_std", 0.02)?,
+            num_labels: r.num_labels()?,
+            json: Map::new(),
+        })
+    }
+
+    /// Set every dropout of the network to `p`, layer drop too when `p` is 0. The configuration that is saved keeps
+    /// its own values.
+    pub fn override_dropout(&mut self, p: f64) {
+        for field in [
+            &mut self.hidden_dropout,
+            &mut self.attention_dropout,
+            &mut self.head_dropout,
+        ] {
+            *field = p;
+        }
+        if p == 0.0 {
+            self.layer_drop = 0.0;
+            self.summary_last_dropout = 0.0;
+        }
+    }
+
+    /// Make it the configuration of a classifier with these class names, in the order of their ids.
+    pub fn set_labels(&mut self, names: &[String]) {
+        self.num_labels = names.len();
+        let by_id = names
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (i.to_string(), json!(n)))
+            .collect::<Map<_, _>>();
+        let by_name = names
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (n.clone(), json!(i)))
+            .collect::<Map<_, _>>();
+        self.json.insert("id2label".into(), by_id.into());
+        self.json.insert("label2id".into(), by_name.into());
+        self.json.remove("num_labels");
+    }
+
+    /// The names of the classes, by id.
+    pub fn label_names(&self) -> Vec<String> {
+        let labels = self.json.get("id2label").and_then(Value::as_object);
+        let name = |i: usize| {
+            labels
+                .and_then(|l| l.get(&i.to_string()))
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        (0..self.num_labels)
+            .map(|i| name(i).unwrap_or_else(|| format!("LABEL_{i}")))
+            .collect()
+    }
+
+    /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the class names, and
+    /// the Python class that loads it.
+    pub fn to_classifier_json(&self) -> Value {
+        let class = match self.model_type.as_str() {
+            "camembert" => "CamembertForSequenceClassification",
+            "roberta" => "RobertaForSequenceClassification",
+            "xlm-roberta" => "XLMRobertaForSequenceClassification",
+            _ => "FlaubertForSequenceClassification",
+        };
+        let mut json = self.json.clone();
+        json.insert("architectures".into(), json!([class]));
+        json.insert("problem_type".into(), json!("single_label_classification"));
+        for dtype in ["dtype", "torch_dtype"] {
+            if json.contains_key(dtype) {
+                json.insert(dtype.into(), json!("float32"));
+            }
+        }
+        json.into()
+    }
+
+    /// Heads and their size.
+    pub fn attention_shape(&self) -> AttentionShape {
+        AttentionShape {
+            heads: self.num_heads,
+            head_size: self.hidden_size / self.num_heads,
+        }
+    }
+
+    /// The longest sequence that the position embeddings allow. RoBERTa's positions start after the padding id.
+    pub fn max_length(&self) -> usize {
+        match self.family {
+            Family::Roberta => self
+                .max_position_embeddings
+                .saturating_sub(self.pad_token_id as usize + 1),
+            Family::Xlm => self.max_position_embeddings,
+        }
+    }
+}

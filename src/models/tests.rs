@@ -1,0 +1,516 @@
+//! The networks against transformers' values (see `tests/fixtures/models/make.py`) and against finite differences.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+
+use super::*;
+use crate::models::checkpoint::{load_classifier, load_encoder, save_classifier};
+use crate::nn::{self, AdamWStep};
+
+const CASES: [&str; 4] = [
+    "camembert",
+    "roberta-relu-bin",
+    "flaubert",
+    "flaubert-pre-norm-sharded",
+];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/models")
+        .join(name)
+}
+
+/// The batch of a fixture, packed.
+struct Batch {
+    ids: Vec<u32>,
+    columns: Vec<u32>,
+    types: Vec<u32>,
+    bounds: Vec<usize>,
+    labels: Vec<u32>,
+}
+
+impl Batch {
+    fn read(expected: &HashMap<String, Tensor>) -> Self {
+        let rows = |k: &str| {
+            expected[k]
+                .to_dtype(DType::U32)
+                .unwrap()
+                .to_vec2::<u32>()
+                .unwrap()
+        };
+        let (ids, mask) = (rows("ids"), rows("mask"));
+        let labels = expected["labels"]
+            .to_dtype(DType::U32)
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        let mut batch = Self {
+            ids: vec![],
+            columns: vec![],
+            types: vec![],
+            bounds: vec![0],
+            labels,
+        };
+        for (ids, mask) in ids.iter().zip(&mask) {
+            for (column, (&id, _)) in ids.iter().zip(mask).filter(|(_, m)| **m == 1).enumerate() {
+                batch.ids.push(id);
+                batch.columns.push(column as u32);
+                batch.types.push(0);
+            }
+            batch.bounds.push(batch.ids.len());
+        }
+        batch
+    }
+
+    fn input(&self, with_types: bool) -> Input<'_> {
+        let token_type_ids = with_types.then_some(&self.types[..]);
+        Input {
+            ids: &self.ids,
+            columns: &self.columns,
+            token_type_ids,
+            bounds: &self.bounds,
+        }
+    }
+}
+
+struct Case {
+    expected: HashMap<String, Tensor>,
+    batch: Batch,
+    model: Box<dyn SequenceClassifier>,
+}
+
+impl Case {
+    fn load(name: &str) -> Self {
+        let folder = fixture(name);
+        let expected =
+            candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)
+                .unwrap();
+        let (model, report) =
+            load_classifier(&folder, Config::read(&folder).unwrap(), &Device::Cpu, 1).unwrap();
+        assert!(
+            report.initialised.is_empty() && report.unused.is_empty(),
+            "{report:?}"
+        );
+        Self {
+            batch: Batch::read(&expected),
+            expected,
+            model,
+        }
+    }
+
+    /// As in training: with token types for FlauBERT.
+    fn training_input(&self) -> Input<'_> {
+        self.batch.input(self.model.config().family == Family::Xlm)
+    }
+
+    fn gradients(&self) -> (f64, Gradients) {
+        let mut gradients = Gradients::new(self.model.parameters().len());
+        let (input, labels) = (self.training_input(), &self.batch.labels);
+        let loss = self
+            .model
+            .accumulate_gradients(&input, labels, 1.0, None, &mut gradients)
+            .unwrap();
+        (loss.mean, gradients)
+    }
+}
+
+#[track_caller]
+fn close(what: &str, got: &Tensor, want: &Tensor, tolerance: f32) {
+    assert_eq!(got.dims(), want.dims(), "{what}");
+    let d = (got - want)
+        .unwrap()
+        .abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap()
+        .to_scalar::<f32>()
+        .unwrap();
+    assert!(d <= tolerance, "{what}: largest difference {d}");
+}
+
+#[test]
+fn hidden_states_are_those_of_transformers() {
+    for name in CASES {
+        let case = Case::load(name);
+        let last = case.model.config().num_layers;
+        let mut seen = 0;
+        let mut check = |layer: usize, states: &Tensor| {
+            assert_eq!(layer, seen);
+            seen += 1;
+            for (row, b) in case.batch.bounds.windows(2).enumerate() {
+                let want = case.expected[&format!("hidden.{layer}")]
+                    .get(row)
+                    .unwrap()
+                    .narrow(0, 0, b[1] - b[0])
+                    .unwrap();
+                close(
+                    &format!("{name}, hidden state {layer}"),
+                    &states.narrow(0, b[0], b[1] - b[0]).unwrap(),
+                    &want,
+                    2e-6,
+                );
+            }
+            Ok(())
+        };
+        case.model
+            .hidden_states(&case.batch.input(false), last, &mut check)
+            .unwrap();
+        assert_eq!(seen, last + 1);
+        let error = case
+            .model
+            .hidden_states(&case.batch.input(false), last + 1, &mut |_, _| Ok(()))
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("layers 0 (embeddings) to 2"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn loss_and_every_gradient_are_those_of_transformers() {
+    for name in CASES {
+        let case = Case::load(name);
+        close(
+            name,
+            &case.model.logits(&case.training_input()).unwrap(),
+            &case.expected["logits"],
+            2e-6,
+        );
+        let (loss, gradients) = case.gradients();
+        let want = case.expected["loss"].to_vec1::<f32>().unwrap()[0] as f64;
+        assert!(
+            (loss - want).abs() < 1e-6,
+            "{name}: loss {loss}, expected {want}"
+        );
+        let mut compared = 0;
+        for (id, p) in case.model.parameters().iter().enumerate() {
+            let g = gradients
+                .get(id)
+                .unwrap_or_else(|| panic!("{name}: no gradient for {:?}", p.names));
+            let rows = g.dim(0).unwrap() / p.names.len();
+            for (i, key) in p.names.iter().enumerate() {
+                let want = &case.expected[&format!("grad.{key}")];
+                close(
+                    &format!("{name}, gradient of {key}"),
+                    &g.narrow(0, i * rows, rows).unwrap(),
+                    want,
+                    2e-6,
+                );
+                compared += 1;
+            }
+        }
+        assert_eq!(
+            compared,
+            case.expected
+                .keys()
+                .filter(|k| k.starts_with("grad."))
+                .count(),
+            "{name}"
+        );
+    }
+}
+
+/// The steepest coordinate of every parameter, where a wrong gradient cannot hide behind rounding, against central
+/// differences of the loss.
+fn check_finite_differences(name: &str, case: &Case, dropout: Option<DropoutSeed>) {
+    let run = |g: &mut Gradients| {
+        let (input, labels) = (case.training_input(), &case.batch.labels);
+        case.model
+            .accumulate_gradients(&input, labels, 1.0, dropout, g)
+            .unwrap()
+            .mean
+    };
+    let n = case.model.parameters().len();
+    let mut gradients = Gradients::new(n);
+    run(&mut gradients);
+    for (id, p) in case.model.parameters().iter().enumerate() {
+        let values = p.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let g = gradients
+            .get(id)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        let i = (0..g.len())
+            .max_by(|&a, &b| g[a].abs().total_cmp(&g[b].abs()))
+            .unwrap();
+        let at = |delta: f32| {
+            let mut moved = values.clone();
+            moved[i] += delta;
+            p.var
+                .set(&Tensor::from_vec(moved, p.var.shape(), &Device::Cpu).unwrap())
+                .unwrap();
+            run(&mut Gradients::new(n))
+        };
+        let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
+        at(0.0);
+        let error = (slope - g[i] as f64).abs();
+        assert!(
+            error <= 1e-3 + 0.03 * slope.abs(),
+            "{name} {:?}: slope {slope}, gradient {}",
+            p.names,
+            g[i]
+        );
+        assert!(
+            g[i].is_finite() && g[i] != 0.0,
+            "{name} {:?}: gradient {}",
+            p.names,
+            g[i]
+        );
+    }
+}
+
+#[test]
+fn every_gradient_agrees_with_finite_differences() {
+    for name in CASES {
+        let folder = fixture(name);
+        check_finite_differences(name, &Case::load(name), None);
+        let mut config = Config::read(&folder).unwrap();
+        config.override_dropout(0.2);
+        let (model, _) = load_classifier(&folder, config, &Device::Cpu, 1).unwrap();
+        let seed = DropoutSeed { seed: 5, step: 1 };
+        check_finite_differences(
+            name,
+            &Case {
+                model,
+                ..Case::load(name)
+            },
+            Some(seed),
+        );
+    }
+}
+
+#[test]
+fn ten_steps_follow_torch() {
+    for name in CASES {
+        let case = Case::load(name);
+        let want = case.expected["steps"].to_vec1::<f32>().unwrap();
+        let parameters = case.model.parameters();
+        let mut moments: Vec<[Tensor; 2]> = parameters
+            .iter()
+            .map(|p| [p.var.zeros_like().unwrap(), p.var.zeros_like().unwrap()])
+            .collect();
+        for (step, want) in want.iter().enumerate() {
+            let (loss, gradients) = case.gradients();
+            assert!(
+                (loss - *want as f64).abs() < 2e-5,
+                "{name}, step {step}: loss {loss}, expected {want}"
+            );
+            let update = AdamWStep {
+                learning_rate: 1e-3 * (10 - step) as f64 / 10.0,
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                weight_decay: 0.0,
+                gradient_scale: (1.0 / (gradients.norm().unwrap() + 1e-6)).min(1.0),
+                step: step as u64 + 1,
+            };
+            for (id, p) in parameters.iter().enumerate() {
+                nn::adamw_step(
+                    &p.var,
+                    gradients.get(id).unwrap(),
+                    &mut moments[id],
+                    &update,
+                )
+                .unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sequence_alone_equals_itself_in_a_batch() {
+    for name in CASES {
+        let case = Case::load(name);
+        let together = case.model.logits(&case.batch.input(false)).unwrap();
+        for row in 0..3 {
+            let (from, to) = (case.batch.bounds[row], case.batch.bounds[row + 1]);
+            let bounds = [0, to - from];
+            let (ids, columns) = (&case.batch.ids[from..to], &case.batch.columns[from..to]);
+            let alone = Input {
+                ids,
+                columns,
+                token_type_ids: None,
+                bounds: &bounds,
+            };
+            close(
+                name,
+                &case.model.logits(&alone).unwrap(),
+                &together.narrow(0, row, 1).unwrap(),
+                1e-6,
+            );
+        }
+    }
+}
+
+#[test]
+fn dropout_changes_the_loss_and_is_reproducible() {
+    for name in CASES {
+        let folder = fixture(name);
+        let mut config = Config::read(&folder).unwrap();
+        config.override_dropout(0.3);
+        let (model, _) = load_classifier(&folder, config, &Device::Cpu, 1).unwrap();
+        let case = Case {
+            model,
+            ..Case::load(name)
+        };
+        let run = |seed, step| {
+            let mut g = Gradients::new(case.model.parameters().len());
+            let seed = Some(DropoutSeed { seed, step });
+            let (input, labels) = (case.training_input(), &case.batch.labels);
+            let loss = case
+                .model
+                .accumulate_gradients(&input, labels, 1.0, seed, &mut g)
+                .unwrap()
+                .mean;
+            (loss, g.norm().unwrap())
+        };
+        assert_eq!(run(1, 1), run(1, 1));
+        assert!(
+            run(1, 1) != run(1, 2)
+                && run(1, 1) != run(2, 1)
+                && run(1, 1) != (case.gradients().0, 0.0)
+        );
+    }
+}
+
+#[test]
+fn what_is_saved_is_read_back_and_a_new_head_is_reported() {
+    for name in CASES {
+        let case = Case::load(name);
+        let d = tempfile::tempdir().unwrap();
+        save_classifier(case.model.as_ref(), d.path()).unwrap();
+        let (again, report) =
+            load_classifier(d.path(), Config::read(d.path()).unwrap(), &Device::Cpu, 1).unwrap();
+        assert!(
+            report.initialised.is_empty() && report.unused.is_empty(),
+            "{report:?}"
+        );
+        let (a, b) = (
+            case.model.logits(&case.batch.input(false)),
+            again.logits(&case.batch.input(false)),
+        );
+        close(name, &a.unwrap(), &b.unwrap(), 0.0);
+        // The same weights without their head.
+        let path = d.path().join("model.safetensors");
+        let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        tensors.retain(|k, _| !k.starts_with("classifier") && !k.starts_with("sequence_summary"));
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        let (_, report) =
+            load_classifier(d.path(), Config::read(d.path()).unwrap(), &Device::Cpu, 1).unwrap();
+        assert_eq!(
+            report.initialised.len(),
+            if name.starts_with("flaubert") { 2 } else { 4 }
+        );
+        load_encoder(d.path(), &Device::Cpu).unwrap();
+    }
+}
+
+#[test]
+fn a_wrong_checkpoint_is_named() {
+    let d = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture("camembert").join(file), d.path().join(file)).unwrap();
+    }
+    let path = d.path().join("model.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    let message = || {
+        load_encoder(d.path(), &Device::Cpu)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(
+        message().contains("model.safetensors") && message().contains("complete"),
+        "{}",
+        message()
+    );
+
+    let tensors = candle_core::safetensors::load(
+        fixture("camembert").join("model.safetensors"),
+        &Device::Cpu,
+    )
+    .unwrap();
+    let key = "roberta.encoder.layer.1.output.dense.weight";
+    let mut fewer = tensors.clone();
+    fewer.remove(key);
+    candle_core::safetensors::save(&fewer, &path).unwrap();
+    assert!(
+        message().contains(key) && message().contains("no such tensor"),
+        "{}",
+        message()
+    );
+
+    let mut other = tensors.clone();
+    other.insert(
+        key.into(),
+        Tensor::zeros((3, 3), DType::F32, &Device::Cpu).unwrap(),
+    );
+    candle_core::safetensors::save(&other, &path).unwrap();
+    assert!(
+        message().contains(key) && message().contains("[3, 3]"),
+        "{}",
+        message()
+    );
+
+    let mut more = tensors;
+    more.insert(
+        "roberta.encoder.layer.9.x".into(),
+        Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap(),
+    );
+    candle_core::safetensors::save(&more, &path).unwrap();
+    assert!(message().contains("layer.9.x"), "{}", message());
+
+    std::fs::remove_file(&path).unwrap();
+    assert!(
+        message().contains("weights in") && message().contains("pytorch_model.bin"),
+        "{}",
+        message()
+    );
+
+    let config = d.path().join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"camembert\"", "\"bert\"")).unwrap();
+    assert!(
+        message().contains("model_type") && message().contains("flaubert"),
+        "{}",
+        message()
+    );
+}
+
+#[test]
+fn ids_and_lengths_outside_the_model_are_refused() {
+    let case = Case::load("camembert");
+    let bounds = [0, 1];
+    let one = Input {
+        ids: &[40],
+        columns: &[0],
+        token_type_ids: None,
+        bounds: &bounds,
+    };
+    let error = case.model.logits(&one).unwrap_err().to_string();
+    assert!(
+        error.contains("token id 40") && error.contains("vocabulary of 40"),
+        "{error}"
+    );
+    let (ids, columns) = (vec![7; 39], (0..39).collect::<Vec<u32>>());
+    let long = Input {
+        ids: &ids,
+        columns: &columns,
+        token_type_ids: None,
+        bounds: &[0, 39],
+    };
+    let error = case.model.logits(&long).unwrap_err().to_string();
+    assert!(
+        error.contains("39 tokens") && error.contains("38 positions"),
+        "{error}"
+    );
+}

@@ -1,0 +1,190 @@
+//! The tensors of a checkpoint: `model.safetensors` or `pytorch_model.bin`, in one file or in shards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+
+use crate::error::{Error, Result};
+
+/// The tensors of a checkpoint by name, as f32 on the CPU.
+pub struct Weights {
+    tensors: BTreeMap<String, Tensor>,
+    source: PathBuf,
+}
+
+impl Weights {
+    /// Read the weights in `folder`: `model.safetensors` before `pytorch_model.bin`, each whole before sharded.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there are none; [`Error::Malformed`] with the file and tensor that is wrong.
+    pub fn read(folder: &Path) -> Result<Self> {
+        for (whole, index) in [
+            ("model.safetensors", "model.safetensors.index.json"),
+            ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+        ] {
+            let (whole, index) = (folder.join(whole), folder.join(index));
+            if whole.is_file() {
+                let mut tensors = BTreeMap::new();
+                read_file(&whole, &mut tensors)?;
+                return Ok(Self {
+                    tensors,
+                    source: whole,
+                });
+            }
+            if index.is_file() {
+                return Self::read_shards(folder, index);
+            }
+        }
+        Err(Error::NotFound {
+            what: format!("weights in {}", folder.display()),
+            remedy: "expected model.safetensors, pytorch_model.bin, or one of them in shards with its .index.json".into(),
+        })
+    }
+
+    fn read_shards(folder: &Path, index: PathBuf) -> Result<Self> {
+        let text = std::fs::read_to_string(&index).map_err(Error::io(&index, "read"))?;
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
+            Error::malformed(&index, format!("line {}", e.line()), e, "a JSON object")
+        })?;
+        let map = json.get("weight_map").and_then(|m| m.as_object());
+        let map = map.ok_or_else(|| {
+            Error::malformed(
+                &index,
+                "",
+                "no \"weight_map\"",
+                "tensor names with their files",
+            )
+        })?;
+        let mut files = BTreeSet::new();
+        for (name, file) in map {
+            // A shard lies in the folder itself: a path that leads elsewhere is not followed.
+            match file
+                .as_str()
+                .filter(|f| !f.is_empty() && Path::new(f).file_name() == Some(f.as_ref()))
+            {
+                Some(file) => files.insert(file),
+                None => {
+                    return Err(Error::malformed(
+                        &index,
+                        format!("tensor {name:?}"),
+                        file,
+                        "a file name",
+                    ));
+                }
+            };
+        }
+        let mut tensors = BTreeMap::new();
+        for file in files {
+            read_file(&folder.join(file), &mut tensors)?;
+        }
+        if let Some(name) = map.keys().find(|name| !tensors.contains_key(*name)) {
+            return Err(Error::malformed(
+                &index,
+                format!("tensor {name:?}"),
+                "no such tensor in its shard",
+                "every tensor of the index",
+            ));
+        }
+        Ok(Self {
+            tensors,
+            source: index,
+        })
+    }
+
+    /// The file that was read, or the index of the shards.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// Take the tensor `name` out, checked against its expected shape.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when its shape is another.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let Some(tensor) = self.tensors.remove(name) else {
+            return Ok(None);
+        };
+        if tensor.dims() != shape {
+            return Err(Error::malformed(
+                &self.source,
+                format!("tensor {name:?}"),
+                format!("shape {:?}", tensor.dims()),
+                format!("{shape:?}, as config.json says"),
+            ));
+        }
+        Ok(Some(tensor))
+    }
+
+    /// The names of the tensors that nobody took.
+    pub fn left(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Give tensors other names.
+    pub fn rename(&mut self, f: impl Fn(&str) -> String) {
+        self.tensors = std::mem::take(&mut self.tensors)
+            .into_iter()
+            .map(|(name, t)| (f(&name), t))
+            .collect();
+    }
+}
+
+fn read_file(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
+    if path.extension().is_some_and(|e| e == "bin") {
+        read_pickle(path, tensors)
+    } else {
+        read_safetensors(path, tensors)
+    }
+}
+
+fn read_safetensors(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    // SAFETY: the map is read once, within this function; a checkpoint is not written to while a program reads it.
+    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path, "map into memory"))?;
+    let remedy = "a complete safetensors file: copy or download it again";
+    let views =
+        SafeTensors::deserialize(&map).map_err(|e| Error::malformed(path, "", e, remedy))?;
+    for (name, view) in views.iter() {
+        let wrong = |found: String| {
+            Error::malformed(
+                path,
+                format!("tensor {name:?}"),
+                found,
+                "f32, f16, bf16 or f64",
+            )
+        };
+        let dtype = match view.dtype() {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            Dtype::F64 => DType::F64,
+            Dtype::I64 => DType::I64,
+            other => return Err(wrong(format!("type {other:?}"))),
+        };
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)
+            .and_then(|t| t.to_dtype(DType::F32))
+            .map_err(|e| wrong(e.to_string()))?;
+        tensors.insert(name.to_owned(), tensor);
+    }
+    Ok(())
+}
+
+fn read_pickle(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
+    let remedy = "a complete file as torch.save writes it: copy or download it again";
+    let read =
+        candle_core::pickle::read_all(path).map_err(|e| Error::malformed(path, "", e, remedy))?;
+    for (name, tensor) in read {
+        let tensor = tensor
+            .to_dtype(DType::F32)
+            .and_then(|t| t.contiguous())
+            .map_err(|e| {
+                Error::malformed(path, format!("tensor {name:?}"), e, "a tensor of numbers")
+            })?;
+        tensors.insert(name, tensor);
+    }
+    Ok(())
+}
