@@ -1,1 +1,31 @@
-//! Labelled reviews from any source, as a stream.
+//! Labelled French reviews from any source, as streams: the Webis CLS-10 tree that FLUE CLS is made of (or its
+//! archive), tables in CSV, TSV, JSON lines or Parquet, and the corpus that is compiled in.
+//!
+//! Every reader yields one review at a time and names the file and the place of what it cannot read.
+
+mod archive;
+mod arrow_table;
+mod clean;
+mod label;
+mod lines;
+mod review_file;
+mod source;
+mod table;
+mod tree;
+
+pub use clean::clean;
+pub use source::{Corpus, Reviews, Source};
+
+/// A review with its class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// The text, cleaned when it comes from a `.review` file, as it stands otherwise. It may be empty.
+    pub text: String,
+    /// 0 negative, 1 positive.
+    pub label: i64,
+    /// The number of the review, from 1: in its category for `.review` files, in its split for tables without a
+    /// column `idx`.
+    pub idx: i32,
+    /// The category of a `.review` file.
+    pub category: Option<&'static str>,
+}

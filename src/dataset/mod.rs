@@ -1,1 +1,21 @@
-//! The `DatasetDict` folder of Hugging Face datasets: features, Arrow, Parquet, read and written as a stream.
+//! The `DatasetDict` folder of Hugging Face's `datasets`: reading by row through a memory map, writing as a stream.
+//!
+//! A folder holds `dataset_dict.json` and one folder per split with `data-*.arrow` (Arrow IPC streams),
+//! `dataset_info.json` and `state.json`. The types and names are those of `DatasetDict.save_to_disk`:
+//! <https://huggingface.co/docs/datasets/package_reference/main_classes#datasets.DatasetDict.save_to_disk>.
+//! A folder with `data-*.parquet` in place of these files is read too.
+
+mod columns;
+mod convert;
+mod dict;
+mod features;
+mod ipc;
+mod parquet;
+mod split;
+
+pub use dict::DatasetDict;
+pub use features::LABEL_NAMES;
+pub use split::{Example, Split};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,425 @@
+//! What `--data` names, and the reviews behind it.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::fs;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::lines::Lines;
+use super::review_file::ReviewFile;
+use super::table::{Csv, JsonLines};
+use super::tree::{self, CATEGORIES, SPLITS};
+use super::{Review, archive, arrow_table};
+use crate::error::{Error, Result};
+
+/// A corpus as the command line names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// FLUE CLS, from the hub.
+    Flue,
+    /// The corpus compiled in from `data/`.
+    Sample,
+    /// A file or a folder: a Webis tree or its archive, or tables.
+    Path(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    /// The word `sample`, else a path; a folder of that name is `./sample`.
+    fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(match word {
+            "sample" => Source::Sample,
+            path => Source::Path(path.into()),
+        })
+    }
+}
+
+/// One file of a split, by its format.
+#[derive(Debug, Clone)]
+enum Part {
+    Review(PathBuf, &'static str),
+    Csv(PathBuf),
+    Tsv(PathBuf),
+    JsonLines(PathBuf),
+    Parquet(PathBuf),
+}
+
+impl Part {
+    /// The table in `path`, by its extension.
+    fn table(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        let path = path.to_path_buf();
+        Some(match extension.as_str() {
+            "csv" => Part::Csv(path),
+            "tsv" => Part::Tsv(path),
+            "jsonl" | "ndjson" | "json" => Part::JsonLines(path),
+            "parquet" => Part::Parquet(path),
+            _ => return None,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Part::Review(path, _)
+            | Part::Csv(path)
+            | Part::Tsv(path)
+            | Part::JsonLines(path)
+            | Part::Parquet(path) => path,
+        }
+    }
+
+    /// The reviews of the file; `before` rows came before it in the split.
+    fn open(&self, before: usize) -> Result<Box<dyn Iterator<Item = Result<Review>> + Send>> {
+        Ok(match self {
+            Part::Review(path, category) => {
+                let file = File::open(path).map_err(Error::io(path, "read"))?;
+                let lines = Lines::new(path, BufReader::with_capacity(1 << 18, file));
+                Box::new(ReviewFile::new(lines, category))
+            }
+            Part::Csv(path) => Box::new(Csv::open(path, b',', before)?),
+            Part::Tsv(path) => Box::new(Csv::open(path, b'\t', before)?),
+            Part::JsonLines(path) => Box::new(JsonLines::open(path, before)?),
+            Part::Parquet(path) => Box::new(arrow_table::Parquet::open(path, before)?),
+        })
+    }
+}
+
+/// A corpus that has been found: its splits, and the files of each.
+#[derive(Debug, Clone)]
+pub struct Corpus {
+    splits: Vec<(String, Vec<Part>)>,
+    /// What the user named.
+    origin: Option<PathBuf>,
+    /// The files of an archive; removed with the last user.
+    extracted: Option<Arc<TempDir>>,
+}
+
+impl Corpus {
+    /// Find the files behind `source`.
+    ///
+    /// Tables are assigned to splits by the words of their file or folder name, as `datasets` does: `train`,
+    /// `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`, `evaluation`. Tables without such
+    /// a word, a single file for instance, are the split `train`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus.
+    pub fn open(source: &Source) -> Result<Self> {
+        match source {
+            Source::Path(path) => Self::open_path(path),
+            Source::Flue => Err(Error::NotFound {
+                what: "FLUE CLS".into(),
+                remedy: "download cls-acl10-unprocessed.tar.gz from https://zenodo.org/records/3251672 and name it \
+                         with --data, or try --data sample"
+                    .into(),
+            }),
+            Source::Sample => Err(Error::NotFound {
+                what: "the sample corpus".into(),
+                remedy: "name another source with --data".into(),
+            }),
+        }
+    }
+
+    fn open_path(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(Error::NotFound {
+                what: format!("corpus {}", path.display()),
+                remedy: "name a Webis CLS-10 tree or its .tar.gz, a table or a folder of tables (CSV, TSV, JSON \
+                         lines, Parquet), a DatasetDict folder, or the word sample"
+                    .into(),
+            });
+        }
+        let origin = Some(path.to_path_buf());
+        if path.is_file() && archive::is_archive(path) {
+            let folder = archive::extract(path)?;
+            return Ok(Self {
+                splits: tree_splits(folder.path())?,
+                origin,
+                extracted: Some(Arc::new(folder)),
+            });
+        }
+        let splits = match tree::locate(path) {
+            Some(fr) => tree_splits(&fr)?,
+            None => table_splits(path)?,
+        };
+        Ok(Self {
+            splits,
+            origin,
+            extracted: None,
+        })
+    }
+
+    /// The names of the splits: `train` first.
+    pub fn split_names(&self) -> Vec<&str> {
+        self.splits.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The files that the reviews come from, for a manifest; an archive stands for its members.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match (&self.extracted, &self.origin) {
+            (Some(_), Some(archive)) => vec![archive.clone()],
+            _ => {
+                let parts = self.splits.iter().flat_map(|(_, parts)| parts);
+                parts.map(|part| part.path().to_path_buf()).collect()
+            }
+        }
+    }
+
+    /// The number of rows of a split, where it is known without reading it (Parquet).
+    pub fn known_rows(&self, split: &str) -> Option<u64> {
+        self.parts(split)
+            .iter()
+            .try_fold(0, |rows, part| match part {
+                Part::Parquet(path) => Some(rows + arrow_table::rows(path).ok()?),
+                _ => None,
+            })
+    }
+
+    /// The reviews of a split, read as they are asked for. The iterator ends after its first error.
+    pub fn reviews(&self, split: &str) -> Reviews {
+        Reviews {
+            parts: self.parts(split).to_vec().into(),
+            current: None,
+            rows: 0,
+            _extracted: self.extracted.clone(),
+        }
+    }
+
+    fn parts(&self, split: &str) -> &[Part] {
+        self.splits
+            .iter()
+            .find(|(name, _)| name == split)
+            .map_or(&[], |(_, parts)| parts)
+    }
+}
+
+/// The reviews of one split, one file after another.
+pub struct Reviews {
+    parts: VecDeque<Part>,
+    current: Option<Box<dyn Iterator<Item = Result<Review>> + Send>>,
+    rows: usize,
+    _extracted: Option<Arc<TempDir>>,
+}
+
+impl Iterator for Reviews {
+    type Item = Result<Review>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(current) = &mut self.current {
+                match current.next() {
+                    Some(Ok(review)) => {
+                        self.rows += 1;
+                        return Some(Ok(review));
+                    }
+                    Some(Err(e)) => return Some(Err(self.stop(e))),
+                    None => self.current = None,
+                }
+            }
+            let part = self.parts.pop_front()?;
+            match part.open(self.rows) {
+                Ok(reviews) => self.current = Some(reviews),
+                Err(e) => return Some(Err(self.stop(e))),
+            }
+        }
+    }
+}
+
+impl Reviews {
+    fn stop(&mut self, e: Error) -> Error {
+        self.parts.clear();
+        self.current = None;
+        e
+    }
+}
+
+/// The six files of the tree, which must all be there.
+fn tree_splits(fr: &Path) -> Result<Vec<(String, Vec<Part>)>> {
+    let mut splits = Vec::new();
+    for split in SPLITS {
+        let mut parts = Vec::new();
+        for category in CATEGORIES {
+            let path = tree::file(fr, category, split);
+            if !path.is_file() {
+                return Err(Error::NotFound {
+                    what: path.display().to_string(),
+                    remedy: "the tree of Webis CLS-10 has fr/{books,dvd,music}/{train,test}.review; unpack it again"
+                        .into(),
+                });
+            }
+            parts.push(Part::Review(path, category));
+        }
+        splits.push((split.to_string(), parts));
+    }
+    Ok(splits)
+}
+
+/// The tables in `path`, a file or a folder with at most one level of folders, by split.
+fn table_splits(path: &Path) -> Result<Vec<(String, Vec<Part>)>> {
+    let mut tables = Vec::new();
+    if path.is_dir() {
+        for entry in sorted(path)? {
+            if entry.is_dir() {
+                tables.extend(sorted(&entry)?.iter().filter_map(|p| Part::table(p)));
+            } else {
+                tables.extend(Part::table(&entry));
+            }
+        }
+    } else {
+        tables.extend(Part::table(path));
+    }
+    if tables.is_empty() {
+        return Err(Error::malformed(
+            path,
+            "",
+            "no reviews",
+            "a Webis CLS-10 tree or its .tar.gz, or tables .csv, .tsv, .jsonl or .parquet with `text` and `label`",
+        ));
+    }
+    let mut splits: BTreeMap<(usize, &str), Vec<Part>> = BTreeMap::new();
+    for table in tables {
+        let inside = table.path().strip_prefix(path).ok();
+        let inside = inside.filter(|p| !p.as_os_str().is_empty());
+        let name = inside.unwrap_or(Path::new(table.path().file_name().unwrap_or_default()));
+        let split = split_named(&name.to_string_lossy()).unwrap_or((0, "train"));
+        splits.entry(split).or_default().push(table);
+    }
+    Ok(splits
+        .into_iter()
+        .map(|((_, name), parts)| (name.to_string(), parts))
+        .collect())
+}
+
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
+        let path = entry.map_err(Error::io(folder, "read"))?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
+        if !hidden {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The split that a file name (with its folder) speaks of, with its place in the order of splits.
+fn split_named(name: &str) -> Option<(usize, &'static str)> {
+    let name = name.to_ascii_lowercase();
+    let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphabetic()).collect();
+    let has = |any: &[&str]| words.iter().any(|w| any.contains(w));
+    if has(&["train", "training"]) {
+        Some((0, "train"))
+    } else if has(&["test", "testing", "eval", "evaluation"]) {
+        Some((1, "test"))
+    } else if has(&["validation", "valid", "dev", "val"]) {
+        Some((2, "validation"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(corpus: &Corpus, split: &str) -> Vec<(String, i64, i32)> {
+        let reviews = corpus.reviews(split).map(|r| r.unwrap());
+        reviews.map(|r| (r.text, r.label, r.idx)).collect()
+    }
+
+    #[test]
+    fn tables_are_split_by_the_words_of_their_names() {
+        assert_eq!(split_named("train.csv"), Some((0, "train")));
+        assert_eq!(
+            split_named("data/Test-00000-of-00001.parquet"),
+            Some((1, "test"))
+        );
+        assert_eq!(split_named("dev/x.csv"), Some((2, "validation")));
+        assert_eq!(split_named("contest.csv"), None);
+        assert_eq!(split_named("reviews.csv"), None);
+    }
+
+    #[test]
+    fn a_folder_of_tables_is_read_in_the_order_of_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "test.jsonl",
+            "{\"text\": \"été\", \"label\": \"positive\", \"idx\": 7}\n\n",
+        );
+        write("train-1.csv", "\u{feff}label,text\n1,\"a, b\nc\"\n0,\n");
+        write("train-2.tsv", "text\tlabel\r\n\"q\"\tneg\r\n");
+        write("readme.md", "# no table");
+        let corpus = Corpus::open(&Source::Path(folder.path().into())).unwrap();
+        assert_eq!(corpus.split_names(), ["train", "test"]);
+        let row = |text: &str, label, idx| (text.to_string(), label, idx);
+        let want = [row("a, b\nc", 1, 1), row("", 0, 2), row("q", 0, 3)];
+        assert_eq!(texts(&corpus, "train"), want);
+        assert_eq!(texts(&corpus, "test"), [row("été", 1, 7)]);
+        assert_eq!(corpus.files().len(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_file_row_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let fails = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let corpus = Corpus::open(&Source::Path(path.clone())).unwrap();
+            let mut reviews = corpus.reviews("train");
+            let error = reviews.by_ref().find_map(Result::err).unwrap().to_string();
+            assert!(reviews.next().is_none(), "{name}");
+            error.replace(&format!("{}/", folder.path().display()), "")
+        };
+        let e = fails("a.csv", b"text,label\nx,1\ny,maybe\n");
+        assert_eq!(
+            e,
+            "a.csv, row 2 at line 3: found label \"maybe\", expected a label 0 or negative, 1 or positive"
+        );
+        let e = fails("b.csv", b"review,stars\n");
+        assert!(
+            e.contains("b.csv, line 1: found columns review, stars"),
+            "{e}"
+        );
+        let e = fails("c.csv", b"text,label\nx,1\ny\n");
+        assert!(
+            e.contains("row 2 at line 3: found 1 fields, expected 2"),
+            "{e}"
+        );
+        let e = fails("d.csv", b"text,label\nx\xff,1\n");
+        assert!(e.contains("d.csv, byte 12: found invalid UTF-8"), "{e}");
+        let e = fails(
+            "e.jsonl",
+            b"{\"text\": \"x\", \"label\": 0}\n{\"text\": \"x\"}\n",
+        );
+        assert!(
+            e.contains("e.jsonl, row 2 at line 2: found label null"),
+            "{e}"
+        );
+        let e = fails("f.jsonl", b"{\"text\": \"x\", \"label\"\n");
+        assert!(e.contains("row 1 at line 1"), "{e}");
+        let e = fails("g.parquet", b"PAR1 nothing");
+        assert!(e.contains("g.parquet, the footer"), "{e}");
+    }
+
+    #[test]
+    fn an_incomplete_tree_and_an_empty_folder_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Corpus::open(&Source::Path(folder.path().into())).unwrap_err();
+        assert!(open().to_string().contains("found no reviews"));
+        std::fs::create_dir_all(folder.path().join("fr/books")).unwrap();
+        std::fs::write(folder.path().join("fr/books/train.review"), "x\n").unwrap();
+        let e = open().to_string();
+        assert!(e.contains("fr/dvd/train.review not found"), "{e}");
+    }
+}

@@ -1,0 +1,263 @@
+//! Tables with a column `text` and a column `label`: CSV, TSV and JSON lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use csv::ByteRecord;
+use serde_json::Value;
+
+use super::lines::{Lines, invalid_utf8};
+use super::{Review, label};
+use crate::error::{Error, Result};
+
+/// Where the columns stand in a CSV file.
+struct Columns {
+    text: usize,
+    label: usize,
+    idx: Option<usize>,
+}
+
+/// The rows of a CSV or TSV file with a header.
+pub(super) struct Csv {
+    path: PathBuf,
+    reader: csv::Reader<Box<dyn BufRead + Send>>,
+    columns: Columns,
+    record: ByteRecord,
+    /// Rows so far, and the number of rows before this file.
+    row: usize,
+    before: usize,
+    done: bool,
+}
+
+impl Csv {
+    /// Open a file of fields cut at `delimiter` and quoted by `"`; `before` rows came before it in the split.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label`.
+    pub fn open(path: &Path, delimiter: u8, before: usize) -> Result<Self> {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .from_reader(open_without_mark(path)?);
+        let header = match reader.byte_headers() {
+            Ok(header) => header.clone(),
+            Err(e) => return Err(csv_error(path, 0, e)),
+        };
+        let find = |name: &str| {
+            header
+                .iter()
+                .position(|h| h.trim_ascii() == name.as_bytes())
+        };
+        let need = |name: &str| {
+            find(name).ok_or_else(|| {
+                let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+                let found = format!("columns {}", names.join(", "));
+                Error::malformed(path, "line 1", found, "columns `text` and `label`")
+            })
+        };
+        let columns = Columns {
+            text: need("text")?,
+            label: need("label")?,
+            idx: find("idx"),
+        };
+        Ok(Self {
+            path: path.into(),
+            reader,
+            columns,
+            record: ByteRecord::new(),
+            row: 0,
+            before,
+            done: false,
+        })
+    }
+
+    fn next_review(&mut self) -> Result<Option<Review>> {
+        if self.done {
+            return Ok(None);
+        }
+        let more = self.reader.read_byte_record(&mut self.record);
+        if !more.map_err(|e| csv_error(&self.path, self.row + 1, e))? {
+            return Ok(None);
+        }
+        self.row += 1;
+        let text = self.field(self.columns.text)?.to_string();
+        let label_word = self.field(self.columns.label)?;
+        let label = label::parse(label_word)
+            .ok_or_else(|| self.bad(format!("label {label_word:?}"), label::EXPECTED))?;
+        let idx = match self.columns.idx {
+            None => number(self.before + self.row),
+            Some(column) => {
+                let word = self.field(column)?;
+                word.trim()
+                    .parse()
+                    .map_err(|_| self.bad(format!("idx {word:?}"), "a whole number"))?
+            }
+        };
+        Ok(Some(Review {
+            text,
+            label,
+            idx,
+            category: None,
+        }))
+    }
+
+    fn field(&self, column: usize) -> Result<&str> {
+        let bytes = self.record.get(column).unwrap_or_default();
+        std::str::from_utf8(bytes).map_err(|_| first_invalid_byte(&self.path))
+    }
+
+    fn bad(&self, found: String, expected: &str) -> Error {
+        let line = self.record.position().map_or(0, csv::Position::line);
+        let place = format!("row {} at line {line}", self.row);
+        Error::malformed(&self.path, place, found, expected)
+    }
+}
+
+impl Iterator for Csv {
+    type Item = Result<Review>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_review();
+        self.done |= next.is_err();
+        next.transpose()
+    }
+}
+
+/// A buffered file, after its byte order mark if it has one.
+fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> {
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut reader = BufReader::with_capacity(1 << 18, file);
+    let start = reader.fill_buf().map_err(Error::io(path, "read"))?;
+    if start.starts_with("\u{feff}".as_bytes()) {
+        reader.consume(3);
+    }
+    Ok(Box::new(reader))
+}
+
+/// A row's number as `idx`; the column is an int32.
+pub(super) fn number(row: usize) -> i32 {
+    i32::try_from(row).unwrap_or(i32::MAX)
+}
+
+fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
+    let line = e.position().map(csv::Position::line);
+    let place = match line {
+        Some(line) => format!("row {row} at line {line}"),
+        None => format!("row {row}"),
+    };
+    match e.into_kind() {
+        csv::ErrorKind::Io(source) => Error::io(path, "read")(source),
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => Error::malformed(
+            path,
+            place,
+            format!("{len} fields"),
+            format!("{expected_len}, as in the header: quote fields that hold the delimiter"),
+        ),
+        other => Error::malformed(path, place, format!("{other:?}"), "a row of fields"),
+    }
+}
+
+/// The error for the first byte of the file that is no UTF-8.
+fn first_invalid_byte(path: &Path) -> Error {
+    let file = match File::open(path).map_err(Error::io(path, "read")) {
+        Ok(file) => file,
+        Err(e) => return e,
+    };
+    let mut lines = Lines::new(path, BufReader::new(file));
+    let mut line = String::new();
+    loop {
+        line.clear();
+        match lines.read(&mut line) {
+            Ok(true) => {}
+            Ok(false) => return invalid_utf8(path, 0),
+            Err(e) => return e,
+        }
+    }
+}
+
+/// The rows of a file with a JSON object per line.
+pub(super) struct JsonLines {
+    lines: Lines<Box<dyn BufRead + Send>>,
+    line: String,
+    row: usize,
+    before: usize,
+    done: bool,
+}
+
+impl JsonLines {
+    /// Open a file; `before` rows came before it in the split.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(path: &Path, before: usize) -> Result<Self> {
+        Ok(Self {
+            lines: Lines::new(path, open_without_mark(path)?),
+            line: String::new(),
+            row: 0,
+            before,
+            done: false,
+        })
+    }
+
+    fn next_review(&mut self) -> Result<Option<Review>> {
+        while !self.done {
+            self.line.clear();
+            if !self.lines.read(&mut self.line)? {
+                return Ok(None);
+            }
+            if !self.line.trim().is_empty() {
+                self.row += 1;
+                return self.parse().map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn parse(&self) -> Result<Review> {
+        let object: Value = serde_json::from_str(&self.line)
+            .map_err(|e| self.bad(e.to_string(), "one JSON object per line"))?;
+        let get = |key: &str| object.get(key).filter(|v| !v.is_null());
+        let text = get("text").and_then(Value::as_str).ok_or_else(|| {
+            self.bad("no string `text`".into(), "{\"text\": ..., \"label\": ...}")
+        })?;
+        let label = match get("label") {
+            Some(Value::String(word)) => label::parse(word),
+            Some(other) => other.as_i64().filter(|n| matches!(n, 0 | 1)),
+            None => None,
+        };
+        let label = label.ok_or_else(|| {
+            let found = object.get("label").unwrap_or(&Value::Null);
+            self.bad(format!("label {found}"), label::EXPECTED)
+        })?;
+        let idx = match get("idx") {
+            None => number(self.before + self.row),
+            Some(value) => value
+                .as_i64()
+                .and_then(|n| i32::try_from(n).ok())
+                .ok_or_else(|| self.bad(format!("idx {value}"), "a whole number"))?,
+        };
+        Ok(Review {
+            text: text.into(),
+            label,
+            idx,
+            category: None,
+        })
+    }
+
+    fn bad(&self, found: String, expected: &str) -> Error {
+        let place = format!("row {} at line {}", self.row, self.lines.number());
+        Error::malformed(self.lines.path(), place, found, expected)
+    }
+}
+
+impl Iterator for JsonLines {
+    type Item = Result<Review>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_review();
+        self.done |= next.is_err();
+        next.transpose()
+    }
+}

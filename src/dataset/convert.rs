@@ -1,0 +1,152 @@
+//! Data that cannot be read in place (Parquet, other integer types, fixed-size lists, no attention mask) is written
+//! once, batch by batch, to a nameless temporary file with the usual types, which is mapped in its stead.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int8Array, LargeListArray, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::writer::StreamWriter;
+
+use super::columns;
+use super::ipc::MappedStream;
+use crate::error::{Error, Result, interrupt};
+
+/// Whether every column that the programs read can be read in place.
+pub(super) fn is_native(schema: &Schema) -> bool {
+    let has = |name: &str| schema.field_with_name(name).is_ok();
+    let typed = schema
+        .fields()
+        .iter()
+        .all(|field| columns::is_native(field.name(), field.data_type()));
+    typed && (has("attention_mask") || !has("input_ids"))
+}
+
+/// Write `batches` (each with words for its place) with the usual types to a temporary file and map it.
+///
+/// # Errors
+/// [`Error::Malformed`] with `path` and the place for a value that does not fit; [`Error::Io`] when the temporary
+/// folder (`TMPDIR`) is full.
+pub(super) fn rewrite(
+    path: &Path,
+    schema: &Schema,
+    batches: impl Iterator<Item = Result<(String, RecordBatch)>>,
+) -> Result<MappedStream> {
+    let (target, wanted) = target_schema(path, schema)?;
+    let target = Arc::new(target);
+    let temporary = std::env::temp_dir();
+    let file = tempfile::tempfile().map_err(Error::io(&temporary, "create a file in"))?;
+    let failed = |e: arrow::error::ArrowError| Error::Io {
+        path: temporary.clone(),
+        action: "write a temporary file in",
+        source: std::io::Error::other(e),
+    };
+    let mut writer = StreamWriter::try_new(BufWriter::new(file), &target).map_err(failed)?;
+    for batch in batches {
+        interrupt::check()?;
+        let (place, batch) = batch?;
+        let arrays = wanted
+            .iter()
+            .map(|name| convert(path, &place, &batch, name))
+            .collect::<Result<Vec<_>>>()?;
+        let batch = RecordBatch::try_new(target.clone(), arrays)
+            .map_err(|e| Error::malformed(path, &place, e, "columns of equal length"))?;
+        writer.write(&batch).map_err(failed)?;
+    }
+    let buffered = writer.into_inner().map_err(failed)?;
+    let mut file: File = buffered.into_inner().map_err(|e| Error::Io {
+        path: temporary.clone(),
+        action: "write a temporary file in",
+        source: e.into_error(),
+    })?;
+    file.rewind()
+        .map_err(Error::io(&temporary, "read a file in"))?;
+    MappedStream::map(path, &file)
+}
+
+/// The type that a column of this name is rewritten to.
+fn target_type(name: &str) -> DataType {
+    let list = |item| DataType::LargeList(Arc::new(Field::new("item", item, true)));
+    match name {
+        "text" => DataType::LargeUtf8,
+        "label" => DataType::Int64,
+        "idx" => DataType::Int32,
+        "input_ids" => list(DataType::Int32),
+        _ => list(DataType::Int8),
+    }
+}
+
+/// The rewritten schema (with the metadata of the old one) and its column names.
+fn target_schema(path: &Path, schema: &Schema) -> Result<(Schema, Vec<&'static str>)> {
+    let has = |name: &str| schema.field_with_name(name).is_ok();
+    let wanted: Vec<&'static str> = columns::NAMES
+        .into_iter()
+        .filter(|&name| has(name) || (name == "attention_mask" && has("input_ids")))
+        .collect();
+    for field in schema.fields() {
+        let (name, found) = (field.name(), field.data_type());
+        if columns::NAMES.contains(&name.as_str()) && !is_convertible(name, found) {
+            let place = format!("column `{name}`");
+            let expected = target_type(name);
+            return Err(Error::malformed(path, place, found, expected));
+        }
+    }
+    let fields: Vec<Field> = wanted
+        .iter()
+        .map(|name| Field::new(*name, target_type(name), true))
+        .collect();
+    let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    Ok((schema, wanted))
+}
+
+fn is_convertible(name: &str, data_type: &DataType) -> bool {
+    match (name, data_type) {
+        ("text", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => true,
+        ("label" | "idx", other) => other.is_integer(),
+        (
+            "input_ids" | "token_type_ids" | "attention_mask",
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item)
+            | DataType::FixedSizeList(item, _),
+        ) => item.data_type().is_integer() || *item.data_type() == DataType::Boolean,
+        _ => false,
+    }
+}
+
+/// One column with its usual type; a mask of ones where the data has none.
+fn convert(path: &Path, place: &str, batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
+    let bad = |e: arrow::error::ArrowError| {
+        let place = format!("{place}, column `{name}`");
+        Error::malformed(path, place, e, target_type(name))
+    };
+    let options = CastOptions {
+        safe: false,
+        ..Default::default()
+    };
+    match batch.column_by_name(name) {
+        Some(array) => cast_with_options(array, &target_type(name), &options).map_err(bad),
+        None => {
+            let ids = batch.column_by_name("input_ids").ok_or_else(|| {
+                Error::malformed(path, place, "no column `input_ids`", "lists of token ids")
+            })?;
+            let ids = cast_with_options(ids, &target_type("input_ids"), &options).map_err(bad)?;
+            Ok(Arc::new(ones_like(ids.as_list::<i64>())))
+        }
+    }
+}
+
+fn ones_like(ids: &LargeListArray) -> LargeListArray {
+    let ones = Int8Array::from(vec![1i8; ids.values().len()]);
+    let item = Arc::new(Field::new("item", DataType::Int8, true));
+    LargeListArray::new(
+        item,
+        ids.offsets().clone(),
+        Arc::new(ones),
+        ids.nulls().cloned(),
+    )
+}

@@ -1,0 +1,273 @@
+//! The folder of a `DatasetDict`: which splits it has and which files hold them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
+use serde_json::Value;
+
+use super::ipc::MappedStream;
+use super::split::Split;
+use super::{convert, features, parquet};
+use crate::error::{Error, Result};
+
+/// A dataset on disk: its splits are opened when they are asked for.
+#[derive(Debug, Clone)]
+pub struct DatasetDict {
+    path: PathBuf,
+    split_names: Vec<String>,
+}
+
+impl DatasetDict {
+    /// Look at the folder `path`: one that `DatasetDict.save_to_disk` wrote, or one with Parquet files by split.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such folder, [`Error::Malformed`] when it is no `DatasetDict`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        if !path.exists() {
+            return Err(Error::NotFound {
+                what: format!("dataset {}", path.display()),
+                remedy: "make it with flue-cls-prepare, or name an existing folder".into(),
+            });
+        }
+        let index = path.join("dataset_dict.json");
+        let split_names = if index.is_file() {
+            declared_splits(&index)?
+        } else {
+            parquet_splits(&path)?
+        };
+        Ok(Self { path, split_names })
+    }
+
+    /// Whether `path` looks like the folder of a `DatasetDict`, so that opening it is worth while.
+    pub fn is_at(path: &Path) -> bool {
+        path.join("dataset_dict.json").is_file() || path.join("train/state.json").is_file()
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of the splits, in the order of the folder.
+    pub fn split_names(&self) -> &[String] {
+        &self.split_names
+    }
+
+    /// Open a split of tokenized reviews.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such split; [`Error::Malformed`] with the file and the place when a file
+    /// is missing, cut short, damaged, or lacks `label` or `input_ids`.
+    pub fn split(&self, name: &str) -> Result<Split> {
+        self.open_split(name, &["label", "input_ids"])
+    }
+
+    /// Open a split of plain reviews: it must have `text` and `label`, token ids or not.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split).
+    pub fn text_split(&self, name: &str) -> Result<Split> {
+        self.open_split(name, &["text", "label"])
+    }
+
+    fn open_split(&self, name: &str, required: &[&str]) -> Result<Split> {
+        if !self.split_names.iter().any(|n| n == name) {
+            return Err(Error::NotFound {
+                what: format!("split {name} of {}", self.path.display()),
+                remedy: format!("it has {}", self.split_names.join(", ")),
+            });
+        }
+        let folder = self.path.join(name);
+        let split = if folder.join("state.json").is_file() {
+            open_arrow(name, &folder)?
+        } else {
+            open_parquet(name, &folder)?
+        };
+        match required.iter().find(|column| !split.has(column)) {
+            None => Ok(split),
+            Some(column) => Err(Error::malformed(
+                folder,
+                "the schema",
+                format!("no column `{column}`"),
+                format!(
+                    "columns {}: prepare it with flue-cls-prepare",
+                    required.join(" and ")
+                ),
+            )),
+        }
+    }
+}
+
+/// The names in `dataset_dict.json`, which is `{"splits": [...]}`.
+fn declared_splits(index: &Path) -> Result<Vec<String>> {
+    let names = read_json(index)?
+        .get("splits")
+        .and_then(Value::as_array)
+        .map(|names| names.iter().map(|n| n.as_str().map(str::to_string)))
+        .and_then(Iterator::collect::<Option<Vec<String>>>)
+        .unwrap_or_default();
+    if names.is_empty()
+        || names
+            .iter()
+            .any(|n| n.is_empty() || n.contains(['/', '\\']))
+    {
+        let expected = r#"{"splits": ["train", "test"]}, as `DatasetDict.save_to_disk` writes it"#;
+        return Err(Error::malformed(index, "", "no names of splits", expected));
+    }
+    Ok(names)
+}
+
+/// The folders in `path` that hold Parquet files, `train` first and `test` second.
+fn parquet_splits(path: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).map_err(Error::io(path, "read"))? {
+            let entry = entry.map_err(Error::io(path, "read"))?;
+            if entry.path().is_dir() && !parquet_files(&entry.path())?.is_empty() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+    let rank = |name: &String| match name.as_str() {
+        "train" => 0,
+        "test" => 1,
+        _ => 2,
+    };
+    names.sort_by_key(|name| (rank(name), name.clone()));
+    if names.is_empty() {
+        let expected = "a folder that `DatasetDict.save_to_disk` or flue-cls-prepare wrote";
+        return Err(Error::malformed(path, "", "no dataset_dict.json", expected));
+    }
+    Ok(names)
+}
+
+fn parquet_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
+        let path = entry.map_err(Error::io(folder, "read"))?.path();
+        if path.extension().is_some_and(|e| e == "parquet") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, "JSON"))
+}
+
+/// The files that `state.json` lists under `key`, which must be plain names.
+fn listed_files(state_path: &Path, state: &Value, key: &str) -> Result<Vec<PathBuf>> {
+    let bad = || {
+        let expected = r#"[{"filename": "data-00000-of-00001.arrow"}]"#;
+        Error::malformed(
+            state_path,
+            format!("key `{key}`"),
+            "no file names",
+            expected,
+        )
+    };
+    let Some(list) = state.get(key) else {
+        return Ok(Vec::new());
+    };
+    let folder = state_path.parent().unwrap_or(Path::new(""));
+    list.as_array()
+        .ok_or_else(bad)?
+        .iter()
+        .map(|file| {
+            let name = file.get("filename").and_then(Value::as_str);
+            let name = name.filter(|n| !n.is_empty() && !n.contains(['/', '\\']));
+            name.map(|n| folder.join(n)).ok_or_else(bad)
+        })
+        .collect()
+}
+
+fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
+    let state_path = folder.join("state.json");
+    let state = read_json(&state_path)?;
+    let paths = listed_files(&state_path, &state, "_data_files")?;
+    if paths.is_empty() {
+        let expected = "the names of the Arrow files: the folder was not written to its end";
+        return Err(Error::malformed(
+            &state_path,
+            "key `_data_files`",
+            "nothing",
+            expected,
+        ));
+    }
+    let files = paths
+        .iter()
+        .map(|path| open_stream(path))
+        .collect::<Result<Vec<_>>>()?;
+    let info_path = folder.join("dataset_info.json");
+    let info = if info_path.is_file() {
+        Some(read_json(&info_path)?)
+    } else {
+        None
+    };
+    let order = match listed_files(&state_path, &state, "_indices_data_files")? {
+        paths if paths.is_empty() => None,
+        paths => Some(read_indices(&paths)?),
+    };
+    let names = features::label_names(&paths[0], &files[0].schema, info.as_ref())?;
+    Ok(Split::new(name, folder, files, order, names))
+}
+
+/// Map an Arrow file, through a temporary copy when its types differ from the usual ones.
+fn open_stream(path: &Path) -> Result<MappedStream> {
+    let stream = MappedStream::open(path)?;
+    if convert::is_native(&stream.schema) {
+        return Ok(stream);
+    }
+    let columns = super::columns::projection(&stream.schema);
+    let batches = stream.batches.iter().map(|at| {
+        let batch = stream.read(at, &columns)?;
+        Ok((stream.place(at), batch))
+    });
+    convert::rewrite(path, &stream.schema, batches)
+}
+
+/// The list of rows that releases before 1.6 saved for a shuffled or selected dataset.
+fn read_indices(paths: &[PathBuf]) -> Result<Vec<u64>> {
+    let mut indices = Vec::new();
+    for path in paths {
+        let stream = MappedStream::open(path)?;
+        for at in &stream.batches {
+            let batch = stream.read(at, &[0])?;
+            let column = batch.column(0).as_primitive_opt::<UInt64Type>();
+            let column = column.ok_or_else(|| {
+                let found = batch.column(0).data_type();
+                Error::malformed(path, "column 0", found, "row numbers of type UInt64")
+            })?;
+            indices.extend_from_slice(column.values());
+        }
+    }
+    Ok(indices)
+}
+
+fn open_parquet(name: &str, folder: &Path) -> Result<Split> {
+    let half = || {
+        let expected = "state.json and the files it names: the folder was not written to its end";
+        Error::malformed(folder, "", "neither state.json nor Parquet files", expected)
+    };
+    if !folder.is_dir() {
+        return Err(half());
+    }
+    let paths = parquet_files(folder)?;
+    let files = paths
+        .iter()
+        .map(|path| {
+            let (schema, batches) = parquet::read(path)?;
+            convert::rewrite(path, &schema, batches)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let first = files.first().ok_or_else(half)?;
+    let names = features::label_names(&paths[0], &first.schema, None)?;
+    Ok(Split::new(name, folder, files, None, names))
+}

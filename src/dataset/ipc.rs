@@ -1,0 +1,312 @@
+//! An Arrow IPC stream behind a memory map: an index of its record batches, each decoded on demand without a copy.
+//!
+//! The format is <https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format>: messages of a marker, the
+//! length of the metadata, the metadata (a flatbuffer) and a body; the last one has the length 0.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::FileDecoder;
+use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, root_as_message};
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// In front of every message since Arrow 0.15; before that, the length came first.
+const CONTINUATION: u32 = u32::MAX;
+/// Arrow refuses more anyway; guards the sums below.
+const MAX_ROWS_PER_BATCH: i64 = i32::MAX as i64;
+
+/// Where a record batch lies in its file, and the rows it holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchAt {
+    /// Byte offset of the message.
+    start: usize,
+    /// Bytes of marker, length and metadata.
+    head: usize,
+    /// Bytes of the body.
+    body: usize,
+    /// Number of the message in the file, the schema being 0.
+    message: usize,
+    /// Rows in the batch.
+    pub rows: usize,
+    /// Rows of the file before it.
+    pub first_row: usize,
+}
+
+/// One mapped file.
+pub(super) struct MappedStream {
+    path: PathBuf,
+    data: Buffer,
+    version: MetadataVersion,
+    /// The schema, with its metadata.
+    pub schema: SchemaRef,
+    /// The record batches in order.
+    pub batches: Vec<BatchAt>,
+}
+
+/// A message as it stands in the file.
+struct Frame<'a> {
+    message: Message<'a>,
+    head: usize,
+    body: usize,
+}
+
+impl MappedStream {
+    /// Map `path` and read the heads of all its messages; the bodies stay on disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is cut short or is no Arrow stream.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io(path, "read"))?;
+        Self::map(path, &file)
+    }
+
+    /// As [`open`](Self::open), for a file that is open already; `path` serves for messages.
+    pub fn map(path: &Path, file: &File) -> Result<Self> {
+        let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+        if length == 0 {
+            let remedy = "an Arrow stream: the file was cut short, make it again";
+            return Err(Error::malformed(path, "byte 0", "an empty file", remedy));
+        }
+        // SAFETY: the map is read only; as with any mapped file, nobody may shorten it while it is in use.
+        let map = unsafe { Mmap::map(file) }.map_err(Error::io(path, "map"))?;
+        let owner = Arc::new(map);
+        let (pointer, length) = (owner.as_ptr() as *mut u8, owner.len());
+        let pointer = std::ptr::NonNull::new(pointer).ok_or_else(|| {
+            Error::malformed(path, "", "an empty memory map", "an Arrow stream file")
+        })?;
+        // SAFETY: the memory lives as long as `owner`, which the buffer keeps.
+        let data = unsafe { Buffer::from_custom_allocation(pointer, length, owner) };
+        Self::index(path, data)
+    }
+
+    fn index(path: &Path, data: Buffer) -> Result<Self> {
+        let bytes = data.as_slice();
+        let Some(first) = frame(path, bytes, 0, 0)? else {
+            return Err(not_arrow(path, 0, "the end of a stream"));
+        };
+        let schema = first
+            .message
+            .header_as_schema()
+            .ok_or_else(|| not_arrow(path, 0, "no schema"))?;
+        let schema = try_fb_to_schema(schema)
+            .map_err(|e| Error::malformed(path, "the schema", e, "a schema of Arrow"))?;
+        let version = first.message.version();
+        let mut at = first.head + first.body;
+        let (mut batches, mut rows, mut number) = (Vec::new(), 0, 1);
+        while let Some(next) = frame(path, bytes, at, number)? {
+            match next.message.header_type() {
+                MessageHeader::RecordBatch => {
+                    let batch = check_batch(path, &next, &schema, number)?;
+                    batches.push(BatchAt {
+                        start: at,
+                        head: next.head,
+                        body: next.body,
+                        message: number,
+                        rows: batch,
+                        first_row: rows,
+                    });
+                    rows += batch;
+                }
+                // Only columns that are not read here can have one: `Columns` knows no dictionary type.
+                MessageHeader::DictionaryBatch => {}
+                other => return Err(not_arrow(path, number, format!("{other:?}"))),
+            }
+            at += next.head + next.body;
+            number += 1;
+        }
+        Ok(Self {
+            path: path.into(),
+            data,
+            version,
+            schema: Arc::new(schema),
+            batches,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All rows of the file.
+    pub fn rows(&self) -> usize {
+        self.batches.last().map_or(0, |b| b.first_row + b.rows)
+    }
+
+    /// Decode the named columns of a batch; the arrays point into the map.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when offsets, lengths or UTF-8 in it are wrong.
+    pub fn read(&self, batch: &BatchAt, columns: &[usize]) -> Result<RecordBatch> {
+        let bad = |found: String| {
+            let place = self.place(batch);
+            let remedy = "a record batch as its schema says: the file is damaged, make it again";
+            Error::malformed(&self.path, place, found, remedy)
+        };
+        let block = Block::new(batch.start as i64, batch.head as i32, batch.body as i64);
+        let message = self
+            .data
+            .slice_with_length(batch.start, batch.head + batch.body);
+        FileDecoder::new(self.schema.clone(), self.version)
+            .with_projection(columns.to_vec())
+            .read_record_batch(&block, &message)
+            .map_err(|e| bad(e.to_string()))?
+            .ok_or_else(|| bad("no record batch".into()))
+    }
+
+    /// Words for a batch in a message: its number and its rows.
+    pub fn place(&self, batch: &BatchAt) -> String {
+        let (first, message) = (batch.first_row, batch.message);
+        match batch.rows {
+            0 => format!("message {message} (no rows)"),
+            n => format!("message {message} (rows {first} to {})", first + n - 1),
+        }
+    }
+}
+
+fn not_arrow(path: &Path, message: usize, found: impl std::fmt::Display) -> Error {
+    Error::malformed(
+        path,
+        format!("message {message}"),
+        found,
+        "an Arrow IPC stream, as `save_to_disk` writes",
+    )
+}
+
+/// The message at byte `at`, or none at the mark that ends the stream. Everything it names lies inside `bytes`.
+fn frame<'a>(path: &Path, bytes: &'a [u8], at: usize, number: usize) -> Result<Option<Frame<'a>>> {
+    let cut = |wanted: usize| {
+        Error::malformed(
+            path,
+            format!("message {number} at byte {at}"),
+            format!("the end of the file at byte {}", bytes.len()),
+            format!("{wanted} bytes: the file was cut short, make it again"),
+        )
+    };
+    let word = |at: usize| -> Option<u32> {
+        let four = bytes.get(at..at.checked_add(4)?)?;
+        Some(u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+    };
+    let first = word(at).ok_or_else(|| cut(4))?;
+    let (length, prefix) = match first {
+        CONTINUATION => (word(at + 4).ok_or_else(|| cut(8))?, 8),
+        length => (length, 4),
+    };
+    if length == 0 {
+        return Ok(None);
+    }
+    if length > i32::MAX as u32 {
+        return Err(not_arrow(
+            path,
+            number,
+            format!("a length of {length} bytes"),
+        ));
+    }
+    let head = prefix + length as usize;
+    let metadata = bytes.get(at + prefix..at + head).ok_or_else(|| cut(head))?;
+    let message = root_as_message(metadata).map_err(|e| not_arrow(path, number, e))?;
+    let body = usize::try_from(message.bodyLength())
+        .map_err(|_| not_arrow(path, number, "a negative length"))?;
+    let end = (at + head).checked_add(body);
+    match end {
+        Some(end) if end <= bytes.len() => Ok(Some(Frame {
+            message,
+            head,
+            body,
+        })),
+        _ => Err(cut(head.saturating_add(body))),
+    }
+}
+
+/// The number of rows of a record batch, once every buffer it names is known to lie in its body and every buffer of
+/// offsets holds whole ones: Arrow takes both for granted.
+fn check_batch(path: &Path, frame: &Frame<'_>, schema: &Schema, number: usize) -> Result<usize> {
+    let bad = |found: String| {
+        let remedy = "buffers as the schema says: the file is damaged, make it again";
+        Error::malformed(path, format!("message {number}"), found, remedy)
+    };
+    let batch = frame
+        .message
+        .header_as_record_batch()
+        .ok_or_else(|| bad("no record batch".into()))?;
+    let rows = batch.length();
+    if !(0..=MAX_ROWS_PER_BATCH).contains(&rows) {
+        return Err(bad(format!("{rows} rows")));
+    }
+    let body = frame.body as i64;
+    for buffer in batch.buffers().into_iter().flatten() {
+        let (offset, length) = (buffer.offset(), buffer.length());
+        let end = offset.checked_add(length);
+        if offset < 0 || length < 0 || end.is_none_or(|end| end > body) {
+            let found = format!("{length} bytes at {offset} of a body of {body} bytes");
+            return Err(bad(found));
+        }
+    }
+    for node in batch.nodes().into_iter().flatten() {
+        let (length, nulls) = (node.length(), node.null_count());
+        let bits = body.saturating_mul(8).max(rows);
+        if !(0..=bits).contains(&length) || !(0..=length).contains(&nulls) {
+            return Err(bad(format!("an array of {length} values, {nulls} null")));
+        }
+    }
+    let mut lengths = batch.buffers().into_iter().flatten().map(|b| b.length());
+    for field in schema.fields() {
+        check_offsets(field.data_type(), &mut lengths)
+            .map_err(|found| bad(format!("column `{}`: {found}", field.name())))?;
+    }
+    Ok(rows as usize)
+}
+
+/// Walk over the lengths of the buffers of one column and check those of offsets.
+fn check_offsets(
+    data_type: &DataType,
+    mut lengths: &mut dyn Iterator<Item = i64>,
+) -> std::result::Result<(), String> {
+    use DataType::*;
+    let mut take = |buffers: usize| {
+        let last = (&mut lengths).take(buffers).last();
+        last.ok_or_else(|| "too few buffers".to_string())
+    };
+    let mut offsets = |width: i64| match take(2)? {
+        length if length % width == 0 => Ok(()),
+        length => Err(format!("offsets of {length} bytes")),
+    };
+    match data_type {
+        Null => Ok(()),
+        Utf8 | Binary => {
+            offsets(4)?;
+            take(1).map(drop)
+        }
+        LargeUtf8 | LargeBinary => {
+            offsets(8)?;
+            take(1).map(drop)
+        }
+        List(item) | Map(item, _) => {
+            offsets(4)?;
+            check_offsets(item.data_type(), lengths)
+        }
+        LargeList(item) => {
+            offsets(8)?;
+            check_offsets(item.data_type(), lengths)
+        }
+        FixedSizeList(item, _) => {
+            take(1)?;
+            check_offsets(item.data_type(), lengths)
+        }
+        Struct(fields) => {
+            take(1)?;
+            let mut fields = fields.iter();
+            fields.try_for_each(|field| check_offsets(field.data_type(), lengths))
+        }
+        Boolean | FixedSizeBinary(_) | Dictionary(_, _) => take(2).map(drop),
+        other if other.is_primitive() => take(2).map(drop),
+        other => Err(format!("type {other}, which `datasets` does not write")),
+    }
+}

@@ -1,0 +1,241 @@
+//! One split of a dataset: random access by row over memory-mapped files.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::columns::{self, Columns};
+use super::ipc::{BatchAt, MappedStream};
+use crate::error::{Error, Result};
+
+/// One row. The slices point into the mapped file.
+#[derive(Debug, Clone, Copy)]
+pub struct Example<'a> {
+    /// The review as it was tokenized; empty when the dataset has no column `text`.
+    pub text: &'a str,
+    /// The class, an index into [`Split::label_names`].
+    pub label: i64,
+    /// The number of the review in its category, from 1; its row when the dataset has no column `idx`.
+    pub idx: i32,
+    /// Token ids, special tokens and perhaps padding included; empty in a dataset that is not tokenized.
+    pub input_ids: &'a [i32],
+    /// 1 for a token, 0 for padding; as long as `input_ids`.
+    pub attention_mask: &'a [i8],
+    /// Token types, as long as `input_ids`; FlauBERT datasets only.
+    pub token_type_ids: Option<&'a [i8]>,
+}
+
+impl<'a> Example<'a> {
+    /// The ids that the mask keeps, where the padding stands in one piece at either end, as tokenizers leave it.
+    pub fn tokens(&self) -> &'a [i32] {
+        let kept = |m: &i8| *m != 0;
+        let start = self.attention_mask.iter().position(kept).unwrap_or(0);
+        let end = self
+            .attention_mask
+            .iter()
+            .rposition(kept)
+            .map_or(start, |i| i + 1);
+        &self.input_ids[start..end]
+    }
+}
+
+/// A batch of one of the files, decoded when a row of it is first asked for.
+struct Batch {
+    file: usize,
+    at: BatchAt,
+    /// Rows of the split before it.
+    first_row: usize,
+    columns: OnceLock<Columns>,
+}
+
+struct Inner {
+    name: String,
+    folder: PathBuf,
+    files: Vec<MappedStream>,
+    batches: Vec<Batch>,
+    /// The rows in another order, or some of them; `datasets` before 1.6 saved such a list beside the data.
+    order: Option<Vec<u64>>,
+    rows: usize,
+    label_names: Vec<String>,
+}
+
+/// The rows of one split, read from the memory-mapped files as they are asked for. Cloning is cheap.
+#[derive(Clone)]
+pub struct Split(Arc<Inner>);
+
+impl Split {
+    /// Join the files of a split.
+    pub(super) fn new(
+        name: &str,
+        folder: &Path,
+        files: Vec<MappedStream>,
+        order: Option<Vec<u64>>,
+        label_names: Vec<String>,
+    ) -> Self {
+        let (mut batches, mut stored) = (Vec::new(), 0);
+        for (file, stream) in files.iter().enumerate() {
+            for &at in stream.batches.iter().filter(|b| b.rows > 0) {
+                batches.push(Batch {
+                    file,
+                    at,
+                    first_row: stored + at.first_row,
+                    columns: OnceLock::new(),
+                });
+            }
+            stored += stream.rows();
+        }
+        let rows = order.as_ref().map_or(stored, Vec::len);
+        Self(Arc::new(Inner {
+            name: name.into(),
+            folder: folder.into(),
+            files,
+            batches,
+            order,
+            rows,
+            label_names,
+        }))
+    }
+
+    /// Its name: "train", "test".
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its folder, for messages.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.0.rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.0.rows == 0
+    }
+
+    /// The names of the classes, in the order of the labels.
+    pub fn label_names(&self) -> &[String] {
+        &self.0.label_names
+    }
+
+    /// Whether the rows have token types (FlauBERT).
+    pub fn has_token_type_ids(&self) -> bool {
+        self.has("token_type_ids")
+    }
+
+    /// Whether every file has a column of this name.
+    pub(super) fn has(&self, column: &str) -> bool {
+        let files = &self.0.files;
+        files
+            .iter()
+            .all(|f| f.schema.field_with_name(column).is_ok())
+    }
+
+    /// The row `row`, counted from 0.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] past the end; [`Error::Malformed`] with the file and the row when the data there is damaged,
+    /// null, or has a label that is no class.
+    pub fn example(&self, row: usize) -> Result<Example<'_>> {
+        let inner = &*self.0;
+        if row >= inner.rows {
+            let (folder, rows) = (inner.folder.display(), inner.rows);
+            return Err(Error::Usage(format!(
+                "row {row} of {folder}: the split has {rows} rows"
+            )));
+        }
+        let stored = match &inner.order {
+            Some(order) => order[row] as usize,
+            None => row,
+        };
+        let number = inner.batches.partition_point(|b| b.first_row <= stored);
+        let batch = number
+            .checked_sub(1)
+            .and_then(|n| inner.batches.get(n))
+            .filter(|b| stored - b.first_row < b.at.rows);
+        let Some(batch) = batch else {
+            let expected = "an index of a stored row: save the dataset again";
+            return Err(Error::malformed(
+                &inner.folder,
+                format!("row {row}"),
+                format!("index {stored}"),
+                expected,
+            ));
+        };
+        let columns = inner.columns(batch)?;
+        inner.take(batch, columns, row, stored - batch.first_row)
+    }
+
+    /// All rows in order.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Example<'_>>> {
+        (0..self.len()).map(|row| self.example(row))
+    }
+}
+
+impl Inner {
+    fn columns<'a>(&'a self, batch: &'a Batch) -> Result<&'a Columns> {
+        if let Some(columns) = batch.columns.get() {
+            return Ok(columns);
+        }
+        let file = &self.files[batch.file];
+        let decoded = file.read(&batch.at, &columns::projection(&file.schema))?;
+        let columns = Columns::of(&decoded).map_err(|fault| {
+            let column = fault.column;
+            let place = match fault.row {
+                Some(row) => format!("row {}, column `{column}`", batch.at.first_row + row),
+                None => format!("{}, column `{column}`", file.place(&batch.at)),
+            };
+            Error::malformed(file.path(), place, fault.found, "a value in every row")
+        })?;
+        // Another thread may have been faster with the same columns.
+        Ok(batch.columns.get_or_init(|| columns))
+    }
+
+    /// The row `at` of a batch, which is the row `row` of the split.
+    fn take<'a>(
+        &'a self,
+        batch: &Batch,
+        columns: &'a Columns,
+        row: usize,
+        at: usize,
+    ) -> Result<Example<'a>> {
+        let bad = |found: String, expected: String| {
+            let file = self.files[batch.file].path();
+            let place = format!("row {}", batch.at.first_row + at);
+            Error::malformed(file, place, found, expected)
+        };
+        let input_ids = columns.input_ids.as_ref().map_or(&[][..], |c| c.row(at));
+        let attention_mask = columns
+            .attention_mask
+            .as_ref()
+            .map_or(&[][..], |c| c.row(at));
+        let token_type_ids = columns.token_type_ids.as_ref().map(|c| c.row(at));
+        let types = token_type_ids.map_or(input_ids.len(), <[i8]>::len);
+        if attention_mask.len() != input_ids.len() || types != input_ids.len() {
+            let (ids, mask) = (input_ids.len(), attention_mask.len());
+            return Err(bad(
+                format!("{ids} input_ids, {mask} attention_mask, {types} token_type_ids"),
+                "as many of each".into(),
+            ));
+        }
+        let label = columns.label.as_ref().map_or(0, |c| c[at]);
+        if columns.label.is_some() && !(0..self.label_names.len() as i64).contains(&label) {
+            let names = self.label_names.join(", ");
+            let last = self.label_names.len().saturating_sub(1);
+            return Err(bad(
+                format!("label {label}"),
+                format!("a class from 0 to {last} ({names})"),
+            ));
+        }
+        Ok(Example {
+            text: columns.text.as_ref().map_or("", |c| c.row(at)),
+            label,
+            idx: columns.idx.as_ref().map_or(row as i32, |c| c[at]),
+            input_ids,
+            attention_mask,
+            token_type_ids,
+        })
+    }
+}
