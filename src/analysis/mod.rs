@@ -1,1 +1,13 @@
-//! Mergeable accumulators fed one sentence and layer at a time.
+//! The statistics of the study: accumulators that are fed one sentence and layer at a time, keep a bounded amount of
+//! memory, and can be merged, so that shards of a corpus give what one pass over it gives.
+//!
+//! A sentence is a (tokens, hidden) matrix of single precision: the non-padding tokens, the special ones included. Sums are
+//! taken in double precision.
+
+pub mod cone;
+pub mod cosine;
+pub mod covariance;
+pub mod effective_rank;
+pub mod moments;
+pub mod probe;
+pub mod quantile;

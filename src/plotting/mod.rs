@@ -1,1 +1,234 @@
-//! Plain series to PNG and SVG.
+//! Pictures of plain series, as PNG and SVG of 1200×600: box plots, bars, lines, heat maps, scatters. Knows no model and no
+//! statistic.
+//!
+//! A chart lays itself out as a [`Scene`] of rectangles, lines and words; the scene is then drawn as a bitmap by plotters or
+//! written as SVG, in the page's own colours when it stands inside one. Colours are those of Okabe and Ito (2008), which
+//! colour-blind readers can tell apart; the heat map's ramp is cividis (Nuñez, Anderton and Renslow 2018).
+
+mod bar_chart;
+mod box_plot;
+mod frame;
+mod heat_map;
+mod line_chart;
+mod palette;
+mod png;
+mod scale;
+mod scatter;
+mod scene;
+mod svg;
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::artifact::AtomicFile;
+use crate::error::{Error, Result};
+
+pub use bar_chart::{BarChart, BarSeries};
+pub use box_plot::{BoxPlot, BoxSeries};
+pub use frame::Labels;
+pub use heat_map::HeatMap;
+pub use line_chart::{LineChart, LineSeries};
+pub use scale::Axis;
+pub use scatter::{Scatter, ScatterSeries};
+pub use scene::Scene;
+pub use svg::STYLE;
+
+/// Something that can be drawn.
+pub trait Chart {
+    /// Its shapes and words, laid out.
+    fn scene(&self) -> Scene;
+}
+
+/// Write `STEM.png` and `STEM.svg` into `folder`, replacing what stands there.
+///
+/// # Errors
+/// [`Error::Io`] when they cannot be written, [`Error::Compute`] when drawing fails.
+pub fn save(chart: &dyn Chart, folder: &Path, stem: &str) -> Result<()> {
+    let scene = chart.scene();
+    let files = [
+        (format!("{stem}.svg"), scene.to_svg().into_bytes()),
+        (format!("{stem}.png"), scene.to_png()?),
+    ];
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        let mut file = AtomicFile::create(&path, true)?;
+        file.write_all(&bytes).map_err(Error::io(&path, "write"))?;
+        file.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    fn labels(title: &str, x: &str, y: &str) -> Labels {
+        Labels {
+            title: title.into(),
+            subtitle: "Boxes: quartiles, whiskers: minimum and maximum".into(),
+            x: x.into(),
+            y: y.into(),
+        }
+    }
+
+    fn layers() -> Vec<String> {
+        (0..13).map(|l| l.to_string()).collect()
+    }
+
+    fn charts() -> Vec<(&'static str, Box<dyn Chart>)> {
+        let five = |l: usize, shift: f64| {
+            [-0.4, -0.1, 0.0, 0.15, 0.5].map(|d| d + shift + 0.03 * l as f64)
+        };
+        let boxes = |shift: f64| (0..13).map(|l| five(l, shift)).collect();
+        let box_plot = |axis, series: Vec<BoxSeries>| BoxPlot {
+            labels: labels("FlauBERT: cosines within a sentence", "layer", "cosine"),
+            categories: layers(),
+            series,
+            axis,
+        };
+        let raw = BoxSeries {
+            name: "raw".into(),
+            boxes: boxes(0.0),
+        };
+        let tuned = BoxSeries {
+            name: "fine-tuned, 1 epoch".into(),
+            boxes: boxes(0.2),
+        };
+        let mut far = boxes(1.0);
+        far[3] = [0.02, 1.3, 16.0, 142.0, 1807.0];
+        far[4] = [f64::NAN; 5];
+        let logarithmic = BoxSeries {
+            name: "raw".into(),
+            boxes: far,
+        };
+        let bars = BarChart {
+            labels: labels("Effective rank", "layer", "effective rank (dimensions)"),
+            categories: layers(),
+            series: vec![
+                BarSeries {
+                    name: "raw".into(),
+                    values: (0..13).map(|l| 540.0 - 9.0 * l as f64).collect(),
+                },
+                BarSeries {
+                    name: "fine-tuned".into(),
+                    values: (0..13).map(|l| 530.0 - 22.0 * l as f64).collect(),
+                },
+            ],
+        };
+        let mut noise = Stream::new(1, "charts");
+        let curve = |name: &str, high: f64, dashed| LineSeries {
+            name: name.into(),
+            points: (1..=200)
+                .map(|e| (e as f64, high - 0.4 / (e as f64).sqrt()))
+                .collect(),
+            dashed,
+        };
+        let lines = LineChart {
+            labels: labels(
+                "CamemBERT, layer 12: the probe in training",
+                "epoch",
+                "accuracy",
+            ),
+            series: vec![
+                curve("layer 12", 0.95, true),
+                curve("layer 12", 0.9, false),
+                curve("layer 5", 0.8, false),
+            ],
+            axis: Axis::Linear,
+        };
+        let heat = HeatMap {
+            labels: labels("Accuracy of the probe on the test split", "layer", ""),
+            rows: [
+                "FlauBERT raw",
+                "FlauBERT fine-tuned",
+                "CamemBERT raw",
+                "CamemBERT fine-tuned",
+            ]
+            .map(String::from)
+            .to_vec(),
+            columns: ["5", "7", "9", "11", "12"].map(String::from).to_vec(),
+            values: vec![
+                vec![0.690, 0.711, 0.722, 0.726, 0.730],
+                vec![0.772, 0.854, 0.918, 0.930, f64::NAN],
+                vec![0.730, 0.813, 0.897, 0.844, 0.896],
+                vec![0.778, 0.866, 0.934, 0.946, 0.945],
+            ],
+        };
+        let mut cloud = |name: &str, centre: f64| ScatterSeries {
+            name: name.into(),
+            points: (0..6000)
+                .map(|i| (2.0 * i as f64, centre + 0.1 * noise.normal()))
+                .collect(),
+        };
+        let scatter = Scatter {
+            labels: labels(
+                "CamemBERT: <s> of every review against the first",
+                "row",
+                "cosine",
+            ),
+            series: vec![cloud("negative", 0.3), cloud("positive", 0.6)],
+            x_axis: Axis::Linear,
+            y_axis: Axis::Range(-1.0, 1.0),
+        };
+        vec![
+            (
+                "boxes",
+                Box::new(box_plot(Axis::Range(-1.0, 1.0), vec![raw.clone(), tuned])),
+            ),
+            ("log", Box::new(box_plot(Axis::Log, vec![logarithmic]))),
+            ("one", Box::new(box_plot(Axis::Linear, vec![raw]))),
+            ("bars", Box::new(bars)),
+            ("lines", Box::new(lines)),
+            ("heat", Box::new(heat)),
+            ("scatter", Box::new(scatter)),
+        ]
+    }
+
+    #[test]
+    fn every_chart_is_drawn_in_both_formats() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, chart) in charts() {
+            save(chart.as_ref(), folder.path(), name).unwrap();
+            let png = std::fs::read(folder.path().join(format!("{name}.png"))).unwrap();
+            assert!(png.starts_with(b"\x89PNG"));
+            // width and height stand at byte 16 of every PNG
+            assert_eq!(png[16..24], [0, 0, 4, 176, 0, 0, 2, 88]);
+            assert!(png.len() > 8_000, "{name}: {} bytes", png.len());
+            let svg = std::fs::read_to_string(folder.path().join(format!("{name}.svg"))).unwrap();
+            assert!(svg.contains("viewBox=\"0 0 1200 600\"") && svg.ends_with("</svg>\n"));
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+        }
+    }
+
+    #[test]
+    fn svg_holds_words_values_and_escapes() {
+        let svg: Vec<String> = charts().iter().map(|(_, c)| c.scene().to_svg()).collect();
+        assert!(svg[0].contains(">fine-tuned, 1 epoch</text>"));
+        assert!(
+            svg[0].contains("median 0.360, quartiles 0.260 to 0.510"),
+            "{}",
+            svg[0]
+        );
+        assert!(svg[3].contains(">540</text>"));
+        assert!(svg[5].contains(">94.6 %</text>"));
+        assert_eq!(svg[5].matches(" %</text>").count(), 19);
+        assert!(svg[6].contains("&lt;s&gt;") && !svg[6].contains("<s>"));
+        // a NaN box is left out: 12 boxes
+        assert_eq!(svg[1].matches("<title>").count(), 12);
+    }
+
+    #[test]
+    fn an_inline_picture_takes_its_colours_from_the_page() {
+        for (name, chart) in charts() {
+            let inline = chart.scene().to_inline_svg();
+            for class in inline.split("class=\"").skip(1) {
+                for name in class.split('"').next().unwrap().split(' ') {
+                    assert!(STYLE.contains(&format!(".{name}")), "{name}");
+                }
+            }
+            // only the ramp of the heat map has colours of its own
+            assert_eq!(inline.contains("#"), name == "heat", "{name}");
+        }
+    }
+}

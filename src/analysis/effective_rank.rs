@@ -1,0 +1,85 @@
+//! How many dimensions the tokens of a layer really use.
+//!
+//! O. Roy, M. Vetterli: The effective rank: a measure of effective dimensionality (EUSIPCO 2007).
+
+use ndarray::ArrayView2;
+
+use crate::error::Result;
+use crate::linalg::TallFactor;
+
+/// The effective rank of all tokens of one layer, stacked as the rows of one matrix, not centred.
+///
+/// The rows are never kept: a QR decomposition is carried along ([`TallFactor`]), which finds every singular value to about
+/// 10⁻¹⁵ of the largest.
+#[derive(Debug, Clone)]
+pub struct EffectiveRank {
+    factor: TallFactor,
+}
+
+impl EffectiveRank {
+    /// No token yet, of vectors of `hidden` dimensions.
+    pub fn new(hidden: usize) -> Self {
+        Self {
+            factor: TallFactor::new(hidden),
+        }
+    }
+
+    /// Add a sentence of shape (tokens, hidden).
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of dimensions.
+    pub fn add_sentence(&mut self, tokens: ArrayView2<'_, f32>) -> Result<()> {
+        self.factor.push(tokens)
+    }
+
+    /// Add all tokens of another accumulator.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of dimensions.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.factor.merge(&other.factor)
+    }
+
+    /// The number of tokens added.
+    pub fn tokens(&self) -> u64 {
+        self.factor.rows()
+    }
+
+    /// The effective rank; NaN when there is no token or all are zeros.
+    ///
+    /// # Errors
+    /// [`Error::Compute`](crate::error::Error::Compute) when a value was NaN or infinite.
+    pub fn value(&self) -> Result<f64> {
+        Ok(effective_rank(&self.factor.singular_values()?))
+    }
+}
+
+/// `exp(−Σ p ln p)` with `p = σ / Σσ`: the exponential of the entropy of the singular values, between 1 and their number.
+/// A zero σ adds nothing. NaN when all are zero.
+pub fn effective_rank(singular_values: &[f64]) -> f64 {
+    let sum: f64 = singular_values.iter().sum();
+    if sum.is_nan() || sum <= 0.0 {
+        return f64::NAN;
+    }
+    let entropy: f64 = singular_values
+        .iter()
+        .filter(|&&s| s > 0.0)
+        .map(|s| -(s / sum) * (s / sum).ln())
+        .sum();
+    entropy.exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_hand() {
+        assert!((effective_rank(&[2.0, 2.0, 2.0, 0.0]) - 3.0).abs() < 1e-14);
+        assert!((effective_rank(&[5.0]) - 1.0).abs() < 1e-14);
+        // H(3/4, 1/4) = ln 4 − (3/4) ln 3
+        let want = (4f64.ln() - 0.75 * 3f64.ln()).exp();
+        assert!((effective_rank(&[3.0, 1.0]) - want).abs() < 1e-14);
+        assert!(effective_rank(&[]).is_nan() && effective_rank(&[0.0]).is_nan());
+    }
+}

@@ -1,1 +1,0 @@
-//! `.npy` arrays, several in one file as the original stores them.

@@ -1,0 +1,174 @@
+//! The [CLS] vectors that `data-cls` stores, as the studies `cls` and `cone` read them.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+
+use crate::artifact::Manifest;
+use crate::artifact::npy::{Array, read_arrays};
+use crate::error::{Error, Result};
+
+/// The layers that the original stores.
+const DEFAULT_LAYERS: [usize; 5] = [5, 7, 9, 11, 12];
+
+/// One of the original's four models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Source {
+    /// The stem of its file, and its name in tables.
+    pub name: &'static str,
+    /// What pictures call it.
+    pub title: &'static str,
+}
+
+/// The original's four files, in its order.
+pub(super) const SOURCES: [Source; 4] = [
+    Source {
+        name: "flaubert_raw",
+        title: "FlauBERT raw",
+    },
+    Source {
+        name: "flaubert_ft",
+        title: "FlauBERT fine-tuned",
+    },
+    Source {
+        name: "camembert_raw",
+        title: "CamemBERT raw",
+    },
+    Source {
+        name: "camembert_ft",
+        title: "CamemBERT fine-tuned",
+    },
+];
+
+/// The vectors of one model: (sentences, hidden) by layer.
+pub(super) struct ClsArrays {
+    pub path: PathBuf,
+    pub layers: Vec<usize>,
+    pub train: Vec<Array2<f32>>,
+    pub test: Vec<Array2<f32>>,
+    pub train_labels: Vec<i64>,
+    pub test_labels: Vec<i64>,
+}
+
+/// Read the original's files that stand in `folder`; `layers` names their layers when the files do not say.
+///
+/// # Errors
+/// [`Error::NotFound`] when none is there; [`Error::Malformed`] for a file that is not laid out as `data-cls` does it.
+pub(super) fn read_all(
+    folder: &Path,
+    layers: Option<&[usize]>,
+) -> Result<Vec<(Source, ClsArrays)>> {
+    let mut found = Vec::new();
+    for source in SOURCES {
+        let path = folder.join(format!("{}.npy", source.name));
+        if path.is_file() {
+            found.push((source, read(&path, layers)?));
+        } else {
+            tracing::warn!("{}: not found, left out", path.display());
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::NotFound {
+            what: format!("arrays of [CLS] vectors in {}", folder.display()),
+            remedy: "run data-cls, or name the folder of its files with --npy".into(),
+        });
+    }
+    Ok(found)
+}
+
+fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
+    let arrays = read_arrays(path)?;
+    let (count, total) = (arrays.len().saturating_sub(2) / 2, arrays.len());
+    if count == 0 || total % 2 == 1 {
+        return Err(Error::malformed(
+            path,
+            "",
+            format!("{total} arrays"),
+            "the train layers, as many test layers, the train labels and the test labels",
+        ));
+    }
+    let layers = match (layers.map(<[usize]>::to_vec)).or_else(|| stored_layers(path)) {
+        Some(layers) if layers.len() == count => layers,
+        None if count == DEFAULT_LAYERS.len() => DEFAULT_LAYERS.to_vec(),
+        other => {
+            return Err(Error::Usage(format!(
+                "{}: {count} layers are stored and {} are named; pass their numbers with --layers",
+                path.display(),
+                other.map_or(DEFAULT_LAYERS.len(), |l| l.len())
+            )));
+        }
+    };
+    let mut arrays = arrays.into_iter().enumerate();
+    let matrices = |from: &mut dyn Iterator<Item = (usize, Array)>| {
+        from.map(|(i, array)| matrix(path, i, array))
+            .collect::<Result<Vec<_>>>()
+    };
+    let train = matrices(&mut arrays.by_ref().take(count))?;
+    let test = matrices(&mut arrays.by_ref().take(count))?;
+    let mut labels = arrays.map(|(i, array)| integers(path, i, array));
+    let mut next = || labels.next().unwrap_or_else(|| Ok(Vec::new()));
+    let read = ClsArrays {
+        path: path.to_path_buf(),
+        layers,
+        train,
+        test,
+        train_labels: next()?,
+        test_labels: next()?,
+    };
+    check(&read)?;
+    Ok(read)
+}
+
+/// The layers in the manifest that `data-cls` leaves beside its file.
+fn stored_layers(path: &Path) -> Option<Vec<usize>> {
+    let mut name = path.file_name()?.to_os_string();
+    name.push(".manifest.json");
+    let manifest = Manifest::read(&path.with_file_name(name)).ok()?;
+    serde_json::from_value(manifest.config.get("layers")?.clone()).ok()
+}
+
+fn matrix(path: &Path, i: usize, array: Array) -> Result<Array2<f32>> {
+    let shape = array.shape.clone();
+    array.into_matrix().ok_or_else(|| {
+        Error::malformed(
+            path,
+            format!("array {i}"),
+            format!("shape {shape:?}"),
+            "floating-point numbers of shape (sentences, hidden)",
+        )
+    })
+}
+
+fn integers(path: &Path, i: usize, array: Array) -> Result<Vec<i64>> {
+    let shape = array.shape.clone();
+    let labels = array.into_integers().ok_or_else(|| {
+        Error::malformed(
+            path,
+            format!("array {i}"),
+            format!("shape {shape:?}"),
+            "whole numbers of shape (sentences), the labels",
+        )
+    })?;
+    Ok(labels.to_vec())
+}
+
+fn check(arrays: &ClsArrays) -> Result<()> {
+    let count = arrays.layers.len();
+    let splits = [
+        (&arrays.train, &arrays.train_labels, 0),
+        (&arrays.test, &arrays.test_labels, count),
+    ];
+    for (matrices, labels, first) in splits {
+        for (i, matrix) in matrices.iter().enumerate() {
+            if matrix.nrows() != labels.len() || matrix.ncols() != arrays.train[0].ncols() {
+                return Err(Error::malformed(
+                    &arrays.path,
+                    format!("array {}", first + i),
+                    format!("shape {:?}", matrix.dim()),
+                    format!("({}, {})", labels.len(), arrays.train[0].ncols()),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Lines over a numeric axis.
+
+use super::Chart;
+use super::frame::{BOTTOM, LEFT, Labels, RIGHT, TOP, header, horizontal_axis, vertical_axis};
+use super::scale::{Axis, Scale, short};
+use super::scene::{Ink, Scene, Shape};
+
+/// One line per series; series of one name share their colour and their place in the legend.
+#[derive(Debug, Clone)]
+pub struct LineChart {
+    /// The words around it.
+    pub labels: Labels,
+    /// The series.
+    pub series: Vec<LineSeries>,
+    /// The vertical axis.
+    pub axis: Axis,
+}
+
+/// A line.
+#[derive(Debug, Clone)]
+pub struct LineSeries {
+    /// Its name in the legend.
+    pub name: String,
+    /// Its points from left to right; those with a NaN are left out.
+    pub points: Vec<(f64, f64)>,
+    /// Dashed instead of solid.
+    pub dashed: bool,
+}
+
+impl Chart for LineChart {
+    fn scene(&self) -> Scene {
+        let mut scene = Scene::new(format!("Lines: {}", self.labels.title));
+        let names = self.names();
+        header(&mut scene, &self.labels, &names);
+        let points = || self.series.iter().flat_map(|s| s.points.iter());
+        let xs: Vec<f64> = points().map(|p| p.0).collect();
+        let (low, high) = xs
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| {
+                (a.min(x), b.max(x))
+            });
+        let range = if low < high {
+            Axis::Range(low, high)
+        } else {
+            Axis::Linear
+        };
+        let x = Scale::new(range, xs.into_iter(), (LEFT, RIGHT));
+        let y = Scale::new(self.axis, points().map(|p| p.1), (BOTTOM, TOP));
+        vertical_axis(&mut scene, &y);
+        horizontal_axis(&mut scene, &x);
+        for series in &self.series {
+            let k = names.iter().position(|n| *n == series.name).unwrap_or(0);
+            let known: Vec<_> = series
+                .points
+                .iter()
+                .filter(|p| x.holds(p.0) && y.holds(p.1))
+                .collect();
+            let places: Vec<_> = known.iter().map(|p| (x.place(p.0), y.place(p.1))).collect();
+            scene.add(Shape::Line {
+                points: places.clone(),
+                ink: Ink::Series(k),
+                width: 2.5,
+                dashed: series.dashed,
+            });
+            // Few points are shown as such, and every point answers a pointer.
+            let radius = if known.len() <= 30 { 4.0 } else { 2.0 };
+            for (point, place) in known.iter().zip(places) {
+                scene.add_with_hover(
+                    Shape::Dots {
+                        centres: vec![place],
+                        radius,
+                        ink: Ink::Series(k),
+                        opacity: 1.0,
+                    },
+                    format!(
+                        "{}: {} {}, {} {}",
+                        series.name,
+                        self.labels.x,
+                        short(point.0),
+                        self.labels.y,
+                        short(point.1)
+                    ),
+                );
+            }
+        }
+        scene
+    }
+}
+
+impl LineChart {
+    /// The different names of the series, in their order.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for series in &self.series {
+            if !names.contains(&series.name.as_str()) {
+                names.push(&series.name);
+            }
+        }
+        names
+    }
+}

@@ -1,0 +1,60 @@
+//! Points by label.
+
+use super::Chart;
+use super::frame::{BOTTOM, LEFT, Labels, RIGHT, TOP, header, horizontal_axis, vertical_axis};
+use super::scale::{Axis, Scale};
+use super::scene::{Ink, Scene, Shape};
+
+/// Points of several series; where they are many, they are small and let others shine through.
+#[derive(Debug, Clone)]
+pub struct Scatter {
+    /// The words around it.
+    pub labels: Labels,
+    /// The series.
+    pub series: Vec<ScatterSeries>,
+    /// The horizontal axis.
+    pub x_axis: Axis,
+    /// The vertical axis.
+    pub y_axis: Axis,
+}
+
+/// The points of one label.
+#[derive(Debug, Clone)]
+pub struct ScatterSeries {
+    /// Its name in the legend.
+    pub name: String,
+    /// The points; those with a NaN are left out.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Chart for Scatter {
+    fn scene(&self) -> Scene {
+        let mut scene = Scene::new(format!("Scatter: {}", self.labels.title));
+        let names: Vec<&str> = self.series.iter().map(|s| s.name.as_str()).collect();
+        header(&mut scene, &self.labels, &names);
+        let points = || self.series.iter().flat_map(|s| s.points.iter());
+        let x = Scale::new(self.x_axis, points().map(|p| p.0), (LEFT, RIGHT));
+        let y = Scale::new(self.y_axis, points().map(|p| p.1), (BOTTOM, TOP));
+        vertical_axis(&mut scene, &y);
+        horizontal_axis(&mut scene, &x);
+        let (radius, opacity) = match points().count() {
+            0..=300 => (4.0, 0.8),
+            301..=3000 => (3.0, 0.5),
+            _ => (2.0, 0.3),
+        };
+        for (k, series) in self.series.iter().enumerate() {
+            scene.add(Shape::Dots {
+                centres: series
+                    .points
+                    .iter()
+                    .filter(|p| x.holds(p.0) && y.holds(p.1))
+                    .map(|p| (x.place(p.0), y.place(p.1)))
+                    .collect(),
+                radius,
+                ink: Ink::Series(k),
+                opacity,
+            });
+        }
+        scene
+    }
+}

@@ -1,0 +1,124 @@
+//! What a chart looks like, before it becomes pixels or SVG.
+
+/// The width of every picture.
+pub(super) const WIDTH: f64 = 1200.0;
+/// The height of every picture.
+pub(super) const HEIGHT: f64 = 600.0;
+
+/// The role of a colour: a page may give roles other colours than paper does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ink {
+    Text,
+    Muted,
+    Grid,
+    Axis,
+    /// The n-th series.
+    Series(usize),
+    /// A place from 0 to 1 on the heat map's ramp.
+    Ramp(f64),
+    /// Words on that place of the ramp.
+    OnRamp(f64),
+}
+
+/// Which end of the words stands at their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// Words at a place.
+#[derive(Debug, Clone)]
+pub(super) struct Words {
+    pub text: String,
+    /// Where the anchor stands; y is the middle of the line.
+    pub at: (f64, f64),
+    pub size: f64,
+    pub ink: Ink,
+    pub anchor: Anchor,
+    /// Read from bottom to top.
+    pub upwards: bool,
+}
+
+/// One thing to draw. Coordinates are in pixels, y downwards.
+#[derive(Debug, Clone)]
+pub(super) enum Shape {
+    Rectangle {
+        from: (f64, f64),
+        to: (f64, f64),
+        fill: Option<(Ink, f64)>,
+        outline: Option<Ink>,
+    },
+    Line {
+        points: Vec<(f64, f64)>,
+        ink: Ink,
+        width: f64,
+        dashed: bool,
+    },
+    /// Many dots of one colour and opacity.
+    Dots {
+        centres: Vec<(f64, f64)>,
+        radius: f64,
+        ink: Ink,
+        opacity: f64,
+    },
+    Words(Words),
+}
+
+/// A picture of 1200×600.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// What the picture shows, in words, for those who cannot see it.
+    pub(super) description: String,
+    /// Each shape with what a pointer over it reveals.
+    pub(super) shapes: Vec<(Shape, Option<String>)>,
+}
+
+impl Scene {
+    pub(super) fn new(description: impl Into<String>) -> Self {
+        Self {
+            description: description.into(),
+            shapes: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, shape: Shape) {
+        self.shapes.push((shape, None));
+    }
+
+    pub(super) fn add_with_hover(&mut self, shape: Shape, hover: String) {
+        self.shapes.push((shape, Some(hover)));
+    }
+
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64) {
+        self.add(Shape::Line {
+            points: vec![from, to],
+            ink,
+            width,
+            dashed: false,
+        });
+    }
+
+    pub(super) fn words(
+        &mut self,
+        text: impl Into<String>,
+        at: (f64, f64),
+        (size, ink): (f64, Ink),
+        anchor: Anchor,
+    ) {
+        self.add(Shape::Words(Words {
+            text: text.into(),
+            at,
+            size,
+            ink,
+            anchor,
+            upwards: false,
+        }));
+    }
+}
+
+/// The approximate width of words, for legends and labels that must not collide.
+pub(super) fn width_of(text: &str, size: f64) -> f64 {
+    0.54 * size * text.chars().count() as f64
+}
