@@ -62,15 +62,19 @@ impl Chart for LineChart {
                 width: 2.5,
                 dashed: series.dashed,
             });
-            // Few points are shown as such, and every point answers a pointer.
-            let radius = if known.len() <= 30 { 4.0 } else { 2.0 };
+            // Few points are shown as such; all answer a pointer.
+            let (radius, opacity) = if known.len() <= 30 {
+                (4.0, 1.0)
+            } else {
+                (5.0, 0.0)
+            };
             for (point, place) in known.iter().zip(places) {
                 scene.add_with_hover(
                     Shape::Dots {
                         centres: vec![place],
                         radius,
                         ink: Ink::Series(k),
-                        opacity: 1.0,
+                        opacity,
                     },
                     format!(
                         "{}: {} {}, {} {}",

@@ -43,7 +43,7 @@ pub(super) fn ramp(share: f64) -> Rgb {
 pub(super) fn colour(ink: Ink) -> Rgb {
     match ink {
         Ink::Text => (0x1F, 0x23, 0x28),
-        Ink::Muted => (0x57, 0x60, 0x6A),
+        Ink::Muted => (0x42, 0x4A, 0x53),
         Ink::Grid => (0xE1, 0xE4, 0xE8),
         Ink::Axis => (0x8C, 0x95, 0x9F),
         Ink::Series(i) => SERIES[i % SERIES.len()],

@@ -140,13 +140,14 @@ fn draw(area: &Area<'_>, shape: &Shape) -> Result<()> {
             radius,
             ink,
             opacity,
-        } => {
+        } if *opacity > 0.0 => {
             let (size, style) = (radius * f64::from(SCALE), rgba(*ink, *opacity).filled());
             for &centre in centres {
                 area.draw(&Circle::new(pixel(centre), size.round() as i32, style))
                     .map_err(failed)?;
             }
         }
+        Shape::Dots { .. } => {}
         Shape::Words(words) => draw_words(area, words)?,
     }
     Ok(())
@@ -168,7 +169,13 @@ fn draw_words(area: &Area<'_>, words: &Words) -> Result<()> {
         .color(&colour)
         .pos(Pos::new(horizontal, VPos::Center))
         .transform(turn);
-    area.draw(&Text::new(words.text.as_str(), pixel(words.at), style))
+    // The font's box reaches further below the letters than above them.
+    let nudge = 0.1 * words.size;
+    let at = match words.upwards {
+        true => (words.at.0 + nudge, words.at.1),
+        false => (words.at.0, words.at.1 + nudge),
+    };
+    area.draw(&Text::new(words.text.as_str(), pixel(at), style))
         .map_err(failed)
 }
 

@@ -56,7 +56,7 @@ pub(super) enum Shape {
         width: f64,
         dashed: bool,
     },
-    /// Many dots of one colour and opacity.
+    /// Many dots of one colour and opacity; with opacity 0 they are there for the pointer only.
     Dots {
         centres: Vec<(f64, f64)>,
         radius: f64,

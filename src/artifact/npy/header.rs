@@ -101,7 +101,7 @@ impl Header {
     }
 
     /// How many numbers the array holds; `None` when that overflows.
-    pub fn len(&self) -> Option<usize> {
+    pub fn elements(&self) -> Option<usize> {
         self.shape
             .iter()
             .try_fold(1usize, |product, &axis| product.checked_mul(axis))

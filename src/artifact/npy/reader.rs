@@ -139,7 +139,7 @@ impl Source<'_> {
         let start = self.position;
         let header = self.header()?;
         let size = header
-            .len()
+            .elements()
             .and_then(|n| n.checked_mul(header.dtype.size()));
         let Some(size) = size else {
             let found = format!("the shape {:?}", header.shape);

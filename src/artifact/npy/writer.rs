@@ -59,7 +59,7 @@ impl<W: Write + Seek> NpyWriter<W> {
             let bytes = header.to_bytes();
             writer.write_at(end, &bytes)?;
             let start = end + bytes.len() as u64;
-            let len = header.len();
+            let len = header.elements();
             let size = len.and_then(|n| n.checked_mul(header.dtype.size()));
             let (Some(len), Some(size)) = (len, size) else {
                 return Err(Error::Mismatch(format!(

@@ -1,7 +1,7 @@
 //! A table, written as CSV and as Parquet at once, row by row.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
