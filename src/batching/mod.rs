@@ -1,1 +1,135 @@
-//! The order of rows, and packed batches.
+//! The order of rows, and packed batches: the tokens of several rows laid end to end, without their padding.
+
+use crate::dataset::Split;
+use crate::error::{Error, Result};
+use crate::rng::{Stream, numpy_permutation};
+
+/// The order in which training takes its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataOrder {
+    /// Another random order in each epoch.
+    Shuffled,
+    /// As they come.
+    Sequential,
+}
+
+/// The first `n` rows (`None`: all) of NumPy's `default_rng(seed).permutation(len)`, which is the order of
+/// `datasets.Dataset.shuffle(seed)`.
+///
+/// # Errors
+/// [`Error::Mismatch`] when the split has fewer rows.
+pub fn subset(split: &Split, n: Option<usize>, seed: u64) -> Result<Vec<usize>> {
+    let n = n.unwrap_or(split.len());
+    if n > split.len() {
+        return Err(Error::Mismatch(format!(
+            "{n} rows of {:?} were asked for, but {} has {}: ask for fewer, or for `all`",
+            split.name(),
+            split.folder().display(),
+            split.len()
+        )));
+    }
+    let mut rows = numpy_permutation(seed, split.len());
+    rows.truncate(n);
+    Ok(rows)
+}
+
+/// The order of `rows` in epoch `epoch`.
+pub fn epoch_order(rows: &[usize], order: DataOrder, seed: u64, epoch: usize) -> Vec<usize> {
+    match order {
+        DataOrder::Sequential => rows.to_vec(),
+        DataOrder::Shuffled => {
+            let permutation =
+                Stream::new(seed, &format!("data order of epoch {epoch}")).permutation(rows.len());
+            permutation.into_iter().map(|i| rows[i]).collect()
+        }
+    }
+}
+
+/// The tokens of B rows end to end, T in all. Only tokens whose mask is 1 are here.
+#[derive(Debug, Clone, Default)]
+pub struct PackedBatch {
+    /// Numbers of the rows in their split (B).
+    pub rows: Vec<usize>,
+    /// Token ids (T).
+    pub ids: Vec<u32>,
+    /// Column of each token in its stored row (T).
+    pub columns: Vec<u32>,
+    /// Token types (T), when the split has them.
+    pub token_type_ids: Option<Vec<u32>>,
+    /// First token of each row, then T (B + 1).
+    pub bounds: Vec<usize>,
+    /// Labels (B).
+    pub labels: Vec<u32>,
+}
+
+impl PackedBatch {
+    /// Pack the given rows of `split`, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a row without tokens, a negative id or a label below 0, and what reading the row gives.
+    pub fn gather(split: &Split, rows: &[usize]) -> Result<Self> {
+        let mut batch = Self {
+            rows: rows.to_vec(),
+            bounds: vec![0],
+            token_type_ids: split.has_token_type_ids().then(Vec::new),
+            ..Self::default()
+        };
+        for &row in rows {
+            batch.push(split, row)?;
+        }
+        Ok(batch)
+    }
+
+    fn push(&mut self, split: &Split, row: usize) -> Result<()> {
+        let bad = |found: String, expected: &str| {
+            Error::malformed(
+                split.folder(),
+                format!("row {row}"),
+                found,
+                expected.to_owned(),
+            )
+        };
+        let example = split.example(row)?;
+        let non_negative = |what: &str, x: i64| {
+            u32::try_from(x)
+                .map_err(|_| bad(format!("{what} {x}"), "a number that is not negative"))
+        };
+        for (column, (&id, _)) in example
+            .input_ids
+            .iter()
+            .zip(example.attention_mask)
+            .enumerate()
+            .filter(|(_, (_, mask))| **mask != 0)
+        {
+            self.ids.push(non_negative("token id", id.into())?);
+            self.columns.push(column as u32);
+            if let Some(types) = &mut self.token_type_ids {
+                let kind = example
+                    .token_type_ids
+                    .and_then(|t| t.get(column))
+                    .copied()
+                    .unwrap_or(0);
+                types.push(non_negative("token type", kind.into())?);
+            }
+        }
+        if self.bounds.last() == Some(&self.ids.len()) {
+            return Err(bad(
+                "no token".into(),
+                "at least the special tokens: prepare the data again",
+            ));
+        }
+        self.bounds.push(self.ids.len());
+        self.labels.push(non_negative("label", example.label)?);
+        Ok(())
+    }
+
+    /// B.
+    pub fn num_sequences(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// T.
+    pub fn num_tokens(&self) -> usize {
+        self.ids.len()
+    }
+}

@@ -46,6 +46,8 @@ pub struct Config {
     pub type_vocab_size: usize,
     /// Id of the padding token; its embedding never receives a gradient.
     pub pad_token_id: u32,
+    /// Id of the token that begins every sequence, when the configuration names it.
+    pub bos_token_id: Option<u32>,
     /// ε of every layer norm.
     pub layer_norm_eps: f64,
     /// Dropout after embeddings and sub-layers.
@@ -94,6 +96,14 @@ impl Reader<'_> {
                 .map(|n| n as usize)
                 .ok_or_else(|| self.bad(key, "a whole number")),
         }
+    }
+
+    fn id(&self, key: &str) -> Result<Option<u32>> {
+        Ok(if self.present(key).is_some() {
+            Some(self.count(key, 0)? as u32)
+        } else {
+            None
+        })
     }
 
     fn size(&self, key: &str, default: usize) -> Result<usize> {
@@ -222,6 +232,7 @@ impl Config {
             max_position_embeddings: r.size("max_position_embeddings", 512)?,
             type_vocab_size: r.size("type_vocab_size", 2)?,
             pad_token_id: r.count("pad_token_id", 1)? as u32,
+            bos_token_id: r.id("bos_token_id")?,
             layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
             hidden_dropout,
             attention_dropout: r.probability("attention_probs_dropout_prob", 0.1)?,
@@ -263,6 +274,7 @@ impl Config {
             max_position_embeddings: r.size("max_position_embeddings", 512)?,
             type_vocab_size: 0,
             pad_token_id: pad as u32,
+            bos_token_id: r.id("bos_index")?.or(r.id("bos_token_id")?),
             layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
             hidden_dropout: r.probability("dropout", 0.1)?,
             attention_dropout: r.probability("attention_dropout", 0.1)?,
@@ -342,6 +354,23 @@ impl Config {
             }
         }
         json.into()
+    }
+
+    /// Refuse data that begins with another token than this model's sequences do: it was made by another tokenizer.
+    /// `ids` is a row of the data in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`].
+    pub fn check_first_token(&self, ids: &[i32], folder: &Path) -> Result<()> {
+        match (self.bos_token_id, ids.first()) {
+            (Some(bos), Some(&id)) if id as i64 != bos as i64 => Err(Error::Mismatch(format!(
+                "{}: its rows begin with token {id}, but the sequences of this {} model begin with {bos}: the data \
+                 was prepared with another tokenizer; prepare it with this checkpoint",
+                folder.display(),
+                self.model_type
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Heads and their size.

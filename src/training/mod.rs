@@ -1,1 +1,16 @@
-//! Fine-tuning: trainer, optimizer, scheduler, state, evaluation.
+//! Fine-tuning as Hugging Face's `Trainer` does it: trainer, optimizer, scheduler, state, evaluation.
+
+mod arguments;
+mod checkpoints;
+mod evaluation;
+mod optimizer;
+mod scheduler;
+mod trainer;
+mod trainer_state;
+
+pub use arguments::TrainingArguments;
+pub use evaluation::{Evaluation, EvaluationRecord, evaluate};
+pub use optimizer::AdamW;
+pub use scheduler::{SchedulerType, learning_rate};
+pub use trainer::{TrainOutput, Trainer};
+pub use trainer_state::{LogEntry, TrainerState};

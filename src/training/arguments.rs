@@ -1,0 +1,116 @@
+//! The settings of a run, with the names and defaults of transformers' `TrainingArguments`.
+
+use serde::{Deserialize, Serialize};
+
+use super::SchedulerType;
+use crate::error::{Error, Result};
+
+/// The settings of a training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the names are those of `TrainingArguments`, documented there and in `--help`
+pub struct TrainingArguments {
+    pub learning_rate: f64,
+    pub per_device_train_batch_size: usize,
+    pub per_device_eval_batch_size: usize,
+    pub num_train_epochs: usize,
+    pub weight_decay: f64,
+    pub adam_beta1: f64,
+    pub adam_beta2: f64,
+    pub adam_epsilon: f64,
+    pub max_grad_norm: f64,
+    pub lr_scheduler_type: SchedulerType,
+    pub warmup_steps: u64,
+    pub gradient_accumulation_steps: usize,
+    pub seed: u64,
+    pub logging_steps: u64,
+    /// A checkpoint every so many steps; 0 for none.
+    pub save_steps: u64,
+    /// Whether every epoch has another random order.
+    pub shuffle: bool,
+    /// Whether the model sees the `token_type_ids` column, as it does under Trainer.
+    pub use_token_type_ids: bool,
+}
+
+impl Default for TrainingArguments {
+    fn default() -> Self {
+        Self {
+            learning_rate: 5e-5,
+            per_device_train_batch_size: 8,
+            per_device_eval_batch_size: 8,
+            num_train_epochs: 1,
+            weight_decay: 0.0,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            max_grad_norm: 1.0,
+            lr_scheduler_type: SchedulerType::Linear,
+            warmup_steps: 0,
+            gradient_accumulation_steps: 1,
+            seed: 42,
+            logging_steps: 10,
+            save_steps: 0,
+            shuffle: true,
+            use_token_type_ids: true,
+        }
+    }
+}
+
+impl TrainingArguments {
+    /// Refuse settings that cannot be meant.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the option and what it takes.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [
+            (
+                "--per-device-train-batch-size",
+                self.per_device_train_batch_size,
+            ),
+            (
+                "--per-device-eval-batch-size",
+                self.per_device_eval_batch_size,
+            ),
+            ("--num-epochs", self.num_train_epochs),
+            (
+                "--gradient-accumulation-steps",
+                self.gradient_accumulation_steps,
+            ),
+            ("--logging-steps", self.logging_steps as usize),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, n)| *n == 0) {
+            return Err(Error::Usage(format!("{name} 0: expected at least 1")));
+        }
+        let numbers = [
+            ("--learning-rate", self.learning_rate, f64::MAX),
+            ("--weight-decay", self.weight_decay, f64::MAX),
+            ("--adam-epsilon", self.adam_epsilon, f64::MAX),
+            ("--max-grad-norm", self.max_grad_norm, f64::MAX),
+            ("--adam-beta1", self.adam_beta1, 1.0 - f64::EPSILON),
+            ("--adam-beta2", self.adam_beta2, 1.0 - f64::EPSILON),
+        ];
+        match numbers
+            .iter()
+            .find(|(_, x, most)| !(0.0..=*most).contains(x))
+        {
+            Some((name, x, 1.0..)) => Err(Error::Usage(format!(
+                "{name} {x}: expected a number of at least 0"
+            ))),
+            Some((name, x, _)) => Err(Error::Usage(format!(
+                "{name} {x}: expected a number from 0 to below 1"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows that one update sees at most.
+    pub fn rows_per_update(&self) -> usize {
+        self.per_device_train_batch_size * self.gradient_accumulation_steps
+    }
+
+    /// Updates in one epoch over `rows` rows, at least 1, as Trainer counts them.
+    pub fn updates_per_epoch(&self, rows: usize) -> u64 {
+        rows.div_ceil(self.per_device_train_batch_size)
+            .div_ceil(self.gradient_accumulation_steps)
+            .max(1) as u64
+    }
+}

@@ -1,0 +1,158 @@
+//! Checkpoints of a run under way: `checkpoint-STEP` folders, written whole, the last two kept.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+
+use super::{AdamW, TrainerState, TrainingArguments};
+use crate::artifact::AtomicDir;
+use crate::error::{Error, Result};
+use crate::models::SequenceClassifier;
+use crate::models::checkpoint::save_classifier;
+
+/// The folder that holds the checkpoints of one run.
+pub(super) struct Checkpoints(PathBuf);
+
+/// What else must be the same for a run to go on.
+const ARGUMENTS: &str = "training_args.json";
+const STATE: &str = "trainer_state.json";
+const OPTIMIZER: &str = "optimizer.safetensors";
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
+    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::malformed(
+            path,
+            format!("line {}", e.line()),
+            e,
+            "a file of this toolkit",
+        )
+    })
+}
+
+impl Checkpoints {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    /// (step, folder) of every checkpoint, oldest first.
+    fn list(&self) -> Vec<(u64, PathBuf)> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let step = |path: &Path| {
+            path.file_name()?
+                .to_str()?
+                .strip_prefix("checkpoint-")?
+                .parse()
+                .ok()
+        };
+        let mut found: Vec<_> = entries
+            .filter_map(|e| Some((step(&e.path())?, e.path())))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Write the checkpoint of the present step, then remove all but the last two.
+    pub(super) fn save(
+        &self,
+        model: &dyn SequenceClassifier,
+        optimizer: &AdamW,
+        state: &TrainerState,
+        arguments: &TrainingArguments,
+    ) -> Result<()> {
+        let dir = AtomicDir::create(
+            self.0.join(format!("checkpoint-{}", state.global_step)),
+            true,
+        )?;
+        save_classifier(model, dir.path())?;
+        let path = dir.path().join(OPTIMIZER);
+        let moments: HashMap<String, Tensor> = optimizer
+            .named_moments(model.parameters())
+            .into_iter()
+            .collect();
+        candle_core::safetensors::save(&moments, &path).map_err(Error::compute(path.display()))?;
+        write_json(&dir.path().join(STATE), state)?;
+        write_json(&dir.path().join(ARGUMENTS), arguments)?;
+        dir.commit()?;
+        let mut all = self.list();
+        all.truncate(all.len().saturating_sub(2));
+        for (_, path) in all {
+            fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
+        }
+        tracing::info!(
+            "checkpoint of step {} saved in {}",
+            state.global_step,
+            self.0.display()
+        );
+        Ok(())
+    }
+
+    /// Put the newest checkpoint into the model and the optimizer; its state, or `None` when there is none.
+    pub(super) fn restore(
+        &self,
+        model: &dyn SequenceClassifier,
+        optimizer: &mut AdamW,
+        arguments: &TrainingArguments,
+    ) -> Result<Option<TrainerState>> {
+        let Some((_, folder)) = self.list().pop() else {
+            return Ok(None);
+        };
+        let saved: TrainingArguments = read_json(&folder.join(ARGUMENTS))?;
+        let comparable = |a: &TrainingArguments| TrainingArguments {
+            logging_steps: 1,
+            save_steps: 0,
+            ..a.clone()
+        };
+        if comparable(&saved) != comparable(arguments) {
+            return Err(Error::Mismatch(format!(
+                "{} was made with other settings: give the same options, or start anew without --resume",
+                folder.display()
+            )));
+        }
+        let state: TrainerState = read_json(&folder.join(STATE))?;
+        let load = |name: &str| {
+            let path = folder.join(name);
+            let remedy = "a complete file: remove this checkpoint and resume from the one before";
+            candle_core::safetensors::load(&path, &Device::Cpu)
+                .map_err(|e| Error::malformed(&path, "", e, remedy))
+        };
+        let weights = load("model.safetensors")?;
+        for p in model.parameters().iter() {
+            let missing = |name: &String| {
+                Error::malformed(
+                    folder.join("model.safetensors"),
+                    format!("tensor {name:?}"),
+                    "nothing",
+                    "a tensor",
+                )
+            };
+            let parts = p
+                .names
+                .iter()
+                .map(|n| weights.get(n).ok_or_else(|| missing(n)))
+                .collect::<Result<Vec<_>>>()?;
+            p.var
+                .set(&Tensor::cat(&parts, 0)?.to_device(p.var.device())?)?;
+        }
+        let mut moments = load(OPTIMIZER)?;
+        optimizer.restore(model.parameters(), state.global_step, |name| {
+            moments.remove(name)
+        })?;
+        Ok(Some(state))
+    }
+
+    /// Remove them all: the run is complete.
+    pub(super) fn clear(&self) -> Result<()> {
+        if self.0.is_dir() {
+            fs::remove_dir_all(&self.0).map_err(Error::io(&self.0, "remove"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! `trainer_state.json`, as Trainer writes it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// One line of the log: of training, of an evaluation, or of the end.
+pub type LogEntry = Map<String, Value>;
+
+/// Where a run stands and what it has logged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainerState {
+    /// Updates done.
+    pub global_step: u64,
+    /// Updates of the whole run.
+    pub max_steps: u64,
+    /// Epochs done, with decimals.
+    pub epoch: f64,
+    /// Epochs of the whole run.
+    pub num_train_epochs: usize,
+    /// Rows of a micro-batch.
+    pub train_batch_size: usize,
+    /// Updates between two log lines.
+    pub logging_steps: u64,
+    /// Updates between two checkpoints; 0 for none.
+    pub save_steps: u64,
+    /// The log, oldest first.
+    pub log_history: Vec<LogEntry>,
+    /// Sum of the losses of all updates so far, so that a resumed run reports the same mean.
+    pub total_loss: f64,
+    /// Sum of the losses since the last log line.
+    pub pending_loss: f64,
+    /// Updates since the last log line.
+    pub pending_steps: u64,
+}
+
+impl TrainerState {
+    /// Log the mean loss since the last line, with what Trainer logs beside it.
+    pub(super) fn log_training(&mut self, grad_norm: f64, learning_rate: f64) {
+        let loss = self.pending_loss / self.pending_steps.max(1) as f64;
+        self.push(json!({"loss": loss, "grad_norm": grad_norm, "learning_rate": learning_rate}));
+        self.pending_loss = 0.0;
+        self.pending_steps = 0;
+    }
+
+    /// Append an entry, completed by `epoch` and `step`.
+    pub fn push(&mut self, entry: Value) {
+        let mut entry = entry.as_object().cloned().unwrap_or_default();
+        entry.insert("epoch".into(), json!(self.epoch));
+        entry.insert("step".into(), json!(self.global_step));
+        self.log_history.push(entry);
+    }
+}
