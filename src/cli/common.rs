@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser};
 
 use crate::error::{Error, Result, interrupt};
+use crate::pipelines::HubOptions;
 use crate::{device, progress};
 
 /// The options that every program takes.
@@ -44,6 +45,25 @@ pub struct CommonArgs {
     /// More log lines on stderr; twice for debugging
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl CommonArgs {
+    /// Where checkpoints are looked up.
+    pub fn hub(&self) -> HubOptions {
+        HubOptions {
+            offline: self.offline,
+            cache_dir: self.cache_dir.clone(),
+            revision: self.revision.clone(),
+        }
+    }
+}
+
+/// A summary as one line of JSON, for stdout.
+///
+/// # Errors
+/// [`Error::Compute`] when it cannot be written as JSON.
+pub(super) fn to_json(summary: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(summary).map_err(Error::compute("the summary"))
 }
 
 /// Parse the command line as `A`, set up logging, threads and signals, run `body`, and print the JSON or text it

@@ -1,1 +1,155 @@
 //! The command line of `data-cls`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use super::common::{CommonArgs, to_json};
+use super::run_program;
+use crate::error::Result;
+use crate::pipelines::extract::{Config, Run, Tokens, run};
+
+/// Extract the [CLS] states of FlauBERT and CamemBERT, before and after fine-tuning.
+///
+/// Without --checkpoint it makes the original's four files in numpy_save: {flaubert,camembert}_{raw,ft}.npy. With
+/// --checkpoint, --data and --out it makes one file. The ending of the file chooses its format: .npy (the original's
+/// layout), .parquet, .arrow or .safetensors.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM; complete files stay.
+#[derive(Debug, Parser)]
+#[command(name = "data-cls", version)]
+struct DataClsArgs {
+    /// Rows computed together; it changes memory and speed, not the states
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 32)]
+    batch: usize,
+
+    /// Layers to keep, 0 (embeddings) to the number of layers
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "5,7,9,11,12"
+    )]
+    layers: Vec<usize>,
+
+    /// Only the first N rows of each split
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// The first token's state, or every token's (not in .npy)
+    #[arg(long, value_enum, default_value = "cls")]
+    tokens: TokensArg,
+
+    /// One run: the prepared data
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    data: Option<PathBuf>,
+
+    /// One run: the checkpoint, a folder or a name on the hub
+    #[arg(long, value_name = "CKPT", requires = "data", requires = "out")]
+    checkpoint: Option<String>,
+
+    /// One run: the file to write
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    names: Names,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// The names of the four runs.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Names of the four runs")]
+struct Names {
+    /// FlauBERT's prepared data
+    #[arg(long, value_name = "DIR", default_value = "flaubert-tokens.datasets")]
+    flaubert_data: PathBuf,
+
+    /// CamemBERT's prepared data
+    #[arg(long, value_name = "DIR", default_value = "camembert-tokens.datasets")]
+    camembert_data: PathBuf,
+
+    /// FlauBERT before fine-tuning
+    #[arg(
+        long,
+        value_name = "CKPT",
+        default_value = "flaubert/flaubert_base_cased"
+    )]
+    flaubert_raw: String,
+
+    /// FlauBERT after fine-tuning
+    #[arg(long, value_name = "CKPT", default_value = "./flaubert_base_cased_1")]
+    flaubert_ft: String,
+
+    /// CamemBERT before fine-tuning
+    #[arg(long, value_name = "CKPT", default_value = "camembert-base")]
+    camembert_raw: String,
+
+    /// CamemBERT after fine-tuning
+    #[arg(long, value_name = "CKPT", default_value = "./camembert_base_1")]
+    camembert_ft: String,
+
+    /// Folder of the four files
+    #[arg(long, value_name = "DIR", default_value = "numpy_save")]
+    out_dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TokensArg {
+    Cls,
+    All,
+}
+
+impl DataClsArgs {
+    fn runs(&self) -> Vec<Run> {
+        if let (Some(data), Some(checkpoint), Some(out)) = (&self.data, &self.checkpoint, &self.out)
+        {
+            return vec![Run {
+                data: data.clone(),
+                checkpoint: checkpoint.clone(),
+                out: out.clone(),
+            }];
+        }
+        let n = &self.names;
+        [
+            (&n.flaubert_data, &n.flaubert_raw, "flaubert_raw.npy"),
+            (&n.flaubert_data, &n.flaubert_ft, "flaubert_ft.npy"),
+            (&n.camembert_data, &n.camembert_raw, "camembert_raw.npy"),
+            (&n.camembert_data, &n.camembert_ft, "camembert_ft.npy"),
+        ]
+        .map(|(data, checkpoint, file)| Run {
+            data: data.clone(),
+            checkpoint: checkpoint.clone(),
+            out: n.out_dir.join(file),
+        })
+        .into()
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            runs: self.runs(),
+            layers: self.layers.clone(),
+            batch_size: self.batch,
+            limit: self.limit,
+            tokens: match self.tokens {
+                TokensArg::Cls => Tokens::Cls,
+                TokensArg::All => Tokens::All,
+            },
+            overwrite: self.common.overwrite,
+            device: self.common.device.clone(),
+            hub: self.common.hub(),
+        }
+    }
+}
+
+/// Run the program.
+pub fn main() -> ExitCode {
+    run_program(
+        "data-cls",
+        |a: &DataClsArgs| &a.common,
+        |a| -> Result<String> { to_json(&run(&a.config())?) },
+    )
+}

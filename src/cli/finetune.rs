@@ -1,1 +1,218 @@
 //! The command line of `flue-cls-finetune`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, ValueEnum};
+
+use super::common::{CommonArgs, to_json};
+use super::run_program;
+use crate::error::Result;
+use crate::pipelines::finetune::{Config, SchedulerType, TrainingArguments, run};
+
+/// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
+///
+/// Leaves a folder that transformers' `from_pretrained` loads, and prints the evaluation as one JSON object.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM with a checkpoint saved.
+#[derive(Debug, Parser)]
+#[command(name = "flue-cls-finetune", version)]
+struct FinetuneArgs {
+    /// Folder that flue-cls-prepare or `datasets` wrote; without it the corpus is prepared first
+    #[arg(short, long, alias = "dataset", value_name = "DATASETS")]
+    datasets: Option<PathBuf>,
+
+    /// Rows of `train` to learn from, or `all`
+    #[arg(short = 'a', long, value_name = "N", default_value = "500", value_parser = count)]
+    num_train: Count,
+
+    /// Rows of `test` to evaluate on, or `all`
+    #[arg(short = 'b', long, value_name = "N", default_value = "100", value_parser = count)]
+    num_test: Count,
+
+    /// Checkpoint to start from: a folder or a name on the hub
+    #[arg(short, long, default_value = "flaubert/flaubert_base_cased")]
+    checkpoint: String,
+
+    /// Epochs
+    #[arg(short = 'n', long, value_name = "EPOCHS", default_value_t = 1)]
+    num_epochs: usize,
+
+    /// Folder to write [default: the last part of the checkpoint's name]
+    #[arg(short, long, value_name = "SAVEDIR")]
+    save: Option<PathBuf>,
+
+    /// Where the corpus comes from when there is no --datasets (see flue-cls-prepare --data)
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+
+    #[command(flatten)]
+    training: TrainingOptions,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// The options of `TrainingArguments`, under their names.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Training (names and defaults of transformers' TrainingArguments)")]
+pub(super) struct TrainingOptions {
+    /// Highest learning rate
+    #[arg(long, value_name = "X", default_value_t = 5e-5)]
+    learning_rate: f64,
+
+    /// Rows of a micro-batch
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    per_device_train_batch_size: usize,
+
+    /// Rows evaluated together
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    per_device_eval_batch_size: usize,
+
+    /// Decoupled weight decay, of weights but not of biases and layer norms
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    weight_decay: f64,
+
+    /// Decay rate of AdamW's first moment
+    #[arg(long, value_name = "X", default_value_t = 0.9)]
+    adam_beta1: f64,
+
+    /// Decay rate of AdamW's second moment
+    #[arg(long, value_name = "X", default_value_t = 0.999)]
+    adam_beta2: f64,
+
+    /// AdamW's epsilon
+    #[arg(long, value_name = "X", default_value_t = 1e-8)]
+    adam_epsilon: f64,
+
+    /// Gradients with a larger Euclidean norm are scaled down to it; 0 turns this off
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    max_grad_norm: f64,
+
+    /// How the learning rate changes
+    #[arg(long, value_enum, value_name = "TYPE", default_value = "linear")]
+    lr_scheduler_type: Scheduler,
+
+    /// Updates during which the learning rate rises from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    warmup_steps: u64,
+
+    /// Micro-batches whose gradients are added up for one update
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    gradient_accumulation_steps: usize,
+
+    /// Seed of the order of rows, of dropout and of a new head
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+
+    /// Updates between two lines of the log
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    logging_steps: u64,
+
+    /// Updates between two checkpoints, kept in SAVEDIR.checkpoints until the run is complete; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    save_steps: u64,
+
+    /// Go on from the newest checkpoint of an interrupted run, if there is one
+    #[arg(long)]
+    resume: bool,
+
+    /// Override every dropout of the model
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
+
+    /// Another random order in each epoch, or the order of the selected rows
+    #[arg(long, value_enum, default_value = "shuffled")]
+    data_order: Order,
+
+    /// Do not show FlauBERT the token_type_ids column (Trainer does, which adds the embedding of word 0 to every token)
+    #[arg(long)]
+    no_token_type_ids: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Order {
+    Shuffled,
+    Sequential,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Scheduler {
+    Linear,
+    Constant,
+    ConstantWithWarmup,
+    Cosine,
+}
+
+/// A number of rows, or all of them (`None`).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count(pub(super) Option<usize>);
+
+/// Parses [`Count`]: a whole number or the word `all`.
+pub(super) fn count(text: &str) -> std::result::Result<Count, String> {
+    match text {
+        "all" => Ok(Count(None)),
+        _ => text
+            .parse()
+            .map(|n| Count(Some(n)))
+            .map_err(|_| "expected a whole number or `all`".into()),
+    }
+}
+
+impl TrainingOptions {
+    fn arguments(&self, num_train_epochs: usize) -> TrainingArguments {
+        TrainingArguments {
+            learning_rate: self.learning_rate,
+            per_device_train_batch_size: self.per_device_train_batch_size,
+            per_device_eval_batch_size: self.per_device_eval_batch_size,
+            num_train_epochs,
+            weight_decay: self.weight_decay,
+            adam_beta1: self.adam_beta1,
+            adam_beta2: self.adam_beta2,
+            adam_epsilon: self.adam_epsilon,
+            max_grad_norm: self.max_grad_norm,
+            lr_scheduler_type: match self.lr_scheduler_type {
+                Scheduler::Linear => SchedulerType::Linear,
+                Scheduler::Constant => SchedulerType::Constant,
+                Scheduler::ConstantWithWarmup => SchedulerType::ConstantWithWarmup,
+                Scheduler::Cosine => SchedulerType::Cosine,
+            },
+            warmup_steps: self.warmup_steps,
+            gradient_accumulation_steps: self.gradient_accumulation_steps,
+            seed: self.seed,
+            logging_steps: self.logging_steps,
+            save_steps: self.save_steps,
+            shuffle: matches!(self.data_order, Order::Shuffled),
+            use_token_type_ids: !self.no_token_type_ids,
+        }
+    }
+}
+
+impl FinetuneArgs {
+    fn config(&self) -> Config {
+        Config {
+            datasets: self.datasets.clone(),
+            source: self.data.clone(),
+            num_train: self.num_train.0,
+            num_test: self.num_test.0,
+            checkpoint: self.checkpoint.clone(),
+            save: self.save.clone(),
+            arguments: self.training.arguments(self.num_epochs),
+            dropout: self.training.dropout,
+            resume: self.training.resume,
+            overwrite: self.common.overwrite,
+            device: self.common.device.clone(),
+            hub: self.common.hub(),
+        }
+    }
+}
+
+/// Run the program.
+pub fn main() -> ExitCode {
+    run_program(
+        "flue-cls-finetune",
+        |a: &FinetuneArgs| &a.common,
+        |a| -> Result<String> { to_json(&run(&a.config())?) },
+    )
+}

@@ -1,1 +1,273 @@
-//! The `flue-cls-finetune` program.
+//! Fine-tuning a checkpoint on prepared data: the work of `flue-cls-finetune`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::prepare;
+use crate::artifact::{AtomicDir, Manifest};
+use crate::batching::subset;
+use crate::dataset::DatasetDict;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::hub::{Hub, HubOptions};
+use crate::models::checkpoint::{LoadReport, load_classifier, save_classifier};
+use crate::models::{Config as ModelConfig, SequenceClassifier};
+use crate::tokenization::TOKENIZER_FILES;
+use crate::training::{Evaluation, EvaluationRecord, TrainOutput, Trainer, evaluate};
+pub use crate::training::{SchedulerType, TrainingArguments};
+
+/// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
+const SUBSET_SEED: u64 = 42;
+
+/// What to fine-tune, on what, and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// A `DatasetDict` folder with splits `train` and `test`; without one the corpus is prepared first.
+    pub datasets: Option<PathBuf>,
+    /// Where the corpus comes from when it is prepared first.
+    pub source: Option<String>,
+    /// Rows of `train`; `None` for all.
+    pub num_train: Option<usize>,
+    /// Rows of `test`; `None` for all.
+    pub num_test: Option<usize>,
+    /// The checkpoint to start from: a folder or a name.
+    pub checkpoint: String,
+    /// The folder to write; without one, the checkpoint's basename.
+    pub save: Option<PathBuf>,
+    /// Trainer's settings.
+    pub arguments: TrainingArguments,
+    /// Overrides every dropout of the model.
+    pub dropout: Option<f64>,
+    /// Go on from the newest checkpoint of an interrupted run.
+    pub resume: bool,
+    /// Replace `save` when it exists.
+    pub overwrite: bool,
+    /// Device by name.
+    pub device: Option<String>,
+    /// Where checkpoints are looked up.
+    pub hub: HubOptions,
+}
+
+/// The evaluation on the rows of `test`, under Trainer's names.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Loss, accuracy and speed.
+    #[serde(flatten)]
+    pub evaluation: EvaluationRecord,
+    /// Epochs that were trained.
+    pub epoch: f64,
+}
+
+/// The last part of a checkpoint's name: `camembert-base`, `flaubert_base_cased`.
+pub fn basename(checkpoint: &str) -> &str {
+    checkpoint
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(checkpoint)
+}
+
+/// Fine-tune, evaluate, and leave the folder that transformers' `from_pretrained` loads.
+///
+/// # Errors
+/// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`], [`Error::Mismatch`] when data and model
+/// do not fit, [`Error::Interrupted`] with a checkpoint saved, and what reading and writing give.
+pub fn run(config: &Config) -> Result<Summary> {
+    config.arguments.validate()?;
+    if config.dropout.is_some_and(|p| !(0.0..1.0).contains(&p)) {
+        return Err(Error::Usage(
+            "--dropout: expected a probability from 0 to below 1".into(),
+        ));
+    }
+    let save = config
+        .save
+        .clone()
+        .unwrap_or_else(|| basename(&config.checkpoint).into());
+    if save.exists() && !config.overwrite {
+        return Err(Error::OutputExists(save));
+    }
+    let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
+    let prepared = prepare_if_needed(config, &save)?;
+    let data = DatasetDict::open(prepared.path())?;
+    let (train, test) = (data.split("train")?, data.split("test")?);
+    let train_rows = subset(&train, config.num_train, SUBSET_SEED)?;
+    let test_rows = subset(&test, config.num_test, SUBSET_SEED)?;
+    if train_rows.is_empty() || test_rows.is_empty() {
+        return Err(Error::Mismatch(format!(
+            "{}: no row to train on or to test on",
+            prepared.path().display()
+        )));
+    }
+    let (model, report) = load(config, &folder, train.label_names())?;
+    model
+        .config()
+        .check_first_token(train.example(train_rows[0])?.input_ids, train.folder())?;
+    describe(model.as_ref(), &report, train_rows.len(), test_rows.len());
+    let trainer = Trainer {
+        model: model.as_ref(),
+        arguments: &config.arguments,
+        split: &train,
+        rows: &train_rows,
+        checkpoints: checkpoints_of(&save),
+        resume: config.resume,
+    };
+    let mut output = trainer.train()?;
+    let a = &config.arguments;
+    let evaluation = evaluate(
+        model.as_ref(),
+        &test,
+        &test_rows,
+        a.per_device_eval_batch_size,
+        a.use_token_type_ids,
+    )?;
+    output.state.push(json!(evaluation.record()));
+    write(config, &folder, &save, model.as_ref(), &output, &evaluation)?;
+    Ok(Summary {
+        evaluation: evaluation.record(),
+        epoch: output.state.epoch,
+    })
+}
+
+/// The data to train on: the given folder, or one prepared beside the output and removed at the end.
+enum Prepared {
+    Given(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Prepared {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Given(path) => path.clone(),
+            Self::Temporary(dir) => dir.path().join("datasets"),
+        }
+    }
+}
+
+fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
+    if let Some(path) = &config.datasets {
+        return Ok(Prepared::Given(path.clone()));
+    }
+    let beside = save
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let dir = tempfile::Builder::new()
+        .prefix(".datasets.")
+        .tempdir_in(beside)
+        .map_err(Error::io(beside, "create a folder in"))?;
+    tracing::info!(
+        "no --datasets: preparing the corpus for {} first",
+        config.checkpoint
+    );
+    prepare::run(&prepare::Config {
+        checkpoint: config.checkpoint.clone(),
+        source: config.source.clone(),
+        hub: config.hub.clone(),
+        ..prepare::Config::new(dir.path().join("datasets"))
+    })?;
+    Ok(Prepared::Temporary(dir))
+}
+
+fn load(
+    config: &Config,
+    folder: &Path,
+    labels: &[String],
+) -> Result<(Box<dyn SequenceClassifier>, LoadReport)> {
+    let mut model = ModelConfig::read(folder)?;
+    model.set_labels(labels);
+    if let Some(p) = config.dropout {
+        model.override_dropout(p);
+    }
+    let device = device::select(config.device.as_deref())?;
+    load_classifier(folder, model, &device, config.arguments.seed)
+}
+
+/// What a reader of the log wants to know before the first step.
+fn describe(model: &dyn SequenceClassifier, report: &LoadReport, train: usize, test: usize) {
+    let (decayed, rest): (Vec<_>, Vec<_>) = model.parameters().iter().partition(|p| p.decay);
+    let count =
+        |ps: &[&crate::models::Parameter]| ps.iter().map(|p| p.var.elem_count()).sum::<usize>();
+    tracing::info!(
+        "{} with {} parameters ({} of them subject to weight decay, {} not); {train} rows to train on, {test} to test on",
+        model.config().model_type,
+        model.parameters().num_elements(),
+        count(&decayed),
+        count(&rest),
+    );
+    if !report.initialised.is_empty() {
+        tracing::info!("newly initialised: {}", report.initialised.join(", "));
+    }
+    if !report.unused.is_empty() {
+        tracing::info!("not used: {}", report.unused.join(", "));
+    }
+}
+
+/// Checkpoints of a run under way stand beside its output, under a name of their own.
+fn checkpoints_of(save: &Path) -> PathBuf {
+    let name = save
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    save.with_file_name(format!("{name}.checkpoints"))
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
+    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
+}
+
+/// Leave the folder that `save_pretrained` would, with Trainer's records.
+fn write(
+    config: &Config,
+    checkpoint: &Path,
+    save: &Path,
+    model: &dyn SequenceClassifier,
+    output: &TrainOutput,
+    evaluation: &Evaluation,
+) -> Result<()> {
+    let dir = AtomicDir::create(save, config.overwrite)?;
+    save_classifier(model, dir.path())?;
+    for name in TOKENIZER_FILES {
+        let from = checkpoint.join(name);
+        if from.is_file() {
+            fs::copy(&from, dir.path().join(name)).map_err(Error::io(&from, "copy"))?;
+        }
+    }
+    write_json(&dir.path().join("trainer_state.json"), &json!(output.state))?;
+    write_json(
+        &dir.path().join("training_args.json"),
+        &json!(config.arguments),
+    )?;
+    let mut results = json!(evaluation.record());
+    for (key, value) in [
+        ("epoch", json!(output.state.epoch)),
+        ("train_loss", json!(output.train_loss)),
+        ("train_runtime", json!(output.train_runtime)),
+        (
+            "train_samples_per_second",
+            json!(output.train_samples_per_second),
+        ),
+        (
+            "train_steps_per_second",
+            json!(output.train_steps_per_second),
+        ),
+    ] {
+        results[key] = value;
+    }
+    write_json(&dir.path().join("all_results.json"), &results)?;
+    let settings = json!({
+        "checkpoint": config.checkpoint,
+        "datasets": config.datasets,
+        "num_train": config.num_train,
+        "num_test": config.num_test,
+        "dropout": config.dropout,
+        "arguments": config.arguments,
+    });
+    let mut manifest = Manifest::new("flue-cls-finetune", settings);
+    manifest.add_input(&checkpoint.join("config.json"))?;
+    manifest.write(&dir.path().join("manifest.json"))?;
+    dir.commit()
+}

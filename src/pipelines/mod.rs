@@ -6,3 +6,5 @@ pub mod pipeline;
 pub mod prepare;
 pub mod report;
 pub mod study;
+
+pub use crate::hub::HubOptions;
