@@ -1,1 +1,221 @@
-//! CamemBERT's and FlauBERT's tokenizers, truncation and padding.
+//! CamemBERT's and FlauBERT's tokenizers: from text to the ids of `transformers`, special tokens and truncation
+//! included.
+//!
+//! [`from_pretrained`] reads a checkpoint's folder and gives a [`Tokenizer`]. Padding is the caller's: batches are
+//! packed, and stored rows are padded by whoever writes them with [`Tokenizer::pad_token_id`].
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+pub mod camembert;
+mod files;
+pub mod flaubert;
+
+use files::JsonFile;
+
+/// Every file that belongs to a tokenizer: these are copied along with a checkpoint when they are there.
+pub const TOKENIZER_FILES: &[&str] = &[
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+];
+
+/// The largest length that a tokenizer announces: what the original study stores, and all the encoders' positions.
+pub const MAX_LENGTH: usize = 512;
+
+/// The tokens of one text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoding {
+    /// Token ids with the special tokens, truncated, not padded.
+    pub ids: Vec<u32>,
+    /// Whether tokens were cut off at the maximum length.
+    pub truncated: bool,
+}
+
+/// Where a token stands in the original text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offset {
+    /// In bytes of UTF-8.
+    pub bytes: Range<usize>,
+    /// In characters (code points), as Python counts.
+    pub characters: Range<usize>,
+}
+
+/// The tokens of one text and where each comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlignedEncoding {
+    /// The tokens.
+    pub encoding: Encoding,
+    /// For every token its place in the text; empty at 0 for the special tokens that were added.
+    pub offsets: Vec<Offset>,
+    /// For every token the number of its word, `None` for the special tokens that were added.
+    pub word_ids: Vec<Option<u32>>,
+}
+
+/// Which family of tokenizers a folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenizerKind {
+    /// CamemBERT, RoBERTa and XLM-RoBERTa: `tokenizer.json` or a SentencePiece model.
+    Camembert,
+    /// FlauBERT: Moses and byte-pair encoding.
+    Flaubert,
+}
+
+/// What a caller may change about a tokenizer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenizerOptions {
+    /// Lower-case the text first, or not; `None` does as the Python class does (it reads the key `do_lowercase`).
+    pub lowercase: Option<bool>,
+}
+
+/// A text to the ids of a model.
+pub trait Tokenizer: Send + Sync {
+    /// The tokens of one text, at most `max_length` of them (special tokens included); `None` cuts nothing.
+    ///
+    /// # Errors
+    /// When `max_length` leaves no room for the special tokens.
+    fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding>;
+
+    /// The tokens of many texts, in their order, on all cores.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`]; also when a signal asks the run to stop.
+    fn encode_batch(&self, texts: &[&str], max_length: Option<usize>) -> Result<Vec<Encoding>>;
+
+    /// The tokens of one text with their places in it and the words they belong to.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding>;
+
+    /// How many tokens there are, added ones included: `len(tokenizer)` in transformers.
+    fn vocab_size(&self) -> usize;
+
+    /// The id that fills up short rows.
+    fn pad_token_id(&self) -> u32;
+
+    /// The greatest useful length: what `tokenizer_config.json` says, at most [`MAX_LENGTH`].
+    fn model_max_length(&self) -> usize;
+
+    /// Whether transformers adds a column `token_type_ids`: true for FlauBERT only.
+    fn has_token_type_ids(&self) -> bool {
+        self.kind() == TokenizerKind::Flaubert
+    }
+
+    /// The family.
+    fn kind(&self) -> TokenizerKind;
+}
+
+/// The tokenizer of a checkpoint's folder.
+///
+/// The family follows `tokenizer_class` in `tokenizer_config.json`, else `model_type` in `config.json`, else the files
+/// that are there.
+///
+/// # Errors
+/// When the files of the family are missing or malformed, or the family is another one.
+pub fn from_pretrained(folder: &Path, options: &TokenizerOptions) -> Result<Box<dyn Tokenizer>> {
+    if !folder.is_dir() {
+        return Err(Error::NotFound {
+            what: format!("tokenizer folder {}", folder.display()),
+            remedy: "give a folder that holds a checkpoint's tokenizer files".into(),
+        });
+    }
+    match kind_of(folder)? {
+        TokenizerKind::Flaubert => Ok(Box::new(flaubert::FlaubertTokenizer::open(
+            folder, options,
+        )?)),
+        TokenizerKind::Camembert => Ok(Box::new(camembert::CamembertTokenizer::open(
+            folder, options,
+        )?)),
+    }
+}
+
+fn kind_of(folder: &Path) -> Result<TokenizerKind> {
+    let tokenizer_config = JsonFile::open(folder, "tokenizer_config.json")?;
+    let config = JsonFile::open(folder, "config.json")?;
+    let class = tokenizer_config.string("tokenizer_class")?;
+    let has = |name: &str| folder.join(name).is_file();
+    match class.map(|c| c.trim_end_matches("Fast")) {
+        Some("FlaubertTokenizer") => return Ok(TokenizerKind::Flaubert),
+        Some("CamembertTokenizer" | "RobertaTokenizer" | "XLMRobertaTokenizer") => {
+            return Ok(TokenizerKind::Camembert);
+        }
+        Some("PreTrainedTokenizer") | None => {}
+        Some(_) if has("tokenizer.json") => return Ok(TokenizerKind::Camembert),
+        Some(other) => {
+            return Err(tokenizer_config.wrong(
+                "tokenizer_class",
+                &other.into(),
+                "FlaubertTokenizer, CamembertTokenizer, RobertaTokenizer or XLMRobertaTokenizer",
+            ));
+        }
+    }
+    match config.string("model_type")? {
+        Some("flaubert") if has("vocab.json") => Ok(TokenizerKind::Flaubert),
+        None if has("vocab.json") && has("merges.txt") && !has("tokenizer.json") => {
+            Ok(TokenizerKind::Flaubert)
+        }
+        _ => Ok(TokenizerKind::Camembert),
+    }
+}
+
+/// `model_max_length` of `tokenizer_config.json`, at most [`MAX_LENGTH`]. Transformers writes 1e30 for "unknown".
+fn model_max_length(config: &JsonFile) -> Result<usize> {
+    const KEY: &str = "model_max_length";
+    let Some(value) = config.get(KEY) else {
+        return Ok(MAX_LENGTH);
+    };
+    match value.as_f64() {
+        Some(length) if length >= 3.0 => Ok((length as usize).min(MAX_LENGTH)),
+        _ => Err(config.wrong(KEY, value, "a number of tokens, 3 or more")),
+    }
+}
+
+/// How many tokens of the text fit beside `special` special tokens.
+///
+/// # Errors
+/// When not even the special tokens fit.
+fn room(max_length: Option<usize>, special: usize) -> Result<usize> {
+    match max_length {
+        None => Ok(usize::MAX),
+        Some(length) => length.checked_sub(special).ok_or_else(|| {
+            Error::Usage(format!(
+                "a maximum length of {length} tokens leaves no room for the {special} special tokens: give {special} or more"
+            ))
+        }),
+    }
+}
+
+/// Byte places to character places, cheap for places that mostly grow.
+struct CharacterCounter<'a> {
+    text: &'a str,
+    byte: usize,
+    characters: usize,
+}
+
+impl<'a> CharacterCounter<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            byte: 0,
+            characters: 0,
+        }
+    }
+
+    fn count(&mut self, byte: usize) -> usize {
+        let count = |range: Range<usize>| self.text[range].chars().count();
+        if byte >= self.byte {
+            self.characters += count(self.byte..byte);
+        } else {
+            self.characters -= count(byte..self.byte);
+        }
+        self.byte = byte;
+        self.characters
+    }
+}

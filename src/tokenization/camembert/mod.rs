@@ -1,0 +1,270 @@
+//! CamemBERT's tokenizer, and those of RoBERTa and XLM-RoBERTa: a `tokenizer.json`, or a `sentencepiece.bpe.model`
+//! alone, through the tokenizers crate.
+//!
+//! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to what the file holds.
+//! Truncation and padding set in the file are dropped: the caller's length counts.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde_json::Value;
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
+use tokenizers::utils::truncation::TruncationDirection;
+use tokenizers::{AddedToken, PreTokenizerWrapper};
+
+use super::files::JsonFile;
+use super::{AlignedEncoding, CharacterCounter, Encoding, Offset};
+use super::{Tokenizer, TokenizerKind, TokenizerOptions};
+use super::{model_max_length, room};
+use crate::error::{Error, Result, interrupt};
+
+mod sentencepiece;
+
+/// Which conventions a folder without `tokenizer.json` follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Camembert,
+    Roberta,
+}
+
+/// `CamembertTokenizerFast`, `RobertaTokenizerFast` or `XLMRobertaTokenizerFast` of transformers.
+pub struct CamembertTokenizer {
+    inner: tokenizers::Tokenizer,
+    special_tokens: usize,
+    pad_id: u32,
+    model_max_length: usize,
+}
+
+impl CamembertTokenizer {
+    /// Read `tokenizer.json` or `sentencepiece.bpe.model`, and `tokenizer_config.json` when it is there.
+    ///
+    /// # Errors
+    /// When neither is there, a file is malformed, or there is no padding token.
+    pub fn open(folder: &Path, options: &TokenizerOptions) -> Result<Self> {
+        let config = JsonFile::open(folder, "tokenizer_config.json")?;
+        let family = family(folder, &config)?;
+        let json = folder.join("tokenizer.json");
+        let model = folder.join("sentencepiece.bpe.model");
+        let (path, mut inner) = if json.is_file() {
+            let read = tokenizers::Tokenizer::from_file(&json);
+            let malformed =
+                |e| Error::malformed(&json, "", e, "a tokenizer of the tokenizers crate");
+            (json.clone(), read.map_err(malformed)?)
+        } else if model.is_file() {
+            (model.clone(), sentencepiece::open(&model, family)?)
+        } else {
+            return Err(Error::NotFound {
+                what: format!("a tokenizer in {}", folder.display()),
+                remedy: "put tokenizer.json or sentencepiece.bpe.model (CamemBERT), or vocab.json and merges.txt \
+                         (FlauBERT), into the folder"
+                    .into(),
+            });
+        };
+        let failed = |e| Error::malformed(&path, "", e, "a usable tokenizer");
+        adapt(&mut inner, &config, family, options).map_err(failed)?;
+        let special = inner.encode("", true).map_err(failed)?;
+        let pad = config.get("pad_token").map_or(Some("<pad>"), content);
+        let pad_id = pad.and_then(|token| inner.token_to_id(token));
+        Ok(Self {
+            special_tokens: special.len(),
+            pad_id: pad_id.ok_or_else(|| {
+                Error::malformed(
+                    &path,
+                    "",
+                    "no padding token",
+                    "the token <pad>, or pad_token in tokenizer_config.json",
+                )
+            })?,
+            model_max_length: model_max_length(&config)?,
+            inner,
+        })
+    }
+
+    fn finish(
+        &self,
+        mut encoding: tokenizers::Encoding,
+        room: usize,
+    ) -> Result<(tokenizers::Encoding, bool)> {
+        let truncated = encoding.len() > room;
+        if truncated {
+            encoding.truncate(room, 0, TruncationDirection::Right);
+        }
+        let finished = self.inner.post_process(encoding, None, true);
+        Ok((
+            finished.map_err(Error::compute("adding special tokens"))?,
+            truncated,
+        ))
+    }
+
+    fn encode_to(&self, text: &str, room: usize) -> Result<Encoding> {
+        let encoding = self.inner.encode_fast(text, false);
+        let encoding = encoding.map_err(Error::compute("tokenizing"))?;
+        let (encoding, truncated) = self.finish(encoding, room)?;
+        let ids = encoding.get_ids().to_vec();
+        Ok(Encoding { ids, truncated })
+    }
+}
+
+impl Tokenizer for CamembertTokenizer {
+    fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding> {
+        self.encode_to(text, room(max_length, self.special_tokens)?)
+    }
+
+    fn encode_batch(&self, texts: &[&str], max_length: Option<usize>) -> Result<Vec<Encoding>> {
+        let room = room(max_length, self.special_tokens)?;
+        let encode = |text: &&str| {
+            interrupt::check()?;
+            self.encode_to(text, room)
+        };
+        texts.par_iter().map(encode).collect()
+    }
+
+    fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
+        let room = room(max_length, self.special_tokens)?;
+        let encoding = self.inner.encode(text, false);
+        let encoding = encoding.map_err(Error::compute("tokenizing"))?;
+        let (encoding, truncated) = self.finish(encoding, room)?;
+        let mut counter = CharacterCounter::new(text);
+        let offset = |&(start, end): &(usize, usize)| Offset {
+            bytes: start..end,
+            characters: counter.count(start)..counter.count(end),
+        };
+        Ok(AlignedEncoding {
+            offsets: encoding.get_offsets().iter().map(offset).collect(),
+            word_ids: encoding.get_word_ids().to_vec(),
+            encoding: Encoding {
+                ids: encoding.get_ids().to_vec(),
+                truncated,
+            },
+        })
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    fn pad_token_id(&self) -> u32 {
+        self.pad_id
+    }
+
+    fn model_max_length(&self) -> usize {
+        self.model_max_length
+    }
+
+    fn kind(&self) -> TokenizerKind {
+        TokenizerKind::Camembert
+    }
+}
+
+fn family(folder: &Path, config: &JsonFile) -> Result<Family> {
+    let model = JsonFile::open(folder, "config.json")?;
+    let class = config.string("tokenizer_class")?.map(str::to_string);
+    let model_type = model.string("model_type")?.map(str::to_string);
+    let name = class.or(model_type).unwrap_or_default().to_lowercase();
+    Ok(match name.contains("roberta") {
+        true => Family::Roberta,
+        false => Family::Camembert,
+    })
+}
+
+/// Make of the file's tokenizer what transformers' class makes of it.
+fn adapt(
+    inner: &mut tokenizers::Tokenizer,
+    config: &JsonFile,
+    family: Family,
+    options: &TokenizerOptions,
+) -> tokenizers::Result<()> {
+    inner.with_truncation(None)?;
+    inner.with_padding(None);
+    let added = special_tokens(inner, config, family);
+    inner.add_tokens(added)?;
+    if let Some(PreTokenizerWrapper::ByteLevel(bytes)) = inner.get_pre_tokenizer() {
+        let prefix = config.get("add_prefix_space").and_then(Value::as_bool);
+        let bytes = bytes.add_prefix_space(prefix.unwrap_or(false));
+        inner.with_pre_tokenizer(Some(bytes));
+    }
+    if options.lowercase == Some(true) {
+        let mut normalizers: Vec<NormalizerWrapper> = vec![Lowercase.into()];
+        normalizers.extend(inner.get_normalizer().cloned());
+        inner.with_normalizer(Some(Sequence::new(normalizers)))?;
+    }
+    Ok(())
+}
+
+/// The tokens that the Python class registers on top of the file's: those of `added_tokens_decoder`, special tokens that
+/// the file does not mark, and `<mask>`, which takes the space before it.
+fn special_tokens(
+    inner: &tokenizers::Tokenizer,
+    config: &JsonFile,
+    family: Family,
+) -> Vec<AddedToken> {
+    let mut tokens: Vec<AddedToken> = Vec::new();
+    if let Some(Value::Object(decoder)) = config.get("added_tokens_decoder") {
+        let mut decoder: Vec<(u32, &Value)> = decoder
+            .iter()
+            .filter_map(|(id, token)| Some((id.parse().ok()?, token)))
+            .collect();
+        decoder.sort_by_key(|(id, _)| *id);
+        tokens.extend(decoder.into_iter().filter_map(|(_, token)| object(token)));
+    }
+    let defaults = [
+        ("bos_token", "<s>"),
+        ("eos_token", "</s>"),
+        ("unk_token", "<unk>"),
+        ("sep_token", "</s>"),
+        ("pad_token", "<pad>"),
+        ("cls_token", "<s>"),
+    ];
+    let text = |(key, default): (&str, &'static str)| {
+        let given = config.get(key).and_then(content);
+        AddedToken::from(given.unwrap_or(default), true)
+    };
+    let own: &[&str] = match family {
+        Family::Camembert => &["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"],
+        Family::Roberta => &[],
+    };
+    let additional: Vec<&str> = match config.get("additional_special_tokens") {
+        Some(Value::Array(listed)) => listed.iter().filter_map(content).collect(),
+        _ => own.to_vec(),
+    };
+    let additional = additional.into_iter().map(|t| AddedToken::from(t, true));
+    let marked = inner.get_added_tokens_decoder();
+    let is_marked = |text: &str| marked.values().any(|known| known.content == text);
+    let mask = mask_token(config);
+    let mask_text = mask.content.clone();
+    let special = defaults.into_iter().map(text);
+    for token in special.chain(std::iter::once(mask)).chain(additional) {
+        let listed = tokens.iter().any(|known| known.content == token.content);
+        // The mask has flags of its own: it replaces one of the same text in the file.
+        if !listed && (token.content == mask_text || !is_marked(&token.content)) {
+            tokens.push(token);
+        }
+    }
+    tokens
+}
+
+fn mask_token(config: &JsonFile) -> AddedToken {
+    let given = config.get("mask_token");
+    given.and_then(object).unwrap_or_else(|| {
+        let text = given.and_then(content).unwrap_or("<mask>");
+        AddedToken::from(text, true).lstrip(true)
+    })
+}
+
+/// The text of a token given as a string or an object.
+fn content(token: &Value) -> Option<&str> {
+    token.as_str().or_else(|| token.get("content")?.as_str())
+}
+
+/// A token given as an object with its flags.
+fn object(token: &Value) -> Option<AddedToken> {
+    let flag = |name: &str| token.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let content = token.get("content")?.as_str()?;
+    Some(
+        AddedToken::from(content, flag("special"))
+            .lstrip(flag("lstrip"))
+            .rstrip(flag("rstrip"))
+            .single_word(flag("single_word"))
+            .normalized(flag("normalized")),
+    )
+}

@@ -1,0 +1,89 @@
+//! Reading a tokenizer's JSON files: `tokenizer_config.json`, `special_tokens_map.json`, `vocab.json` and the like.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// A JSON object and the file it came from; an absent file is an empty object.
+pub(crate) struct JsonFile {
+    /// The file, for messages.
+    pub(crate) path: PathBuf,
+    /// What it holds, in the file's order.
+    pub(crate) entries: Map<String, Value>,
+}
+
+impl JsonFile {
+    /// Read `name` in `folder`; an absent file gives an empty object.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no JSON, or holds something other than an object.
+    pub(crate) fn open(folder: &Path, name: &str) -> Result<Self> {
+        let path = folder.join(name);
+        if !path.exists() {
+            let entries = Map::new();
+            return Ok(Self { path, entries });
+        }
+        let text = read_text(&path)?;
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(entries)) => Ok(Self { path, entries }),
+            Ok(other) => {
+                let found = kind_of(&other);
+                Err(Error::malformed(&path, "", found, "a JSON object"))
+            }
+            Err(e) => Err(Error::malformed(
+                &path,
+                format!("line {}, column {}", e.line(), e.column()),
+                e,
+                "JSON; download the file again",
+            )),
+        }
+    }
+
+    /// The value of `key`, unless it is absent or null.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.entries.get(key).filter(|value| !value.is_null())
+    }
+
+    /// An [`Error::Malformed`] about the key `key`.
+    pub(crate) fn wrong(&self, key: &str, found: &Value, expected: &str) -> Error {
+        Error::malformed(&self.path, format!("key {key:?}"), kind_of(found), expected)
+    }
+
+    /// A string, when the key is there.
+    pub(crate) fn string(&self, key: &str) -> Result<Option<&str>> {
+        self.get(key)
+            .map(|v| v.as_str().ok_or_else(|| self.wrong(key, v, "a string")))
+            .transpose()
+    }
+
+    /// A boolean, when the key is there.
+    pub(crate) fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key)
+            .map(|v| {
+                v.as_bool()
+                    .ok_or_else(|| self.wrong(key, v, "true or false"))
+            })
+            .transpose()
+    }
+}
+
+/// Read a whole UTF-8 file; invalid bytes are reported with their place.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Error::malformed(path, format!("byte {at}"), "invalid UTF-8", "UTF-8 text")
+    })
+}
+
+fn kind_of(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(_) => "an array".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}

@@ -1,0 +1,324 @@
+//! FlauBERT's tokenizer, id for id that of `transformers.FlaubertTokenizer` (4.57, Python 3.11), on all cores.
+//!
+//! Added tokens are cut out of the raw text; the rest goes through quotes and NFC, the punctuation of other scripts,
+//! Moses' punctuation normalisation, the removal of non-printing characters, Moses' tokenisation, and byte-pair encoding.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::files::JsonFile;
+use super::{AlignedEncoding, CharacterCounter, Encoding, Offset};
+use super::{Tokenizer, TokenizerKind, TokenizerOptions};
+use super::{model_max_length, room};
+use crate::error::{Error, Result, interrupt};
+
+mod added_tokens;
+mod aligned;
+mod bpe;
+pub mod moses;
+mod normalization;
+mod trie;
+mod vocabulary;
+mod word_cache;
+
+use added_tokens::{AddedTokens, Part};
+use aligned::{Alignment, Buffers, Spans};
+use bpe::{Bpe, Piece};
+use word_cache::WordCache;
+
+/// `<s>` and `</s>`.
+const SPECIAL_TOKENS: usize = 2;
+
+/// What one thread needs to encode: buffers that grow once, and the words it has met.
+#[derive(Default)]
+struct Scratch {
+    buffers: Buffers<()>,
+    words: Vec<Range<usize>>,
+    cache: WordCache,
+    merges: bpe::Scratch,
+}
+
+/// `FlaubertTokenizer` of transformers.
+pub struct FlaubertTokenizer {
+    bpe: Bpe,
+    added: AddedTokens,
+    lowercase: bool,
+    bos_id: u32,
+    sep_id: u32,
+    pad_id: u32,
+    vocab_size: usize,
+    model_max_length: usize,
+    idle: Mutex<Vec<Box<Scratch>>>,
+}
+
+impl FlaubertTokenizer {
+    /// Read `vocab.json`, `merges.txt`, `tokenizer_config.json` and, when they are there, the older files of special
+    /// and added tokens.
+    ///
+    /// # Errors
+    /// When a file is missing or malformed, or a special token is in no vocabulary.
+    pub fn open(folder: &Path, options: &TokenizerOptions) -> Result<Self> {
+        let config = JsonFile::open(folder, "tokenizer_config.json")?;
+        let mut vocabulary = vocabulary::read_vocabulary(folder)?;
+        let merges = vocabulary::read_merges(folder)?;
+        let added = AddedTokens::open(folder, &config, &vocabulary)?;
+        let special = |key: &str| {
+            let content = added.special(key);
+            content.and_then(|c| added.id(c)).ok_or_else(|| {
+                Error::malformed(&config.path, format!("key {key:?}"), "no token", "a token")
+            })
+        };
+        let (bos_id, sep_id, pad_id) = (
+            special("bos_token")?,
+            special("sep_token")?,
+            special("pad_token")?,
+        );
+        let unk = added.special("unk_token").unwrap_or_default();
+        let unk_id = vocabulary.get(unk).copied().ok_or_else(|| {
+            let path = folder.join("vocab.json");
+            Error::malformed(path, "", format!("no token {unk:?}"), "the unknown token")
+        })?;
+        let vocab_size = added.vocab_size(&vocabulary);
+        vocabulary.extend(added.iter().map(|(id, t)| (t.content.clone(), id)));
+        Ok(Self {
+            bpe: Bpe::new(&merges, &vocabulary, unk_id),
+            lowercase: lowercase(&config, options)?,
+            model_max_length: model_max_length(&config)?,
+            added,
+            bos_id,
+            sep_id,
+            pad_id,
+            vocab_size,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The tokens of a text before truncation and special tokens, as text: what `FlaubertTokenizer.tokenize` would
+    /// see as words, in order.
+    pub fn words(&self, text: &str) -> Vec<String> {
+        let mut buffers = Buffers::<()>::default();
+        let mut ranges = Vec::new();
+        self.prepare(text, &[0..text.len()], &mut buffers, &mut ranges);
+        let word =
+            |r: &Range<usize>| String::from_utf8_lossy(&buffers.text.bytes[r.clone()]).into();
+        ranges.iter().map(word).collect()
+    }
+
+    /// Everything before byte-pair encoding, for some ranges of a text.
+    fn prepare<A: Alignment>(
+        &self,
+        text: &str,
+        ranges: &[Range<usize>],
+        buffers: &mut Buffers<A>,
+        words: &mut Vec<Range<usize>>,
+    ) {
+        buffers.load(text, ranges);
+        normalization::preprocess(buffers, self.lowercase);
+        normalization::replace_unicode_punctuation(buffers);
+        moses::punctuation::normalize(buffers);
+        normalization::remove_non_printing(buffers);
+        moses::tokenizer::tokenize(buffers, words);
+    }
+
+    fn parts(&self, text: &str) -> Vec<Part> {
+        let whole = || vec![Part::Text(std::iter::once(0..text.len()).collect())];
+        self.added.split(text).unwrap_or_else(whole)
+    }
+
+    /// Append ids up to `limit` of them; whether there were more.
+    fn encode_into(
+        &self,
+        text: &str,
+        limit: usize,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> bool {
+        let start = ids.len();
+        for part in self.parts(text) {
+            match part {
+                Part::Added(id, _) => ids.push(id),
+                Part::Text(ranges) => {
+                    let Scratch {
+                        buffers,
+                        words,
+                        cache,
+                        merges,
+                    } = scratch;
+                    self.prepare(text, &ranges, buffers, words);
+                    for word in words.iter() {
+                        let word = &buffers.text.bytes[word.clone()];
+                        let pieces = cache
+                            .get_or_encode(word, |word, out| self.bpe.encode(word, merges, out));
+                        ids.extend(pieces.iter().map(|piece| piece.id));
+                        if ids.len() - start > limit {
+                            break;
+                        }
+                    }
+                }
+            }
+            if ids.len() - start > limit {
+                ids.truncate(start + limit);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn encode_with(&self, text: &str, room: usize, scratch: &mut Scratch) -> Encoding {
+        let mut ids = vec![self.bos_id];
+        let truncated = self.encode_into(text, room, scratch, &mut ids);
+        ids.push(self.sep_id);
+        Encoding { ids, truncated }
+    }
+
+    fn take_scratch(&self) -> Box<Scratch> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, scratch: Box<Scratch>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(scratch);
+    }
+
+    fn align_part(
+        &self,
+        text: &str,
+        ranges: &[Range<usize>],
+        first_word: u32,
+    ) -> Vec<AlignedToken> {
+        let mut buffers = Buffers::<Spans>::default();
+        let (mut words, mut pieces) = (Vec::new(), Vec::new());
+        let mut merges = bpe::Scratch::default();
+        self.prepare(text, ranges, &mut buffers, &mut words);
+        let mut tokens = Vec::new();
+        for (word, number) in words.into_iter().zip(first_word..) {
+            pieces.clear();
+            self.bpe
+                .encode(&buffers.text.bytes[word.clone()], &mut merges, &mut pieces);
+            let mut at = word.start;
+            for Piece { id, length } in &pieces {
+                let end = at + *length as usize;
+                let bytes = buffers.text.origin.cover(at..end);
+                tokens.push(AlignedToken {
+                    id: *id,
+                    bytes: whole_characters(text, bytes),
+                    word: number,
+                });
+                at = end;
+            }
+        }
+        tokens
+    }
+}
+
+struct AlignedToken {
+    id: u32,
+    bytes: Range<usize>,
+    word: u32,
+}
+
+impl Tokenizer for FlaubertTokenizer {
+    fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding> {
+        let room = room(max_length, SPECIAL_TOKENS)?;
+        let mut scratch = self.take_scratch();
+        let encoding = self.encode_with(text, room, &mut scratch);
+        self.give_back(scratch);
+        Ok(encoding)
+    }
+
+    fn encode_batch(&self, texts: &[&str], max_length: Option<usize>) -> Result<Vec<Encoding>> {
+        /// Texts for one thread at a time: few enough to share the work, many enough to amortise taking a scratch.
+        const CHUNK: usize = 16;
+        let room = room(max_length, SPECIAL_TOKENS)?;
+        let mut encodings = vec![Encoding::default(); texts.len()];
+        texts
+            .par_chunks(CHUNK)
+            .zip(encodings.par_chunks_mut(CHUNK))
+            .try_for_each(|(texts, encodings)| {
+                interrupt::check()?;
+                let mut scratch = self.take_scratch();
+                for (text, encoding) in texts.iter().zip(encodings) {
+                    *encoding = self.encode_with(text, room, &mut scratch);
+                }
+                self.give_back(scratch);
+                Ok::<_, Error>(())
+            })?;
+        Ok(encodings)
+    }
+
+    fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
+        let room = room(max_length, SPECIAL_TOKENS)?;
+        let mut tokens = Vec::new();
+        for part in self.parts(text) {
+            let word = tokens.last().map_or(0, |t: &AlignedToken| t.word + 1);
+            match part {
+                Part::Added(id, bytes) => tokens.push(AlignedToken { id, bytes, word }),
+                Part::Text(ranges) => tokens.extend(self.align_part(text, &ranges, word)),
+            }
+        }
+        let truncated = tokens.len() > room;
+        tokens.truncate(room);
+        let mut aligned = AlignedEncoding::default();
+        let mut characters = CharacterCounter::new(text);
+        let outer = |id| (id, Offset::default(), None);
+        let inner = tokens.into_iter().map(|token| {
+            let offset = Offset {
+                characters: characters.count(token.bytes.start)..characters.count(token.bytes.end),
+                bytes: token.bytes,
+            };
+            (token.id, offset, Some(token.word))
+        });
+        let all = std::iter::once(outer(self.bos_id)).chain(inner);
+        for (id, offset, word) in all.chain(std::iter::once(outer(self.sep_id))) {
+            aligned.encoding.ids.push(id);
+            aligned.offsets.push(offset);
+            aligned.word_ids.push(word);
+        }
+        aligned.encoding.truncated = truncated;
+        Ok(aligned)
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn pad_token_id(&self) -> u32 {
+        self.pad_id
+    }
+
+    fn model_max_length(&self) -> usize {
+        self.model_max_length
+    }
+
+    fn kind(&self) -> TokenizerKind {
+        TokenizerKind::Flaubert
+    }
+}
+
+/// Whether to lower-case: the option, else `do_lowercase`. The published files say `do_lower_case`, which the Python
+/// class does not read.
+fn lowercase(config: &JsonFile, options: &TokenizerOptions) -> Result<bool> {
+    let read = config.boolean("do_lowercase")?;
+    let ignored = config.boolean("do_lower_case")?;
+    if ignored == Some(true) && read.is_none() && options.lowercase.is_none() {
+        tracing::warn!(
+            "{}: do_lower_case is ignored, as transformers ignores it; pass --lowercase to lower-case the texts",
+            config.path.display()
+        );
+    }
+    Ok(options.lowercase.or(read).unwrap_or(false))
+}
+
+/// Widen a span to character boundaries.
+fn whole_characters(text: &str, span: Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(span.start);
+    let mut end = span.end;
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    start..end
+}

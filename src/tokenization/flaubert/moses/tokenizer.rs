@@ -1,0 +1,257 @@
+//! Moses' tokenisation for French, as `sacremoses.MosesTokenizer("fr").tokenize(text, escape=False)` 0.2.0 does it.
+//!
+//! The rules run in the reference's order: white space, padding of special characters, runs of dots, commas,
+//! apostrophes, non-breaking prefixes, a trailing `.'`.
+
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+
+use super::super::aligned::{Alignment, Buffers, Rewrite};
+use super::characters::{
+    ALNUM, ALPHA, Characters, LOWER, NUMBER, SPACE, characters, decode, decode_before,
+};
+use super::prefixes;
+use super::punctuation::strip;
+
+/// Split a text into tokens: ranges of the rewritten text, in order.
+pub(crate) fn tokenize<A: Alignment>(text: &mut Buffers<A>, tokens: &mut Vec<Range<usize>>) {
+    let characters = characters();
+    tokens.clear();
+    fold_white_space(text, characters);
+    strip(text, characters);
+    pad_special_characters(text, characters);
+    commas(text, characters);
+    apostrophes(text, characters);
+    split(&text.text.bytes, tokens, characters);
+    trailing_dot_apostrophe(&text.text.bytes, tokens);
+    restore_dots(text, tokens);
+}
+
+/// `\s+` to one space, then the remaining control characters below U+0020 to nothing.
+fn fold_white_space<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+    text.rewrite(|r| {
+        let bytes = r.bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let (code, length) = decode(bytes, at);
+            let start = at;
+            at += length;
+            if characters.is(code, SPACE) {
+                while at < bytes.len() {
+                    let (next, length) = decode(bytes, at);
+                    if !characters.is(next, SPACE) {
+                        break;
+                    }
+                    at += length;
+                }
+                if &bytes[start..at] != b" " {
+                    r.replace(start..at, b" ");
+                }
+            } else if code < 0x20 {
+                r.replace(start..at, b"");
+            }
+        }
+    });
+}
+
+/// Spaces around every character that is neither alphanumeric nor white space nor one of ``.'`,-``, and the marker of
+/// each run of dots: ` DOT…MULTI `, without its last space at the end of the text.
+fn pad_special_characters<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+    text.rewrite(|r| {
+        let bytes = r.bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let (code, length) = decode(bytes, at);
+            let start = at;
+            at += length;
+            if code == u32::from(b'.') {
+                at += bytes[at..].iter().take_while(|b| **b == b'.').count();
+                if at - start > 1 {
+                    mark_dots(r, start..at);
+                }
+            } else if !characters.is(code, ALNUM | SPACE)
+                && !matches!(code, 0x27 | 0x2C | 0x2D | 0x60)
+            {
+                r.insert(start, b" ");
+                r.keep_to(at);
+                r.insert(at, b" ");
+            }
+        }
+    });
+}
+
+fn mark_dots<A: Alignment>(r: &mut Rewrite<'_, A>, dots: Range<usize>) {
+    r.insert(dots.start, b" ");
+    for dot in dots.clone() {
+        r.replace(dot..dot + 1, b"DOT");
+    }
+    r.replace(dots.end - 1..dots.end, b"MULTI");
+    if dots.end < r.bytes().len() {
+        r.insert(dots.end, b" ");
+    }
+}
+
+/// Commas stand alone except between numbers.
+fn commas<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+    if memchr(b',', &text.text.bytes).is_none() {
+        return;
+    }
+    text.rewrite(|r| comma_after_other(r, characters));
+    text.rewrite(|r| comma_before_other(r, characters));
+    text.rewrite(|r| {
+        // `([number]),$`
+        let bytes = r.bytes();
+        if let Some(comma) = bytes.len().checked_sub(1)
+            && comma > 0
+            && bytes[comma] == b','
+            && characters.is(decode_before(bytes, comma).0, NUMBER)
+        {
+            r.replace(comma..comma + 1, b" , ");
+        }
+    });
+}
+
+/// `([^number]),`
+fn comma_after_other<A: Alignment>(r: &mut Rewrite<'_, A>, characters: &Characters) {
+    let bytes = r.bytes();
+    let (mut at, mut matched) = (0, 0);
+    while let Some(comma) = r.find_byte(b',', at) {
+        at = comma + 1;
+        if comma > matched && !characters.is(decode_before(bytes, comma).0, NUMBER) {
+            r.replace(comma..at, b" , ");
+            matched = at;
+        }
+    }
+}
+
+/// `,([^number])`
+fn comma_before_other<A: Alignment>(r: &mut Rewrite<'_, A>, characters: &Characters) {
+    let bytes = r.bytes();
+    let mut at = 0;
+    while let Some(comma) = r.find_byte(b',', at) {
+        at = comma + 1;
+        if at < bytes.len() {
+            let (next, length) = decode(bytes, at);
+            if !characters.is(next, NUMBER) {
+                r.replace(comma..at, b" , ");
+                at += length;
+            }
+        }
+    }
+}
+
+/// French apostrophes end their word before a letter, and stand alone elsewhere: four rules, by what is on either side.
+fn apostrophes<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+    for (before, after) in [(false, false), (false, true), (true, false), (true, true)] {
+        if memchr(b'\'', &text.text.bytes).is_none() {
+            return;
+        }
+        let replacement: &[u8] = if before && after { b"' " } else { b" ' " };
+        text.rewrite(|r| {
+            let bytes = r.bytes();
+            let (mut at, mut matched) = (0, 0);
+            while let Some(apostrophe) = r.find_byte(b'\'', at) {
+                at = apostrophe + 1;
+                if apostrophe <= matched || at >= bytes.len() {
+                    continue;
+                }
+                let (next, length) = decode(bytes, at);
+                let previous = decode_before(bytes, apostrophe).0;
+                if characters.is(previous, ALPHA) == before && characters.is(next, ALPHA) == after {
+                    r.replace(apostrophe..at, replacement);
+                    at += length;
+                    matched = at;
+                }
+            }
+        });
+    }
+}
+
+/// Split at white space, and split the full stop off each token that is no abbreviation.
+fn split(bytes: &[u8], tokens: &mut Vec<Range<usize>>, characters: &Characters) {
+    let mut next = next_word(bytes, 0);
+    while let Some(word) = next {
+        next = next_word(bytes, word.end);
+        let following = next.as_ref().map(|w| decode(bytes, w.start).0);
+        match &bytes[word.clone()] {
+            [prefix @ .., b'.']
+                if !prefix.is_empty() && ends_sentence(prefix, following, characters) =>
+            {
+                tokens.push(word.start..word.end - 1);
+                tokens.push(word.end - 1..word.end);
+            }
+            _ => tokens.push(word),
+        }
+    }
+}
+
+/// The next run without spaces; no other white space is left in the text.
+fn next_word(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let start = from + bytes[from..].iter().position(|b| *b != b' ')?;
+    let length = memchr(b' ', &bytes[start..]).unwrap_or(bytes.len() - start);
+    Some(start..start + length)
+}
+
+/// Whether the full stop after `prefix` is a token of its own.
+fn ends_sentence(prefix: &[u8], following: Option<u32>, characters: &Characters) -> bool {
+    let acronym = memchr(b'.', prefix).is_some() && has_letter(prefix, characters);
+    let lower_follows = following.is_some_and(|c| characters.is(c, LOWER));
+    !(acronym || lower_follows || prefixes::is_nonbreaking(prefix))
+}
+
+fn has_letter(word: &[u8], characters: &Characters) -> bool {
+    let mut at = 0;
+    while at < word.len() {
+        let (code, length) = decode(word, at);
+        if characters.is(code, ALPHA) {
+            return true;
+        }
+        at += length;
+    }
+    false
+}
+
+/// `\.' ?$` becomes two tokens.
+fn trailing_dot_apostrophe(bytes: &[u8], tokens: &mut Vec<Range<usize>>) {
+    if let Some(last) = tokens.last().cloned()
+        && bytes[last.clone()].ends_with(b".'")
+    {
+        tokens.pop();
+        if last.len() > 2 {
+            tokens.push(last.start..last.end - 2);
+        }
+        tokens.push(last.end - 2..last.end - 1);
+        tokens.push(last.end - 1..last.end);
+    }
+}
+
+/// `(?:DOT)+MULTI` to as many dots, also where the marker was in the text from the start, as in the reference.
+fn restore_dots<A: Alignment>(text: &mut Buffers<A>, tokens: &mut [Range<usize>]) {
+    let finder = memmem::Finder::new(b"DOTMULTI");
+    if finder.find(&text.text.bytes).is_none() {
+        return;
+    }
+    text.rewrite(|r| {
+        let bytes = r.bytes();
+        for token in tokens {
+            r.keep_to(token.start);
+            let start = r.written();
+            let mut at = token.start;
+            while let Some(found) = finder.find(&bytes[at..token.end]) {
+                let last = at + found;
+                let mut first = last;
+                while first >= at + 3 && &bytes[first - 3..first] == b"DOT" {
+                    first -= 3;
+                }
+                for dot in (first..=last).step_by(3) {
+                    r.replace(dot..dot + 3, b".");
+                }
+                at = last + b"DOTMULTI".len();
+                r.replace(last + 3..at, b"");
+            }
+            r.keep_to(token.end);
+            *token = start..r.written();
+        }
+    });
+}
