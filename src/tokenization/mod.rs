@@ -7,11 +7,15 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result, interrupt};
 
 pub mod camembert;
 mod files;
 pub mod flaubert;
+mod pool;
+mod word_cache;
 
 use files::JsonFile;
 
@@ -190,6 +194,23 @@ fn room(max_length: Option<usize>, special: usize) -> Result<usize> {
             ))
         }),
     }
+}
+
+/// Encode texts on all cores, a few at a time: enough to amortise what a thread needs, few enough to share the work.
+fn encode_in_chunks(
+    texts: &[&str],
+    encode: impl Fn(&[&str], &mut [Encoding]) -> Result<()> + Sync,
+) -> Result<Vec<Encoding>> {
+    const CHUNK: usize = 16;
+    let mut encodings = vec![Encoding::default(); texts.len()];
+    texts
+        .par_chunks(CHUNK)
+        .zip(encodings.par_chunks_mut(CHUNK))
+        .try_for_each(|(texts, encodings)| {
+            interrupt::check()?;
+            encode(texts, encodings)
+        })?;
+    Ok(encodings)
 }
 
 /// Byte places to character places, cheap for places that mostly grow.

@@ -70,7 +70,8 @@ impl<'a> TableSink<'a> {
             let list = DataType::FixedSizeList(item.clone(), job.hidden() as i32);
             fields.push(Field::new(format!("layer_{layer}"), list, false));
         }
-        let metadata: std::collections::HashMap<_, _> = [("flue_study".to_owned(), job.describe().to_string())].into();
+        let metadata: std::collections::HashMap<_, _> =
+            [("flue_study".to_owned(), job.describe().to_string())].into();
         let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
         let file = AtomicFile::create(&job.run.out, job.config.overwrite)?;
         let failed = |e| failed(job, e);

@@ -6,19 +6,23 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
 use serde_json::Value;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::utils::truncation::TruncationDirection;
 use tokenizers::{AddedToken, PreTokenizerWrapper};
 
 use super::files::JsonFile;
+use super::pool::Pool;
+use super::word_cache::WordCache;
 use super::{AlignedEncoding, CharacterCounter, Encoding, Offset};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
-use super::{model_max_length, room};
-use crate::error::{Error, Result, interrupt};
+use super::{encode_in_chunks, model_max_length, room};
+use crate::error::{Error, Result};
 
+mod chunks;
 mod sentencepiece;
+
+use chunks::Chunks;
 
 /// Which conventions a folder without `tokenizer.json` follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,12 @@ enum Family {
 /// `CamembertTokenizerFast`, `RobertaTokenizerFast` or `XLMRobertaTokenizerFast` of transformers.
 pub struct CamembertTokenizer {
     inner: tokenizers::Tokenizer,
-    special_tokens: usize,
+    /// How texts are cut so that known chunks need not go through the crate, where that is possible.
+    chunks: Option<Chunks>,
+    /// Special tokens before and after a text.
+    before: Vec<u32>,
+    after: Vec<u32>,
+    scratch: Pool<WordCache<u32>>,
     pad_id: u32,
     model_max_length: usize,
 }
@@ -62,11 +71,14 @@ impl CamembertTokenizer {
         };
         let failed = |e| Error::malformed(&path, "", e, "a usable tokenizer");
         adapt(&mut inner, &config, family, options).map_err(failed)?;
-        let special = inner.encode("", true).map_err(failed)?;
+        let (before, after) = special_ids(&inner).map_err(failed)?;
         let pad = config.get("pad_token").map_or(Some("<pad>"), content);
         let pad_id = pad.and_then(|token| inner.token_to_id(token));
         Ok(Self {
-            special_tokens: special.len(),
+            chunks: Chunks::new(&inner),
+            before,
+            after,
+            scratch: Pool::new(),
             pad_id: pad_id.ok_or_else(|| {
                 Error::malformed(
                     &path,
@@ -80,50 +92,62 @@ impl CamembertTokenizer {
         })
     }
 
-    fn finish(
-        &self,
-        mut encoding: tokenizers::Encoding,
-        room: usize,
-    ) -> Result<(tokenizers::Encoding, bool)> {
-        let truncated = encoding.len() > room;
-        if truncated {
-            encoding.truncate(room, 0, TruncationDirection::Right);
-        }
-        let finished = self.inner.post_process(encoding, None, true);
-        Ok((
-            finished.map_err(Error::compute("adding special tokens"))?,
-            truncated,
-        ))
+    fn special_tokens(&self) -> usize {
+        self.before.len() + self.after.len()
     }
 
-    fn encode_to(&self, text: &str, room: usize) -> Result<Encoding> {
-        let encoding = self.inner.encode_fast(text, false);
-        let encoding = encoding.map_err(Error::compute("tokenizing"))?;
-        let (encoding, truncated) = self.finish(encoding, room)?;
-        let ids = encoding.get_ids().to_vec();
+    fn encode_with(&self, text: &str, room: usize, cache: &mut WordCache<u32>) -> Result<Encoding> {
+        let mut ids = self.before.clone();
+        let limit = room.saturating_add(self.before.len());
+        let mut at = 0;
+        while at < text.len() && ids.len() <= limit {
+            let end = match &self.chunks {
+                Some(chunks) => chunks.end(text.as_bytes(), at),
+                None => text.len(),
+            };
+            let tokens = cache.get_or_encode(&text.as_bytes()[at..end], |_, tokens| {
+                let encoding = self.inner.encode_fast(&text[at..end], false);
+                let encoding = encoding.map_err(Error::compute("tokenizing"))?;
+                tokens.extend_from_slice(encoding.get_ids());
+                Ok::<_, Error>(())
+            })?;
+            ids.extend_from_slice(tokens);
+            at = end + 1;
+        }
+        let truncated = ids.len() > limit;
+        ids.truncate(limit);
+        ids.extend_from_slice(&self.after);
         Ok(Encoding { ids, truncated })
     }
 }
 
 impl Tokenizer for CamembertTokenizer {
     fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding> {
-        self.encode_to(text, room(max_length, self.special_tokens)?)
+        let room = room(max_length, self.special_tokens())?;
+        self.scratch
+            .lend(|cache| self.encode_with(text, room, cache))
     }
 
     fn encode_batch(&self, texts: &[&str], max_length: Option<usize>) -> Result<Vec<Encoding>> {
-        let room = room(max_length, self.special_tokens)?;
-        let encode = |text: &&str| {
-            interrupt::check()?;
-            self.encode_to(text, room)
-        };
-        texts.par_iter().map(encode).collect()
+        let room = room(max_length, self.special_tokens())?;
+        encode_in_chunks(texts, |texts, encodings| {
+            self.scratch.lend(|cache| {
+                for (text, encoding) in texts.iter().zip(encodings) {
+                    *encoding = self.encode_with(text, room, cache)?;
+                }
+                Ok(())
+            })
+        })
     }
 
     fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
-        let room = room(max_length, self.special_tokens)?;
+        let room = room(max_length, self.special_tokens())?;
         let encoding = self.inner.encode(text, false);
-        let encoding = encoding.map_err(Error::compute("tokenizing"))?;
-        let (encoding, truncated) = self.finish(encoding, room)?;
+        let mut encoding = encoding.map_err(Error::compute("tokenizing"))?;
+        let truncated = encoding.len() > room;
+        encoding.truncate(encoding.len().min(room), 0, TruncationDirection::Right);
+        let encoding = self.inner.post_process(encoding, None, true);
+        let encoding = encoding.map_err(Error::compute("adding special tokens"))?;
         let mut counter = CharacterCounter::new(text);
         let offset = |&(start, end): &(usize, usize)| Offset {
             bytes: start..end,
@@ -154,6 +178,16 @@ impl Tokenizer for CamembertTokenizer {
     fn kind(&self) -> TokenizerKind {
         TokenizerKind::Camembert
     }
+}
+
+/// The ids that the post-processor puts before and after a text.
+fn special_ids(inner: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
+    let encoding = inner.encode("a", true)?;
+    let marks = encoding.get_special_tokens_mask();
+    let before = marks.iter().take_while(|mark| **mark == 1).count();
+    let after = marks.iter().rev().take_while(|mark| **mark == 1).count();
+    let ids = encoding.get_ids();
+    Ok((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
 }
 
 fn family(folder: &Path, config: &JsonFile) -> Result<Family> {

@@ -3,17 +3,17 @@
 //! Added tokens are cut out of the raw text; the rest goes through quotes and NFC, the punctuation of other scripts,
 //! Moses' punctuation normalisation, the removal of non-printing characters, Moses' tokenisation, and byte-pair encoding.
 
+use std::convert::Infallible;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-
-use rayon::prelude::*;
 
 use super::files::JsonFile;
+use super::pool::Pool;
+use super::word_cache::WordCache;
 use super::{AlignedEncoding, CharacterCounter, Encoding, Offset};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
-use super::{model_max_length, room};
-use crate::error::{Error, Result, interrupt};
+use super::{encode_in_chunks, model_max_length, room};
+use crate::error::{Error, Result};
 
 mod added_tokens;
 mod aligned;
@@ -22,12 +22,10 @@ pub mod moses;
 mod normalization;
 mod trie;
 mod vocabulary;
-mod word_cache;
 
 use added_tokens::{AddedTokens, Part};
 use aligned::{Alignment, Buffers, Spans};
 use bpe::{Bpe, Piece};
-use word_cache::WordCache;
 
 /// `<s>` and `</s>`.
 const SPECIAL_TOKENS: usize = 2;
@@ -37,7 +35,7 @@ const SPECIAL_TOKENS: usize = 2;
 struct Scratch {
     buffers: Buffers<()>,
     words: Vec<Range<usize>>,
-    cache: WordCache,
+    cache: WordCache<Piece>,
     merges: bpe::Scratch,
 }
 
@@ -51,7 +49,7 @@ pub struct FlaubertTokenizer {
     pad_id: u32,
     vocab_size: usize,
     model_max_length: usize,
-    idle: Mutex<Vec<Box<Scratch>>>,
+    scratch: Pool<Scratch>,
 }
 
 impl FlaubertTokenizer {
@@ -92,7 +90,7 @@ impl FlaubertTokenizer {
             sep_id,
             pad_id,
             vocab_size,
-            idle: Mutex::new(Vec::new()),
+            scratch: Pool::new(),
         })
     }
 
@@ -150,8 +148,10 @@ impl FlaubertTokenizer {
                     self.prepare(text, &ranges, buffers, words);
                     for word in words.iter() {
                         let word = &buffers.text.bytes[word.clone()];
-                        let pieces = cache
-                            .get_or_encode(word, |word, out| self.bpe.encode(word, merges, out));
+                        let Ok(pieces) = cache.get_or_encode(word, |word, out| {
+                            self.bpe.encode(word, merges, out);
+                            Ok::<_, Infallible>(())
+                        });
                         ids.extend(pieces.iter().map(|piece| piece.id));
                         if ids.len() - start > limit {
                             break;
@@ -172,16 +172,6 @@ impl FlaubertTokenizer {
         let truncated = self.encode_into(text, room, scratch, &mut ids);
         ids.push(self.sep_id);
         Encoding { ids, truncated }
-    }
-
-    fn take_scratch(&self) -> Box<Scratch> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_default()
-    }
-
-    fn give_back(&self, scratch: Box<Scratch>) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(scratch);
     }
 
     fn align_part(
@@ -224,30 +214,21 @@ struct AlignedToken {
 impl Tokenizer for FlaubertTokenizer {
     fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding> {
         let room = room(max_length, SPECIAL_TOKENS)?;
-        let mut scratch = self.take_scratch();
-        let encoding = self.encode_with(text, room, &mut scratch);
-        self.give_back(scratch);
-        Ok(encoding)
+        Ok(self
+            .scratch
+            .lend(|scratch| self.encode_with(text, room, scratch)))
     }
 
     fn encode_batch(&self, texts: &[&str], max_length: Option<usize>) -> Result<Vec<Encoding>> {
-        /// Texts for one thread at a time: few enough to share the work, many enough to amortise taking a scratch.
-        const CHUNK: usize = 16;
         let room = room(max_length, SPECIAL_TOKENS)?;
-        let mut encodings = vec![Encoding::default(); texts.len()];
-        texts
-            .par_chunks(CHUNK)
-            .zip(encodings.par_chunks_mut(CHUNK))
-            .try_for_each(|(texts, encodings)| {
-                interrupt::check()?;
-                let mut scratch = self.take_scratch();
+        encode_in_chunks(texts, |texts, encodings| {
+            self.scratch.lend(|scratch| {
                 for (text, encoding) in texts.iter().zip(encodings) {
-                    *encoding = self.encode_with(text, room, &mut scratch);
+                    *encoding = self.encode_with(text, room, scratch);
                 }
-                self.give_back(scratch);
-                Ok::<_, Error>(())
-            })?;
-        Ok(encodings)
+            });
+            Ok(())
+        })
     }
 
     fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {

@@ -1,6 +1,4 @@
-//! A bounded cache from word to tokens: French repeats its words, merges are paid once.
-
-use super::bpe::Piece;
+//! A bounded cache from word to tokens: French repeats its words, merges and searches are paid once.
 
 /// Slots of the table; half of them are filled before the cache starts again from nothing.
 const SLOTS: usize = 1 << 16;
@@ -14,43 +12,47 @@ struct Slot {
     hash: u32,
     /// 0 for an empty slot.
     word_length: u16,
-    pieces: u16,
+    tokens: u16,
     word: u32,
-    first_piece: u32,
+    first_token: u32,
 }
 
 /// Words and their tokens. When full it forgets everything, which bounds it and costs little.
-pub(crate) struct WordCache {
+pub(crate) struct WordCache<T> {
     slots: Vec<Slot>,
     words: Vec<u8>,
-    pieces: Vec<Piece>,
+    tokens: Vec<T>,
     filled: usize,
-    uncached: Vec<Piece>,
+    uncached: Vec<T>,
 }
 
-impl Default for WordCache {
+impl<T> Default for WordCache<T> {
     fn default() -> Self {
         Self {
             slots: vec![Slot::default(); SLOTS],
             words: Vec::new(),
-            pieces: Vec::new(),
+            tokens: Vec::new(),
             filled: 0,
             uncached: Vec::new(),
         }
     }
 }
 
-impl WordCache {
+impl<T: Copy> WordCache<T> {
     /// The tokens of a word that is not empty, from `encode` (which appends them) when they are not known yet.
-    pub(crate) fn get_or_encode(
+    ///
+    /// # Errors
+    /// Those of `encode`; the word is not kept then.
+    #[inline]
+    pub(crate) fn get_or_encode<E>(
         &mut self,
         word: &[u8],
-        encode: impl FnOnce(&[u8], &mut Vec<Piece>),
-    ) -> &[Piece] {
+        encode: impl FnOnce(&[u8], &mut Vec<T>) -> Result<(), E>,
+    ) -> Result<&[T], E> {
         if word.len() > LONGEST {
             self.uncached.clear();
-            encode(word, &mut self.uncached);
-            return &self.uncached;
+            encode(word, &mut self.uncached)?;
+            return Ok(&self.uncached);
         }
         let hash = hash(word);
         let mut at = hash as usize & (SLOTS - 1);
@@ -60,27 +62,41 @@ impl WordCache {
                 break;
             }
             if slot.hash == hash && self.word(slot) == word {
-                let first = slot.first_piece as usize;
-                return &self.pieces[first..first + slot.pieces as usize];
+                let first = slot.first_token as usize;
+                return Ok(&self.tokens[first..first + slot.tokens as usize]);
             }
             at = (at + 1) & (SLOTS - 1);
         }
+        self.insert(at, hash, word, encode)
+    }
+
+    #[cold]
+    fn insert<E>(
+        &mut self,
+        mut at: usize,
+        hash: u32,
+        word: &[u8],
+        encode: impl FnOnce(&[u8], &mut Vec<T>) -> Result<(), E>,
+    ) -> Result<&[T], E> {
         if self.filled >= SLOTS / 2 || self.words.len() >= WORD_BYTES {
             self.clear();
             at = hash as usize & (SLOTS - 1);
         }
-        let first = self.pieces.len();
-        encode(word, &mut self.pieces);
+        let first = self.tokens.len();
+        if let Err(e) = encode(word, &mut self.tokens) {
+            self.tokens.truncate(first);
+            return Err(e);
+        }
         self.slots[at] = Slot {
             hash,
             word_length: word.len() as u16,
-            pieces: (self.pieces.len() - first) as u16,
+            tokens: (self.tokens.len() - first) as u16,
             word: self.words.len() as u32,
-            first_piece: first as u32,
+            first_token: first as u32,
         };
         self.words.extend_from_slice(word);
         self.filled += 1;
-        &self.pieces[first..]
+        Ok(&self.tokens[first..])
     }
 
     fn word(&self, slot: Slot) -> &[u8] {
@@ -91,33 +107,32 @@ impl WordCache {
     fn clear(&mut self) {
         self.slots.fill(Slot::default());
         self.words.clear();
-        self.pieces.clear();
+        self.tokens.clear();
         self.filled = 0;
     }
 }
 
 /// A multiplicative hash of eight bytes at a time.
+#[inline]
 fn hash(word: &[u8]) -> u32 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut state = word.len() as u64;
-    for chunk in word.chunks(8) {
-        let mut eight = [0; 8];
-        eight[..chunk.len()].copy_from_slice(chunk);
-        state = (state.rotate_left(5) ^ u64::from_le_bytes(eight)).wrapping_mul(FACTOR);
+    let (chunks, rest) = word.as_chunks::<8>();
+    for chunk in chunks {
+        state = (state.rotate_left(5) ^ u64::from_le_bytes(*chunk)).wrapping_mul(FACTOR);
     }
+    let tail = rest
+        .iter()
+        .fold(0, |tail, byte| tail << 8 | u64::from(*byte));
+    state = (state.rotate_left(5) ^ tail).wrapping_mul(FACTOR);
     (state ^ (state >> 29)) as u32 ^ (state >> 40) as u32
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::convert::Infallible;
 
-    fn piece(word: &[u8]) -> Piece {
-        Piece {
-            id: u32::from(word[0]),
-            length: word.len() as u32,
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_word_is_encoded_once_unless_it_is_long() {
@@ -125,11 +140,12 @@ mod tests {
         let mut calls = 0;
         let long = [b'x'; LONGEST + 1];
         for word in [&b"mot"[..], b"mot", b"autre", &long, b"mot", &long] {
-            let pieces = cache.get_or_encode(word, |w, pieces| {
+            let tokens = cache.get_or_encode(word, |w, tokens| {
                 calls += 1;
-                pieces.push(piece(w));
+                tokens.push(w.len());
+                Ok::<_, Infallible>(())
             });
-            assert_eq!(pieces, [piece(word)]);
+            assert_eq!(tokens, Ok(&[word.len()][..]));
         }
         assert_eq!(calls, 4, "mot, autre, and twice the long word");
     }
@@ -139,14 +155,28 @@ mod tests {
         let mut cache = WordCache::default();
         for round in 0..2 {
             for i in 0..SLOTS as u32 {
-                let word = (i + 1).to_string();
-                let pieces = cache.get_or_encode(word.as_bytes(), |w, pieces| {
-                    pieces.push(piece(w));
-                    pieces.push(piece(w));
+                let tokens = cache.get_or_encode((i + 1).to_string().as_bytes(), |_, tokens| {
+                    tokens.extend([i, i + 1]);
+                    Ok::<_, Infallible>(())
                 });
-                assert_eq!(pieces, [piece(word.as_bytes()); 2], "round {round}");
+                assert_eq!(tokens, Ok(&[i, i + 1][..]), "round {round}");
             }
         }
         assert!(cache.filled <= SLOTS / 2);
+    }
+
+    #[test]
+    fn a_word_that_fails_is_not_kept() {
+        let mut cache = WordCache::default();
+        let failed = cache.get_or_encode(b"mot", |_, tokens| {
+            tokens.push(1);
+            Err("no")
+        });
+        assert_eq!(failed, Err("no"));
+        let encoded = cache.get_or_encode(b"mot", |_, tokens| {
+            tokens.push(2);
+            Ok::<_, &str>(())
+        });
+        assert_eq!(encoded, Ok(&[2][..]));
     }
 }
