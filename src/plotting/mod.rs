@@ -206,7 +206,7 @@ mod tests {
         let svg: Vec<String> = charts().iter().map(|(_, c)| c.scene().to_svg()).collect();
         assert!(svg[0].contains(">fine-tuned, 1 epoch</text>"));
         assert!(
-            svg[0].contains("median 0.360, quartiles 0.260 to 0.510"),
+            svg[0].contains("median 0.36, quartiles 0.26 to 0.51"),
             "{}",
             svg[0]
         );

@@ -84,11 +84,20 @@ impl Scale {
             &[1.0]
         };
         let near = (low / 1.15, high * 1.15);
-        let ticks = (first..=last)
+        let mut values: Vec<f64> = (first..=last)
             .flat_map(|p| multiples.iter().map(move |m| m * 10f64.powi(p)))
             .filter(|v| (near.0..=near.1).contains(v))
-            .map(|v| (v, plain(v)))
             .collect();
+        if values.len() < 4 {
+            // Less than a decade: round numbers at even steps.
+            let step = round_step((near.1 - near.0) / 5.0);
+            let (first, last) = ((near.0 / step).ceil(), (near.1 / step).floor());
+            values = (first as i64..=last as i64)
+                .map(|i| i as f64 * step)
+                .filter(|v| *v > 0.0)
+                .collect();
+        }
+        let ticks = values.into_iter().map(|v| (v, short(v))).collect();
         Self {
             log: true,
             low: near.0.log10(),
@@ -122,14 +131,6 @@ fn round_step(rough: f64) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
-fn plain(value: f64) -> String {
-    if (1e-4..1e6).contains(&value) {
-        format!("{value}")
-    } else {
-        format!("{value:.0e}")
-    }
-}
-
 /// A value in a few digits: three significant ones, more for large numbers.
 pub(super) fn short(value: f64) -> String {
     if !value.is_finite() {
@@ -142,7 +143,11 @@ pub(super) fn short(value: f64) -> String {
     if !(-5..7).contains(&digits) {
         return format!("{value:.2e}");
     }
-    format!("{value:.*}", (2 - digits).max(0) as usize)
+    let text = format!("{value:.*}", (2 - digits).max(0) as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').into(),
+        false => text,
+    }
 }
 
 /// How words stand at the `i`-th of `n` places when there is room for only some: every k-th is shown.
@@ -167,7 +172,8 @@ mod tests {
             ["-1.0", "-0.5", "0.0", "0.5", "1.0"]
         );
         assert_eq!(words(Axis::Linear, &[520.0, 523.0])[0], "520.0");
-        assert_eq!(words(Axis::Log, &[1.3, 16.0]), ["2", "5", "10"]);
+        assert_eq!(words(Axis::Log, &[1.3, 35.0]), ["2", "5", "10", "20"]);
+        assert_eq!(words(Axis::Log, &[40.0, 60.0]), ["40", "50", "60"]);
         assert_eq!(words(Axis::Log, &[0.01, 1807.0])[0], "0.01");
         // nothing, one value, a constant
         assert!(!words(Axis::Linear, &[]).is_empty());

@@ -14,7 +14,6 @@ mod data_cls;
 mod finetune;
 mod help;
 mod hub;
-mod hub_server;
 mod layering;
 mod models;
 mod prepare;

@@ -9,8 +9,12 @@ use crate::error::Error;
 
 pub mod cls;
 pub mod cone;
+pub mod layers;
+pub mod models;
 
 mod arrays;
+pub(crate) mod charts;
+mod statistics;
 mod table;
 
 /// How many of the first rows a statistic looks at.

@@ -1,1 +1,0 @@
-//! `study report`: one HTML page.

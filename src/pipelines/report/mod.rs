@@ -1,0 +1,56 @@
+//! `study report`: everything that the studies left, as one HTML page that needs no other file.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::artifact::AtomicFile;
+use crate::error::{Error, Result};
+
+mod figures;
+mod page;
+mod results;
+mod sections;
+
+/// What `study report` works on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// The folder in which each study left its own.
+    pub results: PathBuf,
+    /// The page.
+    pub out: PathBuf,
+    /// Replace a page that exists.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What the report holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The page.
+    pub out: PathBuf,
+    /// The models whose layers were studied, by the names of their folders.
+    pub models: Vec<String>,
+    /// The number of pictures.
+    pub pictures: usize,
+}
+
+/// Write the page.
+///
+/// # Errors
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left anything, [`Error::Malformed`] for a
+/// broken table.
+pub fn run(config: &Config) -> Result<Summary> {
+    let mut file = AtomicFile::create(&config.out, config.overwrite)?;
+    let found = results::Results::read(&config.results)?;
+    let page = sections::build(&found, &config.results, config.out.parent())?;
+    file.write_all(page.finish().as_bytes())
+        .map_err(Error::io(&config.out, "write"))?;
+    file.commit()?;
+    Ok(Summary {
+        out: config.out.clone(),
+        models: found.runs.iter().map(|r| r.folder.clone()).collect(),
+        pictures: page.pictures(),
+    })
+}

@@ -1,0 +1,222 @@
+//! What the studies left in a folder of results.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::Manifest;
+use crate::error::{Error, Result};
+use crate::metrics::quantile;
+use crate::pipelines::study::charts::Series;
+
+/// A CSV table, read whole.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table {
+    pub path: PathBuf,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// The table at `path`, when it is there.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let malformed = |error: csv::Error| {
+            let line = error.position().map_or(0, |p| p.line());
+            Error::malformed(
+                path,
+                format!("line {line}"),
+                error,
+                "a table of this toolkit",
+            )
+        };
+        let mut reader = csv::Reader::from_path(path).map_err(malformed)?;
+        let columns = reader.headers().map_err(malformed)?;
+        let columns = columns.iter().map(String::from).collect();
+        let rows = reader
+            .records()
+            .map(|row| row.map(|r| r.iter().map(String::from).collect()))
+            .collect::<std::result::Result<_, csv::Error>>()
+            .map_err(malformed)?;
+        Ok(Some(Self {
+            path: path.to_path_buf(),
+            columns,
+            rows,
+        }))
+    }
+
+    fn column(&self, name: &str) -> Result<usize> {
+        self.columns.iter().position(|c| c == name).ok_or_else(|| {
+            let found = format!("the columns {}", self.columns.join(","));
+            Error::malformed(&self.path, "line 1", found, format!("a column {name}"))
+        })
+    }
+
+    /// The words of a column.
+    pub fn words(&self, name: &str) -> Result<Vec<&str>> {
+        let at = self.column(name)?;
+        Ok(self.rows.iter().map(|r| r[at].as_str()).collect())
+    }
+
+    /// The numbers of a column.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        let words = self.words(name)?;
+        let parse = |(i, word): (usize, &&str)| {
+            word.parse().map_err(|_| {
+                let place = format!("line {}, column {name}", i + 2);
+                Error::malformed(&self.path, place, format!("{word:?}"), "a number")
+            })
+        };
+        words.iter().enumerate().map(parse).collect()
+    }
+}
+
+/// The statistics by layer of one model.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    /// The name of its folder.
+    pub folder: String,
+    /// `flaubert` or `camembert` when the folder's name begins so.
+    pub family: Option<&'static str>,
+    /// `raw`, `ft_1`, ...: the rest of the folder's name.
+    pub stage: String,
+    pub layers: Vec<usize>,
+    pub series: Series,
+    pub manifest: Option<Manifest>,
+}
+
+impl Run {
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        let table = |stem: &str| Table::read(&folder.join(format!("{stem}.csv")));
+        let (Some(cosine), Some(trace), Some(erank)) =
+            (table("cosine")?, table("trace")?, table("erank")?)
+        else {
+            return Ok(None);
+        };
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let family = ["flaubert", "camembert"]
+            .into_iter()
+            .find(|f| name.starts_with(&format!("{f}_")));
+        let stage = family
+            .map_or(&name[..], |f| &name[f.len() + 1..])
+            .to_string();
+        let layers: Vec<usize> = erank
+            .numbers("layer")?
+            .into_iter()
+            .map(|l| l as usize)
+            .collect();
+        let five = ["min", "q1", "median", "q3", "max"].map(|c| cosine.numbers(c));
+        let [min, q1, median, q3, max] = five;
+        let (min, q1, median, q3, max) = (min?, q1?, median?, q3?, max?);
+        let manifest = folder.join("manifest.json");
+        let manifest = manifest
+            .is_file()
+            .then(|| Manifest::read(&manifest))
+            .transpose()?;
+        Ok(Some(Self {
+            folder: name.to_string(),
+            family,
+            series: Series {
+                name: stage.clone(),
+                cosine: (0..min.len())
+                    .map(|i| [min[i], q1[i], median[i], q3[i], max[i]])
+                    .collect(),
+                trace: five_by_layer(&trace, &layers)?,
+                erank: erank.numbers("erank")?,
+            },
+            stage,
+            layers,
+            manifest,
+        }))
+    }
+
+    /// A setting of the study, by its path in the manifest.
+    pub fn setting(&self, pointer: &str) -> Option<&serde_json::Value> {
+        self.manifest.as_ref()?.config.pointer(pointer)
+    }
+}
+
+/// The five numbers of the traces of every layer.
+fn five_by_layer(trace: &Table, layers: &[usize]) -> Result<Vec<[f64; 5]>> {
+    let mut by_layer: HashMap<usize, Vec<f64>> = HashMap::new();
+    for (layer, value) in trace.numbers("layer")?.iter().zip(trace.numbers("trace")?) {
+        if value.is_finite() {
+            by_layer.entry(*layer as usize).or_default().push(value);
+        }
+    }
+    Ok(layers
+        .iter()
+        .map(|layer| {
+            let mut values = by_layer.remove(layer).unwrap_or_default();
+            values.sort_unstable_by(f64::total_cmp);
+            [0.0, 0.25, 0.5, 0.75, 1.0].map(|q| quantile(&values, q))
+        })
+        .collect())
+}
+
+/// Everything that was found.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Results {
+    /// The statistics by layer: FlauBERT's, CamemBERT's, others; raw before fine-tuned.
+    pub runs: Vec<Run>,
+    pub treillis: Option<Table>,
+    pub curves: Option<Table>,
+    pub cone: Option<Table>,
+}
+
+impl Results {
+    /// Look into every folder of `folder`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken table.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut found = Results::default();
+        for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
+            let path = entry.map_err(Error::io(folder, "read"))?.path();
+            let hidden = path
+                .file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with('.'));
+            if !path.is_dir() || hidden {
+                continue;
+            }
+            found.runs.extend(Run::read(&path)?);
+            for (slot, stem) in [
+                (&mut found.treillis, "treillis"),
+                (&mut found.curves, "curves"),
+                (&mut found.cone, "cone"),
+            ] {
+                if slot.is_none() {
+                    *slot = Table::read(&path.join(format!("{stem}.csv")))?;
+                }
+            }
+        }
+        let rank = |run: &Run| match run.family {
+            Some("flaubert") => 0,
+            Some(_) => 1,
+            None => 2,
+        };
+        found
+            .runs
+            .sort_by_key(|run| (rank(run), run.stage != "raw", run.stage.clone()));
+        if found.runs.is_empty() && found.treillis.is_none() && found.cone.is_none() {
+            return Err(Error::NotFound {
+                what: format!("results of a study in {}", folder.display()),
+                remedy: "run study raw, study fine-tuning, study cls or study cone first, or name their folder with --results".into(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The runs of each family, in order.
+    pub fn families(&self) -> Vec<(&'static str, Vec<&Run>)> {
+        ["flaubert", "camembert"]
+            .into_iter()
+            .map(|family| {
+                let own = self.runs.iter().filter(|r| r.family == Some(family));
+                (family, own.collect::<Vec<_>>())
+            })
+            .filter(|(_, runs)| !runs.is_empty())
+            .collect()
+    }
+}
