@@ -48,6 +48,17 @@ pub enum Error {
         remedy: String,
     },
 
+    /// A server refused, broke off or never answered.
+    #[error("{url}: {problem}: {remedy}")]
+    Network {
+        /// The address, without its query.
+        url: String,
+        /// What happened, in words.
+        problem: String,
+        /// What to do about it.
+        remedy: String,
+    },
+
     /// The output is there already and may not be replaced.
     #[error("{} exists already: pass --overwrite to replace it, or choose another name", .0.display())]
     OutputExists(PathBuf),

@@ -72,14 +72,17 @@ pub fn bias_activation(x: Tensor, bias: &Tensor, f: Activation) -> Result<(Tenso
                 .par_chunks_mut(cpu::BLOCK * width)
                 .zip(out.par_chunks_mut(cpu::BLOCK * width));
             blocks.for_each(|(x, out)| {
-                cpu::vectorised(|| {
-                    for (x, out) in x.chunks_exact_mut(width).zip(out.chunks_exact_mut(width)) {
-                        for ((x, o), b) in x.iter_mut().zip(out).zip(bias) {
-                            *x += b;
-                            *o = f.value(*x);
+                cpu::vectorised(
+                    #[inline(always)]
+                    || {
+                        for (x, out) in x.chunks_exact_mut(width).zip(out.chunks_exact_mut(width)) {
+                            for ((x, o), b) in x.iter_mut().zip(out).zip(bias) {
+                                *x += b;
+                                *o = f.value(*x);
+                            }
                         }
-                    }
-                })
+                    },
+                )
             })
         })
     })??;
@@ -103,11 +106,14 @@ pub fn bias_activation_backward(u: Tensor, f: Activation) -> Result<(Tensor, Ten
         u.par_chunks_mut(1 << 13)
             .zip(out.par_chunks_mut(1 << 13))
             .for_each(|(u, out)| {
-                cpu::vectorised(|| {
-                    for (u, o) in u.iter_mut().zip(out) {
-                        (*o, *u) = f.with_derivative(*u);
-                    }
-                })
+                cpu::vectorised(
+                    #[inline(always)]
+                    || {
+                        for (u, o) in u.iter_mut().zip(out) {
+                            (*o, *u) = f.with_derivative(*u);
+                        }
+                    },
+                )
             })
     })?;
     Ok((Tensor::from_vec(out, u.shape(), u.device())?, u))

@@ -266,16 +266,22 @@ fn probabilities(
             false,
         );
     }
-    cpu::vectorised(|| softmax_rows(out, unit.length));
+    cpu::vectorised(
+        #[inline(always)]
+        || softmax_rows(out, unit.length),
+    );
 }
 
 /// The dropout factors of the queries from `first`, one row each; all ones without dropout.
 fn dropout_rows(mask: &mut [f32], dropout: Dropout, unit: Unit, first: usize, heads: usize) {
-    cpu::vectorised(|| {
-        for (r, row) in mask.chunks_exact_mut(unit.length).enumerate() {
-            dropout.fill((unit.start + first + r) * heads + unit.head, row);
-        }
-    });
+    cpu::vectorised(
+        #[inline(always)]
+        || {
+            for (r, row) in mask.chunks_exact_mut(unit.length).enumerate() {
+                dropout.fill((unit.start + first + r) * heads + unit.head, row);
+            }
+        },
+    );
 }
 
 fn forward_unit(
@@ -297,7 +303,10 @@ fn forward_unit(
         if let Some(d) = dropout {
             let mask = &mut scratch.mask[..rows * unit.length];
             dropout_rows(mask, d, unit, first, shape.heads);
-            cpu::vectorised(|| p.iter_mut().zip(mask).for_each(|(p, m)| *p *= *m));
+            cpu::vectorised(
+                #[inline(always)]
+                || p.iter_mut().zip(mask).for_each(|(p, m)| *p *= *m),
+            );
         }
         let weights = View {
             data: p.as_ptr(),
@@ -369,7 +378,10 @@ fn backward_unit(
             Some(d) => dropout_rows(dropped, d, unit, first, shape.heads),
             None => dropped.fill(1.0),
         }
-        cpu::vectorised(|| score_gradient(p, ds, dropped, length));
+        cpu::vectorised(
+            #[inline(always)]
+            || score_gradient(p, ds, dropped, length),
+        );
         let scale = shape.scale() as f32;
         // SAFETY: the products write this unit's own rows and columns of the output, and read buffers and inputs.
         unsafe {

@@ -63,7 +63,12 @@ pub(super) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
 pub(super) fn for_blocks(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     out.par_chunks_mut(BLOCK * width)
         .enumerate()
-        .for_each(|(i, block)| vectorised(|| f(i * BLOCK, block)));
+        .for_each(|(i, block)| {
+            vectorised(
+                #[inline(always)]
+                || f(i * BLOCK, block),
+            )
+        });
 }
 
 /// The sum over blocks of rows of the `width` partial sums that `f(first row, last row, sums)` adds up.
@@ -77,7 +82,12 @@ pub(super) fn sum_blocks(
     partial
         .par_chunks_mut(width.max(1))
         .enumerate()
-        .for_each(|(i, sums)| vectorised(|| f(i * BLOCK, rows.min((i + 1) * BLOCK), sums)));
+        .for_each(|(i, sums)| {
+            vectorised(
+                #[inline(always)]
+                || f(i * BLOCK, rows.min((i + 1) * BLOCK), sums),
+            )
+        });
     let mut total = vec![0f32; width];
     for block in partial.chunks(width.max(1)) {
         add_assign(&mut total, block);

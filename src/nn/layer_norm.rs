@@ -37,15 +37,18 @@ pub fn layer_norm(
                 blocks
                     .zip(x.par_chunks(cpu::BLOCK * width))
                     .for_each(|((out, stats), x)| {
-                        cpu::vectorised(|| {
-                            let rows = out
-                                .chunks_exact_mut(width)
-                                .zip(x.chunks_exact(width))
-                                .zip(stats);
-                            for ((out, x), stats) in rows {
-                                *stats = normalise(x, gamma, beta, epsilon as f32, out);
-                            }
-                        })
+                        cpu::vectorised(
+                            #[inline(always)]
+                            || {
+                                let rows = out
+                                    .chunks_exact_mut(width)
+                                    .zip(x.chunks_exact(width))
+                                    .zip(stats);
+                                for ((out, x), stats) in rows {
+                                    *stats = normalise(x, gamma, beta, epsilon as f32, out);
+                                }
+                            },
+                        )
                     })
             })
         })
@@ -112,31 +115,41 @@ pub fn layer_norm_backward(
     let sums = cpu::with(x, |x| {
         cpu::with(gamma, |gamma| {
             cpu::with(gradient, |g| {
-                cpu::for_blocks(&mut out, width, |first, block| {
-                    for (r, out) in block.chunks_exact_mut(width).enumerate() {
-                        let at = (first + r) * width;
-                        row_backward(
-                            &x[at..at + width],
-                            &g[at..at + width],
-                            gamma,
-                            stats.0[first + r],
-                            out,
-                        );
-                    }
-                });
-                cpu::sum_blocks(rows, 2 * width, |from, to, sums| {
-                    let (gamma, beta) = sums.split_at_mut(width);
-                    for r in from..to {
-                        let [mean, rstd] = stats.0[r];
-                        let (x, g) = (&x[r * width..][..width], &g[r * width..][..width]);
-                        for (((dg, db), x), g) in
-                            gamma.iter_mut().zip(beta.iter_mut()).zip(x).zip(g)
-                        {
-                            *dg = ((x - mean) * rstd).mul_add(*g, *dg);
-                            *db += g;
+                cpu::for_blocks(
+                    &mut out,
+                    width,
+                    #[inline(always)]
+                    |first, block| {
+                        for (r, out) in block.chunks_exact_mut(width).enumerate() {
+                            let at = (first + r) * width;
+                            row_backward(
+                                &x[at..at + width],
+                                &g[at..at + width],
+                                gamma,
+                                stats.0[first + r],
+                                out,
+                            );
                         }
-                    }
-                })
+                    },
+                );
+                cpu::sum_blocks(
+                    rows,
+                    2 * width,
+                    #[inline(always)]
+                    |from, to, sums| {
+                        let (gamma, beta) = sums.split_at_mut(width);
+                        for r in from..to {
+                            let [mean, rstd] = stats.0[r];
+                            let (x, g) = (&x[r * width..][..width], &g[r * width..][..width]);
+                            for (((dg, db), x), g) in
+                                gamma.iter_mut().zip(beta.iter_mut()).zip(x).zip(g)
+                            {
+                                *dg = ((x - mean) * rstd).mul_add(*g, *dg);
+                                *db += g;
+                            }
+                        }
+                    },
+                )
             })
         })
     })???;

@@ -39,11 +39,14 @@ pub fn add_bias(x: Tensor, bias: &Tensor) -> Result<Tensor> {
     cpu::with(bias, |b| {
         cpu::with_mut(&x, |x| {
             x.par_chunks_mut(cpu::BLOCK * width).for_each(|block| {
-                cpu::vectorised(|| {
-                    block
-                        .chunks_exact_mut(width)
-                        .for_each(|row| cpu::add_assign(row, b))
-                })
+                cpu::vectorised(
+                    #[inline(always)]
+                    || {
+                        block
+                            .chunks_exact_mut(width)
+                            .for_each(|row| cpu::add_assign(row, b))
+                    },
+                )
             })
         })
     })??;
@@ -60,11 +63,16 @@ pub fn bias_backward(gradient: &Tensor) -> Result<Tensor> {
     }
     let (rows, width) = gradient.dims2()?;
     let sums = cpu::with(gradient, |g| {
-        cpu::sum_blocks(rows, width, |from, to, sums| {
-            g[from * width..to * width]
-                .chunks_exact(width)
-                .for_each(|row| cpu::add_assign(sums, row))
-        })
+        cpu::sum_blocks(
+            rows,
+            width,
+            #[inline(always)]
+            |from, to, sums| {
+                g[from * width..to * width]
+                    .chunks_exact(width)
+                    .for_each(|row| cpu::add_assign(sums, row))
+            },
+        )
     })?;
     Ok(Tensor::from_vec(sums, width, gradient.device())?)
 }

@@ -28,20 +28,23 @@ pub fn bias_dropout_residual(
                     .for_each_init(
                         || vec![1f32; width],
                         |mask, (i, block)| {
-                            cpu::vectorised(|| {
-                                for (r, x) in block.chunks_exact_mut(width).enumerate() {
-                                    let row = i * cpu::BLOCK + r;
-                                    if let Some(d) = dropout {
-                                        d.fill(row, mask);
+                            cpu::vectorised(
+                                #[inline(always)]
+                                || {
+                                    for (r, x) in block.chunks_exact_mut(width).enumerate() {
+                                        let row = i * cpu::BLOCK + r;
+                                        if let Some(d) = dropout {
+                                            d.fill(row, mask);
+                                        }
+                                        let residual = &residual[row * width..][..width];
+                                        for (((x, b), m), r) in
+                                            x.iter_mut().zip(bias).zip(mask.iter()).zip(residual)
+                                        {
+                                            *x = (*x + b).mul_add(*m, *r);
+                                        }
                                     }
-                                    let residual = &residual[row * width..][..width];
-                                    for (((x, b), m), r) in
-                                        x.iter_mut().zip(bias).zip(mask.iter()).zip(residual)
-                                    {
-                                        *x = (*x + b).mul_add(*m, *r);
-                                    }
-                                }
-                            })
+                                },
+                            )
                         },
                     )
             })
@@ -71,14 +74,19 @@ pub fn bias_dropout_residual_backward(
     }
     let mut out = vec![0f32; rows * width];
     cpu::with(gradient, |g| {
-        cpu::for_blocks(&mut out, width, |first, block| {
-            for (r, out) in block.chunks_exact_mut(width).enumerate() {
-                dropout.fill(first + r, out);
-                for (o, g) in out.iter_mut().zip(&g[(first + r) * width..]) {
-                    *o *= g;
+        cpu::for_blocks(
+            &mut out,
+            width,
+            #[inline(always)]
+            |first, block| {
+                for (r, out) in block.chunks_exact_mut(width).enumerate() {
+                    dropout.fill(first + r, out);
+                    for (o, g) in out.iter_mut().zip(&g[(first + r) * width..]) {
+                        *o *= g;
+                    }
                 }
-            }
-        })
+            },
+        )
     })?;
     Ok(Tensor::from_vec(out, (rows, width), gradient.device())?)
 }

@@ -37,8 +37,12 @@ fn zip_in_place(
     with(b, |b| {
         with_mut(&a, |a| {
             let chunks = a.par_chunks_mut(CHUNK).zip(b.par_chunks(CHUNK));
-            chunks
-                .for_each(|(a, b)| vectorised(|| a.iter_mut().zip(b).for_each(|(a, b)| f(a, *b))));
+            chunks.for_each(|(a, b)| {
+                vectorised(
+                    #[inline(always)]
+                    || a.iter_mut().zip(b).for_each(|(a, b)| f(a, *b)),
+                )
+            });
         })
     })??;
     Ok(a)
@@ -60,17 +64,20 @@ pub fn sum_of_squares(t: &Tensor) -> Result<f64> {
         let partial: Vec<f64> = values
             .par_chunks(CHUNK)
             .map(|chunk| {
-                vectorised(|| {
-                    let mut sums = [0f32; 64];
-                    let mut lanes = chunk.chunks_exact(64);
-                    for lane in &mut lanes {
-                        for (s, x) in sums.iter_mut().zip(lane) {
-                            *s += x * x;
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let mut sums = [0f32; 64];
+                        let mut lanes = chunk.chunks_exact(64);
+                        for lane in &mut lanes {
+                            for (s, x) in sums.iter_mut().zip(lane) {
+                                *s += x * x;
+                            }
                         }
-                    }
-                    let rest: f32 = lanes.remainder().iter().map(|x| x * x).sum();
-                    sums.iter().map(|&s| s as f64).sum::<f64>() + rest as f64
-                })
+                        let rest: f32 = lanes.remainder().iter().map(|x| x * x).sum();
+                        sums.iter().map(|&s| s as f64).sum::<f64>() + rest as f64
+                    },
+                )
             })
             .collect();
         partial.iter().sum()
@@ -86,9 +93,12 @@ pub fn scale_in_place(t: Tensor, factor: f32) -> Result<Tensor> {
         return Ok((t * factor as f64)?);
     }
     with_mut(&t, |values| {
-        values
-            .par_chunks_mut(CHUNK)
-            .for_each(|chunk| vectorised(|| chunk.iter_mut().for_each(|x| *x *= factor)));
+        values.par_chunks_mut(CHUNK).for_each(|chunk| {
+            vectorised(
+                #[inline(always)]
+                || chunk.iter_mut().for_each(|x| *x *= factor),
+            )
+        });
     })?;
     Ok(t)
 }
@@ -137,20 +147,14 @@ pub fn adamw_step(
         parameter.set(&(decayed - (m.div(&denominator)? * (s.learning_rate / correction1))?)?)?;
         return Ok(());
     }
-    let (beta1, beta2, scale) = (s.beta1 as f32, s.beta2 as f32, s.gradient_scale as f32);
-    let (rate, root, epsilon) = (
-        (s.learning_rate / correction1) as f32,
-        (1.0 / correction2) as f32,
-        s.epsilon as f32,
-    );
-    let decay = (1.0 - s.learning_rate * s.weight_decay) as f32;
-    let update = |p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]| {
-        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-            let g = g * scale;
-            *m = beta1.mul_add(*m, (1.0 - beta1) * g);
-            *v = beta2.mul_add(*v, (1.0 - beta2) * g * g);
-            *p = p.mul_add(decay, -(rate * *m / v.sqrt().mul_add(root, epsilon)));
-        }
+    let numbers = UpdateNumbers {
+        beta1: s.beta1 as f32,
+        beta2: s.beta2 as f32,
+        scale: s.gradient_scale as f32,
+        rate: (s.learning_rate / correction1) as f32,
+        root: (1.0 / correction2) as f32,
+        epsilon: s.epsilon as f32,
+        decay: (1.0 - s.learning_rate * s.weight_decay) as f32,
     };
     let gradient = gradient.contiguous()?;
     let [m, v] = moments;
@@ -164,7 +168,12 @@ pub fn adamw_step(
                         .zip(g.par_chunks(CHUNK))
                         .zip(m.par_chunks_mut(CHUNK))
                         .zip(v.par_chunks_mut(CHUNK))
-                        .for_each(|(((p, g), m), v)| vectorised(|| update(p, g, m, v)));
+                        .for_each(|(((p, g), m), v)| {
+                            vectorised(
+                                #[inline(always)]
+                                || numbers.update(p, g, m, v),
+                            )
+                        });
                 });
             });
             outer.and(inner)
@@ -172,4 +181,31 @@ pub fn adamw_step(
         .and_then(|r| r);
     })?;
     outcome
+}
+
+/// The constants of an update, as the loop over the elements wants them.
+#[derive(Clone, Copy)]
+struct UpdateNumbers {
+    beta1: f32,
+    beta2: f32,
+    scale: f32,
+    rate: f32,
+    root: f32,
+    epsilon: f32,
+    decay: f32,
+}
+
+impl UpdateNumbers {
+    #[inline(always)]
+    fn update(self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+            let g = g * self.scale;
+            *m = self.beta1.mul_add(*m, (1.0 - self.beta1) * g);
+            *v = self.beta2.mul_add(*v, (1.0 - self.beta2) * g * g);
+            *p = p.mul_add(
+                self.decay,
+                -(self.rate * *m / v.sqrt().mul_add(self.root, self.epsilon)),
+            );
+        }
+    }
 }
