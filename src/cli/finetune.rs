@@ -9,6 +9,7 @@ use super::common::{CommonArgs, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::finetune::{Config, SchedulerType, TrainingArguments, run};
+use crate::pipelines::prepare::Source;
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
 ///
@@ -24,11 +25,11 @@ struct FinetuneArgs {
 
     /// Rows of `train` to learn from, or `all`
     #[arg(short = 'a', long, value_name = "N", default_value = "500", value_parser = count)]
-    num_train: Count,
+    num_train: RowCount,
 
     /// Rows of `test` to evaluate on, or `all`
     #[arg(short = 'b', long, value_name = "N", default_value = "100", value_parser = count)]
-    num_test: Count,
+    num_test: RowCount,
 
     /// Checkpoint to start from: a folder or a name on the hub
     #[arg(short, long, default_value = "flaubert/flaubert_base_cased")]
@@ -45,6 +46,14 @@ struct FinetuneArgs {
     /// Where the corpus comes from when there is no --datasets (see flue-cls-prepare --data)
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
+
+    /// Go on from the newest checkpoint of an interrupted run, if there is one
+    #[arg(long)]
+    resume: bool,
+
+    /// Override every dropout of the model
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
 
     #[command(flatten)]
     training: TrainingOptions,
@@ -113,14 +122,6 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_name = "N", default_value_t = 0)]
     save_steps: u64,
 
-    /// Go on from the newest checkpoint of an interrupted run, if there is one
-    #[arg(long)]
-    resume: bool,
-
-    /// Override every dropout of the model
-    #[arg(long, value_name = "P")]
-    dropout: Option<f64>,
-
     /// Another random order in each epoch, or the order of the selected rows
     #[arg(long, value_enum, default_value = "shuffled")]
     data_order: Order,
@@ -147,21 +148,21 @@ enum Scheduler {
 
 /// A number of rows, or all of them (`None`).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Count(pub(super) Option<usize>);
+pub(super) struct RowCount(pub(super) Option<usize>);
 
-/// Parses [`Count`]: a whole number or the word `all`.
-pub(super) fn count(text: &str) -> std::result::Result<Count, String> {
+/// Parses [`RowCount`]: a whole number or the word `all`.
+pub(super) fn count(text: &str) -> std::result::Result<RowCount, String> {
     match text {
-        "all" => Ok(Count(None)),
+        "all" => Ok(RowCount(None)),
         _ => text
             .parse()
-            .map(|n| Count(Some(n)))
+            .map(|n| RowCount(Some(n)))
             .map_err(|_| "expected a whole number or `all`".into()),
     }
 }
 
 impl TrainingOptions {
-    fn arguments(&self, num_train_epochs: usize) -> TrainingArguments {
+    pub(super) fn arguments(&self, num_train_epochs: usize) -> TrainingArguments {
         TrainingArguments {
             learning_rate: self.learning_rate,
             per_device_train_batch_size: self.per_device_train_batch_size,
@@ -193,14 +194,14 @@ impl FinetuneArgs {
     fn config(&self) -> Config {
         Config {
             datasets: self.datasets.clone(),
-            source: self.data.clone(),
+            source: self.data.as_deref().map_or(Source::Flue, Source::named),
             num_train: self.num_train.0,
             num_test: self.num_test.0,
             checkpoint: self.checkpoint.clone(),
             save: self.save.clone(),
             arguments: self.training.arguments(self.num_epochs),
-            dropout: self.training.dropout,
-            resume: self.training.resume,
+            dropout: self.dropout,
+            resume: self.resume,
             overwrite: self.common.overwrite,
             device: self.common.device.clone(),
             hub: self.common.hub(),

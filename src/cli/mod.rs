@@ -6,5 +6,6 @@ pub mod prepare;
 pub mod study;
 
 mod common;
+mod pipeline;
 
 pub use common::{CommonArgs, run_program};

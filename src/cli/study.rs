@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::common::{CommonArgs, to_json};
-use super::run_program;
+use super::{pipeline, run_program};
 use crate::error::Result;
 use crate::pipelines::report;
 use crate::pipelines::study::{Count, cls, cone, layers, models};
@@ -34,6 +34,7 @@ enum Study {
     Cls(ClsArgs),
     Cone(ConeArgs),
     Report(ReportArgs),
+    Pipeline(pipeline::PipelineArgs),
 }
 
 /// Take cosines, traces of covariances and the effective rank of every layer of one model
@@ -245,6 +246,7 @@ fn run(arguments: &StudyArgs) -> Result<String> {
             layers: a.arrays.layers.clone(),
             overwrite: common.overwrite,
         })?),
+        Study::Pipeline(a) => pipeline::run(a, common),
         Study::Report(a) => to_json(&report::run(&report::Config {
             results: a.results.clone(),
             out: a

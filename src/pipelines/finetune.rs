@@ -28,7 +28,7 @@ pub struct Config {
     /// A `DatasetDict` folder with splits `train` and `test`; without one the corpus is prepared first.
     pub datasets: Option<PathBuf>,
     /// Where the corpus comes from when it is prepared first.
-    pub source: Option<String>,
+    pub source: prepare::Source,
     /// Rows of `train`; `None` for all.
     pub num_train: Option<usize>,
     /// Rows of `test`; `None` for all.
@@ -164,9 +164,10 @@ fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
     );
     prepare::run(&prepare::Config {
         checkpoint: config.checkpoint.clone(),
-        source: config.source.clone(),
+        data: config.source.clone(),
         hub: config.hub.clone(),
-        ..prepare::Config::new(dir.path().join("datasets"))
+        output: dir.path().join("datasets"),
+        ..prepare::Config::default()
     })?;
     Ok(Prepared::Temporary(dir))
 }

@@ -186,10 +186,13 @@ impl Trainer<'_> {
         state.pending_steps += 1;
         if state.global_step % a.logging_steps == 0 {
             state.log_training(norm, rate);
-            let line = json!({"step": state.global_step, "loss": update.loss, "grad_norm": norm, "learning_rate": rate});
-            tracing::debug!("{line}");
         }
         update.seconds = begin.elapsed().as_secs_f64().max(1e-9);
+        tracing::debug!(
+            "{}",
+            json!({"step": state.global_step, "loss": update.loss, "grad_norm": norm, "learning_rate": rate,
+                   "tokens": update.tokens, "seconds": update.seconds})
+        );
         Ok(update)
     }
 }

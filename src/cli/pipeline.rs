@@ -1,0 +1,160 @@
+//! The command line of `study pipeline`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::CommonArgs;
+use super::finetune::{RowCount, TrainingOptions, count};
+use crate::error::Result;
+use crate::pipelines::pipeline::{Config, Summary, run as run_pipeline};
+use crate::pipelines::prepare::Source;
+use crate::pipelines::study::Count;
+
+/// Run the whole study for both models: prepare, fine-tune, data-cls, every study, the report
+///
+/// It resumes where it stopped. With --sample it takes the shipped corpus and the two tiny models, which are a
+/// demonstration and not French BERTs.
+#[derive(Debug, Args)]
+pub(super) struct PipelineArgs {
+    /// The shipped corpus and the tiny models, all rows
+    #[arg(long, conflicts_with_all = ["data", "flaubert", "camembert"])]
+    sample: bool,
+
+    /// Where the corpus comes from (see flue-cls-prepare --data) [default: FLUE CLS]
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+
+    /// FlauBERT: a folder or a name on the hub
+    #[arg(
+        long,
+        value_name = "CHECKPOINT",
+        default_value = "flaubert/flaubert_base_cased"
+    )]
+    flaubert: String,
+
+    /// CamemBERT: a folder or a name on the hub
+    #[arg(long, value_name = "CHECKPOINT", default_value = "camembert-base")]
+    camembert: String,
+
+    /// Rows of `train` to fine-tune on, or `all` [default: 5000, with --sample all]
+    #[arg(short = 'a', long, value_name = "N", value_parser = count)]
+    num_train: Option<RowCount>,
+
+    /// Rows of `test` to evaluate on, or `all` [default: 1000, with --sample all]
+    #[arg(short = 'b', long, value_name = "N", value_parser = count)]
+    num_test: Option<RowCount>,
+
+    /// Epochs of fine-tuning
+    #[arg(short = 'n', long, value_name = "EPOCHS", default_value_t = 1)]
+    num_epochs: usize,
+
+    /// Layers whose [CLS] states are kept
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "5,7,9,11,12"
+    )]
+    layers: Vec<usize>,
+
+    /// Rows computed together in extraction; it changes memory and speed, not the figures
+    #[arg(long, value_name = "BATCH", default_value_t = 8)]
+    batch: usize,
+
+    /// Sentences whose cosines are taken: a number, or all
+    #[arg(long, value_name = "N|all", default_value = "50")]
+    cosine_sentences: Count,
+
+    /// Sentences whose covariance is taken: a number, or all
+    #[arg(long, value_name = "N|all", default_value = "100")]
+    trace_sentences: Count,
+
+    /// Sentences whose tokens are stacked for the effective rank: a number, or all
+    #[arg(long, value_name = "N|all", default_value = "10")]
+    erank_sentences: Count,
+
+    /// The folder of all outputs [default: study, with --sample study-sample]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    training: TrainingOptions,
+}
+
+impl PipelineArgs {
+    fn config(&self, common: &CommonArgs) -> Config {
+        let sample = |name: &str, given: &str| {
+            if self.sample {
+                name.to_owned()
+            } else {
+                given.to_owned()
+            }
+        };
+        let rows = |given: Option<RowCount>, real: usize| match given {
+            Some(count) => count.0,
+            None => (!self.sample).then_some(real),
+        };
+        Config {
+            data: match (&self.data, self.sample) {
+                (Some(word), _) => Source::named(word),
+                (None, true) => Source::Sample,
+                (None, false) => Source::Flue,
+            },
+            flaubert: sample("tiny-flaubert", &self.flaubert),
+            camembert: sample("tiny-camembert", &self.camembert),
+            num_train: rows(self.num_train, 5000),
+            num_test: rows(self.num_test, 1000),
+            arguments: self.training.arguments(self.num_epochs),
+            layers: self.layers.clone(),
+            batch_size: self.batch,
+            sentences: [
+                self.cosine_sentences,
+                self.trace_sentences,
+                self.erank_sentences,
+            ],
+            out: self.out.clone().unwrap_or_else(|| {
+                if self.sample {
+                    "study-sample".into()
+                } else {
+                    "study".into()
+                }
+            }),
+            overwrite: common.overwrite,
+            device: common.device.clone(),
+            hub: common.hub(),
+        }
+    }
+}
+
+/// Run the pipeline; the main figures as a table, the report's name last.
+pub(super) fn run(arguments: &PipelineArgs, common: &CommonArgs) -> Result<String> {
+    Ok(table(&run_pipeline(&arguments.config(common))?))
+}
+
+fn table(summary: &Summary) -> String {
+    let mut lines = vec![format!(
+        "{:<14} {:>13} {:>12} {:>14} {:>14} {:>14}",
+        "last layer", "fine-tuned on", "probe", "median cosine", "median trace", "effective rank"
+    )];
+    for f in &summary.figures {
+        let tuned = f
+            .eval_accuracy
+            .map_or("-".into(), |a| format!("{:.1} %", 100.0 * a));
+        lines.push(format!(
+            "{:<14} {:>13} {:>12} {:>14.3} {:>14.4} {:>14.1}",
+            f.model,
+            tuned,
+            format!("{:.1} %", 100.0 * f.probe_accuracy),
+            f.cosine_median,
+            f.trace_median,
+            f.erank
+        ));
+    }
+    lines.push(format!(
+        "report: {} ({:.0} s)",
+        summary.report.display(),
+        summary.seconds
+    ));
+    lines.join("\n")
+}
