@@ -213,14 +213,14 @@ fn encode_in_chunks(
     Ok(encodings)
 }
 
-/// Byte places to character places, cheap for places that mostly grow.
-struct CharacterCounter<'a> {
+/// From spans in bytes to [`Offset`]s; cheap for spans that mostly move on.
+struct Offsets<'a> {
     text: &'a str,
     byte: usize,
     characters: usize,
 }
 
-impl<'a> CharacterCounter<'a> {
+impl<'a> Offsets<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -229,6 +229,17 @@ impl<'a> CharacterCounter<'a> {
         }
     }
 
+    /// The place of some bytes of the text, widened to whole characters (byte-level tokens may be parts of one).
+    fn offset(&mut self, bytes: Range<usize>) -> Offset {
+        let start = self.text.floor_char_boundary(bytes.start);
+        let end = self.text.ceil_char_boundary(bytes.end);
+        Offset {
+            bytes: start..end,
+            characters: self.count(start)..self.count(end),
+        }
+    }
+
+    /// How many characters stand before a byte.
     fn count(&mut self, byte: usize) -> usize {
         let count = |range: Range<usize>| self.text[range].chars().count();
         if byte >= self.byte {

@@ -3,33 +3,50 @@
 //! `tests/fixtures/tokenization/README.md` says how the fixtures are made and how the differential test is run at
 //! any size.
 
+use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use flue_study::tokenization::flaubert::{FlaubertTokenizer, moses};
-use flue_study::tokenization::{Tokenizer, TokenizerOptions, from_pretrained};
-use serde::Deserialize;
+use flue_study::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 use crate::common::{fixtures, real};
 
 /// `[text, ids, punctuation, tokens]` as `make_cases.py` writes them.
-#[derive(Deserialize)]
-struct Case(String, Vec<u32>, String, Vec<String>);
+type Case = (String, Vec<u32>, String, Vec<String>);
 
 fn folder() -> PathBuf {
     fixtures().join("tokenization")
 }
 
-fn cases(path: &Path) -> Vec<Case> {
-    let text = std::fs::read_to_string(path).unwrap();
+fn lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
+    let text = fs::read_to_string(path).unwrap();
     let lines = text.split('\n').filter(|line| !line.is_empty());
     lines.map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-/// How many cases agree; panics at the first that does not.
+fn open(folder: &Path) -> Box<dyn Tokenizer> {
+    from_pretrained(folder, &TokenizerOptions::default()).unwrap()
+}
+
+/// A copy of a fixture's folder in which files can be changed.
+fn copy(name: &str) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder().join(name)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+/// Every stage of FlauBERT's tokenizer on texts whose results are known.
 fn check(tokenizer: &FlaubertTokenizer, cases: &[Case]) {
     let texts: Vec<&str> = cases.iter().map(|case| case.0.as_str()).collect();
     let encodings = tokenizer.encode_batch(&texts, None).unwrap();
-    for (Case(text, ids, punctuation, tokens), encoding) in cases.iter().zip(encodings) {
+    for ((text, ids, punctuation, tokens), encoding) in cases.iter().zip(encodings) {
         assert_eq!(&moses::normalize_punctuation(text), punctuation, "{text:?}");
         assert_eq!(&moses::tokenize(text), tokens, "{text:?}");
         assert_eq!(&encoding.ids, ids, "{text:?}: {:?}", tokenizer.words(text));
@@ -40,11 +57,16 @@ fn check(tokenizer: &FlaubertTokenizer, cases: &[Case]) {
 
 #[test]
 fn flaubert_gives_the_ids_of_transformers() {
-    let tokenizer =
-        FlaubertTokenizer::open(&folder().join("flaubert"), &TokenizerOptions::default()).unwrap();
-    let cases = cases(&folder().join("flaubert_cases.jsonl"));
-    assert!(cases.len() > 1000);
+    let options = TokenizerOptions::default();
+    let tokenizer = FlaubertTokenizer::open(&folder().join("flaubert"), &options).unwrap();
+    let cases = lines(&folder().join("flaubert_cases.jsonl"));
+    assert!(cases.len() > 900);
     check(&tokenizer, &cases);
+    assert_eq!(tokenizer.vocab_size(), 582);
+    assert_eq!(tokenizer.pad_token_id(), 2);
+    assert_eq!(tokenizer.model_max_length(), 512);
+    assert_eq!(tokenizer.kind(), TokenizerKind::Flaubert);
+    assert!(tokenizer.has_token_type_ids());
 }
 
 /// `FLUE_TOKENIZER=folder FLUE_TOKENIZER_CASES=a.jsonl:b.jsonl cargo test --release --test suite -- --ignored differential`
@@ -52,11 +74,11 @@ fn flaubert_gives_the_ids_of_transformers() {
 #[ignore = "needs files made by make_cases.py"]
 fn differential() {
     let tokenizer = std::env::var("FLUE_TOKENIZER").unwrap();
-    let tokenizer =
-        FlaubertTokenizer::open(Path::new(&tokenizer), &TokenizerOptions::default()).unwrap();
+    let options = TokenizerOptions::default();
+    let tokenizer = FlaubertTokenizer::open(Path::new(&tokenizer), &options).unwrap();
     let mut all = 0;
     for path in std::env::var("FLUE_TOKENIZER_CASES").unwrap().split(':') {
-        let cases = cases(Path::new(path));
+        let cases = lines(Path::new(path));
         check(&tokenizer, &cases);
         all += cases.len();
     }
@@ -64,10 +86,52 @@ fn differential() {
 }
 
 #[test]
+fn other_settings_of_flaubert_give_the_ids_of_transformers() {
+    // The lengths are those of the peer's tokenizers.
+    for (name, length) in [("flaubert_lowercase", 582), ("flaubert_added", 592)] {
+        let copy = copy("flaubert");
+        let config = folder().join(format!("{name}_config.json"));
+        fs::copy(config, copy.path().join("tokenizer_config.json")).unwrap();
+        let tokenizer = open(copy.path());
+        assert_eq!(tokenizer.vocab_size(), length, "{name}");
+        assert_eq!(tokenizer.model_max_length(), 512, "{name}");
+        let cases: Vec<(String, Vec<u32>)> = lines(&folder().join(format!("{name}_cases.jsonl")));
+        assert!(cases.len() > 200);
+        for (text, ids) in cases {
+            assert_eq!(tokenizer.encode(&text, None).unwrap().ids, ids, "{text:?}");
+            let aligned = tokenizer.encode_aligned(&text, None).unwrap();
+            assert_eq!(aligned.encoding.ids, ids, "aligned, {text:?}");
+        }
+    }
+}
+
+#[test]
+fn camembert_and_its_family_give_the_ids_of_transformers() {
+    let mut tokenizers = HashMap::new();
+    let cases: Vec<(String, String, Vec<u32>)> = lines(&folder().join("camembert_cases.jsonl"));
+    assert!(cases.len() > 700);
+    for (name, text, ids) in cases {
+        let tokenizer = tokenizers
+            .entry(name.clone())
+            .or_insert_with(|| open(&folder().join(&name)));
+        let got = tokenizer.encode(&text, None).unwrap();
+        assert_eq!(got.ids, ids, "{name}: {text:?}");
+        assert!(!got.truncated);
+        let aligned = tokenizer.encode_aligned(&text, None).unwrap();
+        assert_eq!(aligned.encoding.ids, ids, "{name}, aligned: {text:?}");
+    }
+    assert_eq!(tokenizers.len(), 3);
+    for tokenizer in tokenizers.values() {
+        assert_eq!(tokenizer.kind(), TokenizerKind::Camembert);
+        assert!(!tokenizer.has_token_type_ids());
+        assert_eq!(tokenizer.pad_token_id(), 1);
+    }
+}
+
+#[test]
 fn the_real_camembert_tokenizer_opens() {
     let Some(real) = real() else { return };
-    let options = TokenizerOptions::default();
-    let tokenizer = from_pretrained(&real.join("camembert-base"), &options).unwrap();
+    let tokenizer = open(&real.join("camembert-base"));
     // From `CamembertTokenizerFast`, transformers 4.57.1.
     assert_eq!(tokenizer.vocab_size(), 32005);
     assert_eq!(tokenizer.pad_token_id(), 1);
@@ -79,4 +143,335 @@ fn the_real_camembert_tokenizer_opens() {
     ] {
         assert_eq!(tokenizer.encode(text, None).unwrap().ids, ids, "{text:?}");
     }
+}
+
+#[test]
+fn truncation_keeps_the_special_tokens() {
+    let text = "le livre <special1> est-il très bien ? ".repeat(20);
+    for name in ["flaubert", "camembert", "roberta"] {
+        let tokenizer = open(&folder().join(name));
+        let whole = tokenizer.encode(&text, None).unwrap();
+        assert!(whole.ids.len() > 100 && !whole.truncated);
+        let last = whole.ids[whole.ids.len() - 1];
+        for length in [2, 3, 50, whole.ids.len() - 1, whole.ids.len()] {
+            let cut = tokenizer.encode(&text, Some(length)).unwrap();
+            assert_eq!(cut.ids.len(), length, "{name}");
+            assert_eq!(cut.ids[..length - 1], whole.ids[..length - 1], "{name}");
+            assert_eq!(cut.ids[length - 1], last, "{name}");
+            assert_eq!(cut.truncated, length < whole.ids.len(), "{name}");
+            let aligned = tokenizer.encode_aligned(&text, Some(length)).unwrap();
+            assert_eq!(aligned.encoding, cut, "{name}");
+            assert_eq!(aligned.offsets.len(), length, "{name}");
+        }
+        let refused = tokenizer.encode(&text, Some(1)).unwrap_err();
+        assert_eq!(refused.exit_status(), 2);
+        assert!(refused.to_string().contains("special tokens"), "{refused}");
+    }
+}
+
+#[test]
+fn flauberts_tokens_know_their_place_in_the_text() {
+    let options = TokenizerOptions::default();
+    let tokenizer = FlaubertTokenizer::open(&folder().join("flaubert"), &options).unwrap();
+    // Every word of the text and what it became: quotes, ligatures of marks, dashes, dots, decimal spaces, deletions.
+    for (text, words) in [
+        ("L’été", vec![("L’", "L'"), ("été", "été")]),
+        (
+            "«\u{a0}Noe\u{308}l\u{a0}»",
+            vec![
+                ("«\u{a0}", "\""),
+                ("Noe\u{308}l", "Noël"),
+                ("\u{a0}»", "\""),
+            ],
+        ),
+        ("oui…", vec![("oui", "oui"), ("…", "...")]),
+        ("non...", vec![("non", "non"), ("...", "...")]),
+        ("1\u{a0}000 ％", vec![("1\u{a0}000", "1,000"), ("％", "%")]),
+        (
+            "a\u{200b}b\u{ad}c.",
+            vec![("a\u{200b}b\u{ad}c", "abc"), (".", ".")],
+        ),
+        (
+            "fin.\" Et",
+            vec![("fin", "fin"), ("\"", "\""), (".", "."), ("Et", "Et")],
+        ),
+        (
+            "x<s>DOTMULTI",
+            vec![("x", "x"), ("<s>", "<s>"), ("DOTMULTI", ".")],
+        ),
+    ] {
+        let aligned = tokenizer.encode_aligned(text, None).unwrap();
+        let mut spans: HashMap<u32, (usize, usize)> = HashMap::new();
+        for (offset, word) in aligned.offsets.iter().zip(&aligned.word_ids) {
+            let Some(word) = word else { continue };
+            let span = spans
+                .entry(*word)
+                .or_insert((offset.bytes.start, offset.bytes.end));
+            *span = (span.0.min(offset.bytes.start), span.1.max(offset.bytes.end));
+        }
+        let got: Vec<&str> = (0..spans.len() as u32)
+            .map(|word| &text[spans[&word].0..spans[&word].1])
+            .collect();
+        let want: Vec<&str> = words.iter().map(|(original, _)| *original).collect();
+        assert_eq!(got, want, "{text:?}");
+        let tokens: Vec<&str> = words.iter().map(|(_, token)| *token).collect();
+        if !text.contains('<') {
+            assert_eq!(tokenizer.words(text), tokens, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn subwords_slice_the_text_where_nothing_was_rewritten() {
+    let Some(real) = real() else { return };
+    let tokenizer = open(&real.join("flaubert_base_uncased"));
+    let vocabulary = fs::read_to_string(real.join("flaubert_base_uncased/vocab.json")).unwrap();
+    let vocabulary: HashMap<String, u32> = serde_json::from_str(&vocabulary).unwrap();
+    let tokens: HashMap<u32, &str> = vocabulary.iter().map(|(t, id)| (*id, t.as_str())).collect();
+    let novel = fs::read_to_string(real.join("madame_bovary.txt")).unwrap();
+    let mut seen = 0;
+    for line in novel.lines().take(3000) {
+        let aligned = tokenizer.encode_aligned(line, None).unwrap();
+        for (id, offset) in aligned.encoding.ids.iter().zip(&aligned.offsets) {
+            let token = tokens[id].trim_end_matches("</w>");
+            if token.chars().all(char::is_alphabetic) && *id > 13 {
+                assert_eq!(&line[offset.bytes.clone()], token, "{line:?}");
+                let characters = line.chars().skip(offset.characters.start);
+                let slice: String = characters.take(offset.characters.len()).collect();
+                assert_eq!(slice, token, "{line:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20_000, "{seen}");
+}
+
+#[test]
+fn do_lower_case_is_ignored_unless_asked_for() {
+    let flaubert = folder().join("flaubert");
+    let encode = |lowercase, text| {
+        let tokenizer = from_pretrained(&flaubert, &TokenizerOptions { lowercase }).unwrap();
+        tokenizer.encode(text, None).unwrap().ids
+    };
+    assert_ne!(encode(None, "C'EST"), encode(None, "c'est"));
+    assert_eq!(encode(Some(true), "C'EST"), encode(None, "c'est"));
+    let camembert = folder().join("camembert");
+    let encode = |lowercase, text| {
+        let tokenizer = from_pretrained(&camembert, &TokenizerOptions { lowercase }).unwrap();
+        tokenizer.encode(text, None).unwrap().ids
+    };
+    assert_eq!(encode(Some(true), "Le FILM"), encode(None, "le film"));
+}
+
+/// The message of a folder that does not open, with the file and the place in it.
+fn refusal(folder: &Path) -> String {
+    match from_pretrained(folder, &TokenizerOptions::default()) {
+        Ok(_) => panic!("{} opens", folder.display()),
+        Err(e) => e.to_string(),
+    }
+}
+
+#[test]
+fn malformed_files_are_refused_with_their_place() {
+    let cases: [(&str, &str, &[u8], &[&str]); 11] = [
+        (
+            "flaubert",
+            "merges.txt",
+            b"a b\nseul\n",
+            &["merges.txt, line 2", "\"seul\"", "two symbols"],
+        ),
+        (
+            "flaubert",
+            "merges.txt",
+            b"a b\xFF\n",
+            &["merges.txt, byte 3", "UTF-8"],
+        ),
+        (
+            "flaubert",
+            "vocab.json",
+            b"{\"a\": \"b\"}",
+            &["vocab.json, key \"a\"", "a token id"],
+        ),
+        (
+            "flaubert",
+            "vocab.json",
+            b"{\"a\": 1,\n",
+            &["vocab.json, line", "JSON"],
+        ),
+        (
+            "flaubert",
+            "vocab.json",
+            b"{\"a\": 1}",
+            &["vocab.json", "\"<unk>\""],
+        ),
+        (
+            "flaubert",
+            "tokenizer_config.json",
+            b"{\"tokenizer_class\": \"BertTokenizer\"}",
+            &["tokenizer_class", "BertTokenizer"],
+        ),
+        (
+            "flaubert",
+            "tokenizer_config.json",
+            b"{\"model_max_length\": -1}",
+            &["model_max_length", "-1"],
+        ),
+        (
+            "flaubert",
+            "tokenizer_config.json",
+            b"{\"bos_token\": 3}",
+            &["bos_token", "a token"],
+        ),
+        (
+            "flaubert",
+            "tokenizer_config.json",
+            b"{\"added_tokens_decoder\": {\"x\": \"y\"}}",
+            &["added_tokens_decoder", "ids as keys"],
+        ),
+        (
+            "camembert",
+            "sentencepiece.bpe.model",
+            b"\x0a\x05abc",
+            &["sentencepiece.bpe.model, byte 2", "longer than the file"],
+        ),
+        (
+            "roberta",
+            "tokenizer.json",
+            b"{\"model\": 3}",
+            &["tokenizer.json", "tokenizers crate"],
+        ),
+    ];
+    for (name, file, bytes, words) in cases {
+        let copy = copy(name);
+        fs::write(copy.path().join(file), bytes).unwrap();
+        let message = refusal(copy.path());
+        for word in words {
+            assert!(message.contains(word), "{file}: no {word:?} in {message}");
+        }
+    }
+}
+
+#[test]
+fn missing_files_are_named() {
+    let copy = copy("flaubert");
+    fs::remove_file(copy.path().join("merges.txt")).unwrap();
+    assert!(refusal(copy.path()).contains("merges.txt not found"));
+    let empty = tempfile::tempdir().unwrap();
+    assert!(refusal(empty.path()).contains("tokenizer.json or sentencepiece.bpe.model"));
+    assert!(refusal(&empty.path().join("absent")).contains("absent not found"));
+}
+
+#[test]
+fn the_older_files_of_special_tokens_are_read() {
+    let copy = copy("flaubert");
+    fs::write(
+        copy.path().join("special_tokens_map.json"),
+        r#"{"bos_token": {"content": "<special3>", "lstrip": false}, "additional_special_tokens": ["<special4>"]}"#,
+    )
+    .unwrap();
+    fs::write(copy.path().join("added_tokens.json"), r#"{"NOUVEAU": 900}"#).unwrap();
+    let tokenizer = open(copy.path());
+    // <special3> and <special4> are tokens 7 and 8 of the vocabulary, <special5> is none any more.
+    let ids = tokenizer.encode("NOUVEAU<special4>", None).unwrap().ids;
+    assert_eq!(ids, [7, 900, 8, 1]);
+    assert!(tokenizer.encode("<special5>", None).unwrap().ids.len() > 3);
+    assert_eq!(tokenizer.vocab_size(), 583);
+}
+
+/// Pieces of text that rules look for, among any characters.
+fn odd_text() -> impl Strategy<Value = String> {
+    let rule = prop::sample::select(vec![
+        " ",
+        "  ",
+        "'",
+        "''",
+        "``",
+        "\"",
+        ",",
+        ".",
+        "..",
+        "...",
+        ".'",
+        ",\"",
+        ".\"",
+        "(",
+        ")",
+        "%",
+        ":",
+        "\u{a0}",
+        "«",
+        "»",
+        "’",
+        "…",
+        "—",
+        "。",
+        "．",
+        "1",
+        "½",
+        "é",
+        "e",
+        "\u{301}",
+        "DOT",
+        "MULTI",
+        "<s>",
+        "<special1>",
+        "<mask>",
+        "<",
+        "\n",
+        "\r",
+        "\t",
+        "\u{85}",
+        "\u{200d}",
+        "\u{fe0f}",
+        "M.",
+        "etc.",
+        "\u{2581}",
+        "le",
+        "livre",
+        "Σ",
+    ]);
+    let part = prop_oneof![3 => rule.prop_map(String::from), 1 => "\\PC{0,4}", 1 => any::<char>().prop_map(String::from)];
+    prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_encoded_alike_by_every_way_in(text in odd_text(), length in 2usize..40) {
+        for name in ["flaubert", "camembert", "xlm-roberta", "roberta"] {
+            let tokenizer = open_once(name);
+            let encoding = tokenizer.encode(&text, Some(length)).unwrap();
+            prop_assert!(encoding.ids.len() <= length);
+            let batch = tokenizer.encode_batch(&[&text, "", &text], Some(length)).unwrap();
+            prop_assert_eq!(&batch[0], &encoding);
+            prop_assert_eq!(&batch[2], &encoding);
+            let aligned = tokenizer.encode_aligned(&text, Some(length)).unwrap();
+            prop_assert_eq!(&aligned.encoding, &encoding, "{}", name);
+            prop_assert_eq!(aligned.offsets.len(), encoding.ids.len());
+            prop_assert_eq!(aligned.word_ids.len(), encoding.ids.len());
+            for offset in &aligned.offsets {
+                let slice = text.get(offset.bytes.clone());
+                prop_assert!(slice.is_some(), "{:?}", offset);
+                let before = text[..offset.bytes.start].chars().count();
+                let inside = slice.unwrap_or_default().chars().count();
+                prop_assert_eq!(offset.characters.clone(), before..before + inside);
+            }
+            let words: HashSet<u32> = aligned.word_ids.iter().flatten().copied().collect();
+            let last = words.iter().max().map_or(0, |word| *word as usize + 1);
+            prop_assert!(name != "flaubert" || words.len() == last, "words are numbered without gaps");
+        }
+    }
+}
+
+/// The fixture's tokenizer, opened at its first use.
+fn open_once(name: &'static str) -> &'static dyn Tokenizer {
+    use std::sync::{Mutex, OnceLock};
+    static OPENED: OnceLock<Mutex<HashMap<&'static str, &'static dyn Tokenizer>>> = OnceLock::new();
+    let opened = OPENED.get_or_init(Mutex::default);
+    *opened
+        .lock()
+        .unwrap()
+        .entry(name)
+        .or_insert_with(|| Box::leak(open(&folder().join(name))))
 }

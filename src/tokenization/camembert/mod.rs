@@ -14,7 +14,7 @@ use tokenizers::{AddedToken, PreTokenizerWrapper};
 use super::files::JsonFile;
 use super::pool::Pool;
 use super::word_cache::WordCache;
-use super::{AlignedEncoding, CharacterCounter, Encoding, Offset};
+use super::{AlignedEncoding, Encoding, Offsets};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
 use super::{encode_in_chunks, model_max_length, room};
 use crate::error::{Error, Result};
@@ -41,6 +41,7 @@ pub struct CamembertTokenizer {
     after: Vec<u32>,
     scratch: Pool<WordCache<u32>>,
     pad_id: u32,
+    vocab_size: usize,
     model_max_length: usize,
 }
 
@@ -88,6 +89,8 @@ impl CamembertTokenizer {
                 )
             })?,
             model_max_length: model_max_length(&config)?,
+            // Distinct tokens, as Python counts them: a Unigram model may list one twice.
+            vocab_size: inner.get_vocab(true).len(),
             inner,
         })
     }
@@ -148,11 +151,8 @@ impl Tokenizer for CamembertTokenizer {
         encoding.truncate(encoding.len().min(room), 0, TruncationDirection::Right);
         let encoding = self.inner.post_process(encoding, None, true);
         let encoding = encoding.map_err(Error::compute("adding special tokens"))?;
-        let mut counter = CharacterCounter::new(text);
-        let offset = |&(start, end): &(usize, usize)| Offset {
-            bytes: start..end,
-            characters: counter.count(start)..counter.count(end),
-        };
+        let mut offsets = Offsets::new(text);
+        let offset = |&(start, end): &(usize, usize)| offsets.offset(start..end);
         Ok(AlignedEncoding {
             offsets: encoding.get_offsets().iter().map(offset).collect(),
             word_ids: encoding.get_word_ids().to_vec(),
@@ -164,7 +164,7 @@ impl Tokenizer for CamembertTokenizer {
     }
 
     fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.vocab_size
     }
 
     fn pad_token_id(&self) -> u32 {

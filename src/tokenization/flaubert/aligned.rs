@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_rewritten_text_remembers_where_its_bytes_come_from() {
         let mut buffers = Buffers::<Spans>::default();
-        buffers.load("xxa…bxx", &[2..7]);
+        buffers.load("xxa…bxx", std::slice::from_ref(&(2..7)));
         buffers.replace_all("…", "...");
         buffers.replace_byte(b'b', b" b ");
         assert_eq!(buffers.text.bytes, b"a... b ");
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn deleting_everything_leaves_nothing() {
         let mut buffers = Buffers::<()>::default();
-        buffers.load("aaa", &[0..3]);
+        buffers.load("aaa", std::slice::from_ref(&(0..3)));
         buffers.replace_byte(b'a', b"");
         assert!(buffers.text.bytes.is_empty());
     }

@@ -6,11 +6,12 @@
 use std::convert::Infallible;
 use std::ops::Range;
 use std::path::Path;
+use std::slice::from_ref;
 
 use super::files::JsonFile;
 use super::pool::Pool;
 use super::word_cache::WordCache;
-use super::{AlignedEncoding, CharacterCounter, Encoding, Offset};
+use super::{AlignedEncoding, Encoding, Offset, Offsets};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
 use super::{encode_in_chunks, model_max_length, room};
 use crate::error::{Error, Result};
@@ -99,7 +100,8 @@ impl FlaubertTokenizer {
     pub fn words(&self, text: &str) -> Vec<String> {
         let mut buffers = Buffers::<()>::default();
         let mut ranges = Vec::new();
-        self.prepare(text, &[0..text.len()], &mut buffers, &mut ranges);
+        let whole = 0..text.len();
+        self.prepare(text, from_ref(&whole), &mut buffers, &mut ranges);
         let word =
             |r: &Range<usize>| String::from_utf8_lossy(&buffers.text.bytes[r.clone()]).into();
         ranges.iter().map(word).collect()
@@ -121,55 +123,57 @@ impl FlaubertTokenizer {
         moses::tokenizer::tokenize(buffers, words);
     }
 
-    fn parts(&self, text: &str) -> Vec<Part> {
-        let whole = || vec![Part::Text(std::iter::once(0..text.len()).collect())];
-        self.added.split(text).unwrap_or_else(whole)
+    /// Append ids until there are more than `limit` or the text ends.
+    fn encode_into(&self, text: &str, limit: usize, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        let Some(parts) = self.added.split(text) else {
+            let whole = 0..text.len();
+            return self.encode_part(text, from_ref(&whole), limit, scratch, ids);
+        };
+        for part in parts {
+            match part {
+                Part::Added(id, _) => ids.push(id),
+                Part::Text(ranges) => self.encode_part(text, &ranges, limit, scratch, ids),
+            }
+            if ids.len() > limit {
+                break;
+            }
+        }
     }
 
-    /// Append ids up to `limit` of them; whether there were more.
-    fn encode_into(
+    fn encode_part(
         &self,
         text: &str,
+        ranges: &[Range<usize>],
         limit: usize,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
-    ) -> bool {
-        let start = ids.len();
-        for part in self.parts(text) {
-            match part {
-                Part::Added(id, _) => ids.push(id),
-                Part::Text(ranges) => {
-                    let Scratch {
-                        buffers,
-                        words,
-                        cache,
-                        merges,
-                    } = scratch;
-                    self.prepare(text, &ranges, buffers, words);
-                    for word in words.iter() {
-                        let word = &buffers.text.bytes[word.clone()];
-                        let Ok(pieces) = cache.get_or_encode(word, |word, out| {
-                            self.bpe.encode(word, merges, out);
-                            Ok::<_, Infallible>(())
-                        });
-                        ids.extend(pieces.iter().map(|piece| piece.id));
-                        if ids.len() - start > limit {
-                            break;
-                        }
-                    }
-                }
-            }
-            if ids.len() - start > limit {
-                ids.truncate(start + limit);
-                return true;
+    ) {
+        let Scratch {
+            buffers,
+            words,
+            cache,
+            merges,
+        } = scratch;
+        self.prepare(text, ranges, buffers, words);
+        for word in words.iter() {
+            let word = &buffers.text.bytes[word.clone()];
+            let Ok(pieces) = cache.get_or_encode(word, |word, out| {
+                self.bpe.encode(word, merges, out);
+                Ok::<_, Infallible>(())
+            });
+            ids.extend(pieces.iter().map(|piece| piece.id));
+            if ids.len() > limit {
+                break;
             }
         }
-        false
     }
 
     fn encode_with(&self, text: &str, room: usize, scratch: &mut Scratch) -> Encoding {
+        let limit = room.saturating_add(1);
         let mut ids = vec![self.bos_id];
-        let truncated = self.encode_into(text, room, scratch, &mut ids);
+        self.encode_into(text, limit, scratch, &mut ids);
+        let truncated = ids.len() > limit;
+        ids.truncate(limit);
         ids.push(self.sep_id);
         Encoding { ids, truncated }
     }
@@ -195,7 +199,7 @@ impl FlaubertTokenizer {
                 let bytes = buffers.text.origin.cover(at..end);
                 tokens.push(AlignedToken {
                     id: *id,
-                    bytes: whole_characters(text, bytes),
+                    bytes,
                     word: number,
                 });
                 at = end;
@@ -234,7 +238,8 @@ impl Tokenizer for FlaubertTokenizer {
     fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
         let room = room(max_length, SPECIAL_TOKENS)?;
         let mut tokens = Vec::new();
-        for part in self.parts(text) {
+        let whole = || vec![Part::Text(vec![0..text.len(); 1])];
+        for part in self.added.split(text).unwrap_or_else(whole) {
             let word = tokens.last().map_or(0, |t: &AlignedToken| t.word + 1);
             match part {
                 Part::Added(id, bytes) => tokens.push(AlignedToken { id, bytes, word }),
@@ -244,13 +249,10 @@ impl Tokenizer for FlaubertTokenizer {
         let truncated = tokens.len() > room;
         tokens.truncate(room);
         let mut aligned = AlignedEncoding::default();
-        let mut characters = CharacterCounter::new(text);
+        let mut characters = Offsets::new(text);
         let outer = |id| (id, Offset::default(), None);
         let inner = tokens.into_iter().map(|token| {
-            let offset = Offset {
-                characters: characters.count(token.bytes.start)..characters.count(token.bytes.end),
-                bytes: token.bytes,
-            };
+            let offset = characters.offset(token.bytes);
             (token.id, offset, Some(token.word))
         });
         let all = std::iter::once(outer(self.bos_id)).chain(inner);
@@ -292,14 +294,4 @@ fn lowercase(config: &JsonFile, options: &TokenizerOptions) -> Result<bool> {
         );
     }
     Ok(options.lowercase.or(read).unwrap_or(false))
-}
-
-/// Widen a span to character boundaries.
-fn whole_characters(text: &str, span: Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(span.start);
-    let mut end = span.end;
-    while !text.is_char_boundary(end) {
-        end += 1;
-    }
-    start..end
 }

@@ -30,7 +30,7 @@ pub fn tokenize(text: &str) -> Vec<String> {
 
 fn whole(text: &str) -> Buffers<()> {
     let mut buffers = Buffers::default();
-    buffers.load(text, &[0..text.len()]);
+    buffers.load(text, std::slice::from_ref(&(0..text.len())));
     buffers
 }
 

@@ -244,11 +244,11 @@ fn restore_dots<A: Alignment>(text: &mut Buffers<A>, tokens: &mut [Range<usize>]
                 while first >= at + 3 && &bytes[first - 3..first] == b"DOT" {
                     first -= 3;
                 }
-                for dot in (first..=last).step_by(3) {
+                for dot in (first..last).step_by(3) {
                     r.replace(dot..dot + 3, b".");
                 }
                 at = last + b"DOTMULTI".len();
-                r.replace(last + 3..at, b"");
+                r.replace(last..at, b".");
             }
             r.keep_to(token.end);
             *token = start..r.written();
