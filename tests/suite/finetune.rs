@@ -1,1 +1,127 @@
+//! `flue-cls-finetune` on the shipped sample: what it leaves, that it is reproducible, and that it survives being killed.
 
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::common::Workspace;
+
+const QUICK: &str = "-a 40 -b 24 --logging-steps 1 -q";
+
+fn prepared(checkpoint: &str) -> Workspace {
+    let w = Workspace::new();
+    w.run(&format!("flue-cls-prepare -c {checkpoint} --data sample -q data"));
+    w
+}
+
+fn json(w: &Workspace, path: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(w.path(path)).unwrap()).unwrap()
+}
+
+#[test]
+fn it_leaves_what_save_pretrained_and_trainer_leave() {
+    for (checkpoint, tokenizer) in [("tiny-camembert", "tokenizer.json"), ("tiny-flaubert", "merges.txt")] {
+        let w = prepared(checkpoint);
+        let printed: Value =
+            serde_json::from_str(&w.run(&format!("flue-cls-finetune {QUICK} -d data -c {checkpoint} -s out"))).unwrap();
+        for key in ["eval_loss", "eval_accuracy", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "epoch"] {
+            assert!(printed[key].is_number(), "{key} in {printed}");
+        }
+        for file in ["config.json", "model.safetensors", "training_args.json", "manifest.json", tokenizer] {
+            assert!(w.path("out").join(file).is_file(), "{file}");
+        }
+        let log = json(&w, "out/trainer_state.json")["log_history"].as_array().unwrap().clone();
+        let losses: Vec<f64> = log.iter().filter_map(|e| e["loss"].as_f64()).collect();
+        assert_eq!(losses.len(), 5);
+        assert!(losses.iter().all(|l| l.is_finite() && *l > 0.0));
+        assert_eq!(log[4]["step"], 5);
+        assert_eq!(log[0]["learning_rate"], 5e-5);
+        let results = json(&w, "out/all_results.json");
+        let mean = losses.iter().sum::<f64>() / 5.0;
+        assert!((results["train_loss"].as_f64().unwrap() - mean).abs() < 1e-9);
+        assert_eq!(results["eval_accuracy"], printed["eval_accuracy"]);
+        assert!(!w.path("out.checkpoints").exists());
+        // What was left is a checkpoint like any other.
+        w.run(&format!("flue-cls-finetune {QUICK} -d data -c ./out -s again"));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_whatever_the_threads() {
+    let w = prepared("tiny-flaubert");
+    let weights = |options: &str, out: &str| {
+        w.run(&format!("flue-cls-finetune {QUICK} {options} -d data -c tiny-flaubert -s {out}"));
+        fs::read(w.path(out).join("model.safetensors")).unwrap()
+    };
+    let first = weights("", "a");
+    assert!(first == weights("", "b"), "two runs differ");
+    assert!(first == weights("--threads 1", "c"), "one thread differs from all");
+    assert!(first != weights("--seed 43", "d"), "another seed changes nothing");
+    assert!(first != weights("--no-token-type-ids", "e"), "token types change nothing");
+}
+
+#[test]
+fn accumulation_gives_the_update_of_the_large_batch() {
+    let w = prepared("tiny-camembert");
+    let losses = |options: &str, out: &str| {
+        w.run(&format!(
+            "flue-cls-finetune {QUICK} --dropout 0 --data-order sequential {options} -d data -c tiny-camembert -s {out}"
+        ));
+        let state = json(&w, &format!("{out}/trainer_state.json"));
+        state["log_history"].as_array().unwrap().iter().filter_map(|e| e["loss"].as_f64()).collect::<Vec<_>>()
+    };
+    let whole = losses("", "a");
+    let parts = losses("--per-device-train-batch-size 4 --gradient-accumulation-steps 2", "b");
+    assert_eq!(whole.len(), parts.len());
+    for (a, b) in whole.iter().zip(parts) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn killed_twenty_times_and_resumed_it_ends_bit_equal() {
+    let w = prepared("tiny-camembert");
+    let line = "flue-cls-finetune -a 160 -b 8 --save-steps 2 -q -d data -c tiny-camembert";
+    w.run(&format!("{line} -s whole"));
+    let mut kills = 0;
+    for round in 0..400u64 {
+        let mut child = w.command(&format!("{line} --resume -s killed")).stdout(Stdio::null()).spawn().unwrap();
+        if kills < 20 {
+            // A spread of moments: before the first step, between and during checkpoints.
+            std::thread::sleep(Duration::from_millis(30 + 37 * (round % 11)));
+            child.kill().unwrap();
+            let status = child.wait().unwrap();
+            kills += u64::from(status.code().is_none());
+            if status.success() {
+                fs::remove_dir_all(w.path("killed")).unwrap();
+            }
+            continue;
+        }
+        assert!(child.wait().unwrap().success());
+        break;
+    }
+    assert!(kills >= 20, "only {kills} kills");
+    let weights = |out: &str| fs::read(w.path(out).join("model.safetensors")).unwrap();
+    assert!(weights("whole") == weights("killed"), "the weights differ");
+    let log = |out: &str| json(&w, &format!("{out}/trainer_state.json"))["log_history"].as_array().unwrap().len();
+    assert_eq!(log("whole"), log("killed"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_the_state_and_sets_the_exit_status() {
+    let w = prepared("tiny-camembert");
+    let line = "flue-cls-finetune -a all -b 8 -n 3 -q -d data -c tiny-camembert -s out";
+    let child = w.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!w.path("out").exists());
+    assert_eq!(fs::read_dir(w.path("out.checkpoints")).unwrap().count(), 1);
+    // Other settings are refused rather than mixed.
+    w.fails(&format!("{line} --resume --seed 1"), 1, &["checkpoint-", "other settings"]);
+}
