@@ -42,8 +42,8 @@ pub struct Summary {
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left anything, [`Error::Malformed`] for a
 /// broken table.
 pub fn run(config: &Config) -> Result<Summary> {
-    let mut file = AtomicFile::create(&config.out, config.overwrite)?;
     let found = results::Results::read(&config.results)?;
+    let mut file = AtomicFile::create(&config.out, config.overwrite)?;
     let page = sections::build(&found, &config.results, config.out.parent())?;
     file.write_all(page.finish().as_bytes())
         .map_err(Error::io(&config.out, "write"))?;
