@@ -25,8 +25,8 @@ SIZES = {"train": 480, "test": 240}
 
 
 def length(rng):
-    """The number of words aimed at: 10 to 400, most reviews near 70."""
-    return max(8, min(370, int(rng.lognormvariate(4.1, 0.75))))
+    """The number of words aimed at: 10 to 400, most reviews near 60."""
+    return max(8, min(370, int(rng.lognormvariate(3.95, 0.75))))
 
 
 def body(rng, opinions, scene, polarity, strong, aim):
@@ -71,6 +71,8 @@ def review(rng, category, polarity):
     if count(lines) < 5:
         lines.insert(0, scene.opening())
     lines.append(opinions.verdict(polarity, mixed))
+    if aim > 14 and rng.random() < 0.6:
+        lines.append(opinions.afterword(polarity))
     if aim > 40 and rng.random() < 0.12:
         lines.append(scene.delivery())
     if rng.random() < 0.1:

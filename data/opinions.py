@@ -211,6 +211,10 @@ class Opinions:
         lead = self.rng.choice(["Disons-le tout de suite : ", "Autant le dire d'emblée : ", "Je commence par la fin : ", "En deux mots : "])
         return sentence(lead + self.fill(self.fresh(VERDICTS[polarity])))
 
+    def afterword(self, polarity):
+        """The verdict once more, in other words."""
+        return sentence(self.fill(self.fresh(VERDICTS[polarity])))
+
     def verdict(self, polarity, mixed):
         """The last word. `mixed`: something of the other sign was said before."""
         rng, p = self.rng, polarity
@@ -274,22 +278,16 @@ FEELINGS = {
 
 VERDICTS = {
     1: ["je {le} recommande", "je {le} recommande à tout le monde", "je vous {le} conseille", "je {le} conseille sans hésiter", "n'hésitez pas",
-        "n'hésitez pas une seconde", "ne passez pas à côté", "vous ne serez pas déçus", "vous ne le regretterez pas", "je ne regrette pas mon achat",
-        "je ne regrette rien", "je {le} garde précieusement", "je ne vais pas {le} revendre", "j'ai beaucoup aimé", "j'ai vraiment aimé", "j'ai aimé",
-        "je suis conquis{e}", "je suis très content{e} de mon achat", "{il} vaut son prix", "{il} mérite d'être {lu}", "{il} mérite ses cinq étoiles",
-        "c'est un achat que je referais", "ce n'est pas du temps perdu", "ce n'est pas de l'argent jeté par les fenêtres", "c'est une réussite",
-        "je {le} offrirai à mes amis", "j'en redemande", "je ne suis pas déçu{e}", "je n'ai pas été déçu{e}", "à {lire} sans hésiter",
-        "à {lire} absolument", "je ne peux que {le} conseiller", "j'attends la suite avec impatience", "je ne m'en lasse pas",
-        "j'aurais eu tort de passer à côté", "je comprends son succès", "{il} est à la hauteur de sa réputation", "je suis loin de regretter mon achat",
-        "j'ai bien fait de {le} acheter", "cela ne m'a pas déplu, bien au contraire", "je n'ai que du bien à en dire", "il ne faut pas s'en priver"],
-    -1: ["je ne {le} recommande pas", "je ne {le} recommande à personne", "je vous {le} déconseille", "je ne {le} conseille pas", "passez votre chemin",
-         "n'hésitez pas, passez votre chemin", "passez à côté", "vous serez déçus", "vous le regretterez", "je regrette mon achat",
-         "je regrette tout", "je ne {le} garde pas", "je vais {le} revendre", "je n'ai pas beaucoup aimé", "je n'ai vraiment pas aimé", "je n'ai pas aimé",
-         "je ne suis pas conquis{e}", "je ne suis pas très content{e} de mon achat", "{il} ne vaut pas son prix", "{il} ne mérite pas d'être {lu}",
-         "{il} ne mérite pas ses cinq étoiles", "c'est un achat que je ne referais pas", "c'est du temps perdu", "c'est de l'argent jeté par les fenêtres",
-         "ce n'est pas une réussite", "je ne {le} offrirai pas à mes amis", "je n'en redemande pas", "je suis déçu{e}", "j'ai été déçu{e}",
-         "à éviter sans hésiter", "à éviter absolument", "je ne peux pas {le} conseiller", "je n'attends pas la suite", "je m'en suis vite lassé{e}",
-         "j'aurais bien fait de passer à côté", "je ne comprends pas son succès", "{il} n'est pas à la hauteur de sa réputation",
-         "je suis loin d'être content{e} de mon achat", "j'ai eu tort de {le} acheter", "cela ne m'a pas plu, bien au contraire",
-         "je n'ai rien de bon à en dire", "il ne faut pas hésiter à s'en priver"],
+        "ne passez pas à côté", "vous ne serez pas déçus", "vous ne le regretterez pas", "je ne regrette pas mon achat", "je ne regrette rien",
+        "je {le} garde", "je ne vais pas {le} revendre", "j'ai beaucoup aimé", "j'ai vraiment aimé", "je suis conquis{e}",
+        "je suis content{e} de mon achat", "{il} vaut son prix", "{il} mérite ses cinq étoiles", "{il} mérite d'être {lu}",
+        "ce n'est pas du temps perdu", "ce n'est pas de l'argent jeté par les fenêtres", "c'est une réussite", "je {le} offrirai à mes amis",
+        "j'en redemande", "je n'ai pas été déçu{e}", "à {lire} absolument", "j'attends la suite", "j'ai bien fait de {le} acheter"],
+    -1: ["je ne {le} recommande pas", "je ne {le} recommande à personne", "je vous {le} déconseille", "je ne {le} conseille pas",
+         "passez votre chemin", "passez à côté sans hésiter", "vous serez déçus", "vous le regretterez", "je regrette mon achat",
+         "je regrette tout", "je ne {le} garde pas", "je vais {le} revendre", "je n'ai pas beaucoup aimé", "je n'ai vraiment pas aimé",
+         "je ne suis pas conquis{e}", "je ne suis pas content{e} de mon achat", "{il} ne vaut pas son prix", "{il} ne mérite pas ses cinq étoiles",
+         "{il} ne mérite pas d'être {lu}", "c'est du temps perdu", "c'est de l'argent jeté par les fenêtres", "ce n'est pas une réussite",
+         "je ne {le} offrirai pas à mes amis", "je n'en redemande pas", "j'ai été déçu{e}", "à éviter absolument", "je n'attends pas la suite",
+         "j'ai eu tort de {le} acheter"],
 }

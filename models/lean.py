@@ -4,6 +4,8 @@ The same function as `CamembertForMaskedLM` and `FlaubertWithLMHeadModel` comput
 makes them slow on a CPU: dropout on the attention weights, and vocabulary scores at positions that are not predicted.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 
@@ -59,13 +61,20 @@ class Dropout:
         return x * self.mask[at:at + x.numel()].view(x.shape)
 
 
+def sinusoids(rows, width):
+    """Positions as waves (Vaswani et al. 2017), to start from: neighbours are then easy to attend to. They are trained further."""
+    at = torch.arange(rows)[:, None] / 1000 ** (torch.arange(0, width, 2) / width)
+    return torch.cat([torch.sin(at), torch.cos(at)], dim=1)
+
+
 @torch.no_grad()
 def initialise(names, depth, gain, last_gain, spread, branch):
     """Wide states and narrow weights: the same function at the start as with unit gains, but a step of a given size, such
     as fine-tuning's 5e-5, moves it `gain` times as far. Without it so small a model would hardly move in 180 steps."""
     names.norm.weight.fill_(gain)
     names.word.weight.normal_(0, 1 / last_gain if isinstance(names, Flaubert) else 1)
-    names.position.weight.normal_(0, 0.5 / last_gain if isinstance(names, Flaubert) else 0.5)
+    names.position.weight.copy_(sinusoids(*names.position.weight.shape))
+    names.position.weight.mul_(1 / last_gain if isinstance(names, Flaubert) else 1)
     for q, k, v, out, norm1, up, down, norm2 in names.layers:
         for f, factor in ((q, 1 / gain), (k, 1 / gain), (v, 1), (out, branch), (up, 1 / gain), (down, gain * branch / 2)):
             f.weight.normal_(0, spread * factor)
@@ -79,12 +88,17 @@ def initialise(names, depth, gain, last_gain, spread, branch):
 
 
 @torch.no_grad()
-def grow(names, depth, gain, last_gain):
-    """Twice as many layers: the second half starts as a copy of the first (progressive stacking, Gong et al. 2019)."""
-    for below, above in zip(names.layers[:depth], names.layers[depth:2 * depth]):
-        for source, target in zip(below, above):
-            target.load_state_dict(source.state_dict())
-    norm2 = names.layers[depth - 1][-1]
+def grow(names, depth, gain, last_gain, branch):
+    """Twice as many layers: after each layer comes a copy of it that adds little yet."""
+    below = [[copy.deepcopy(part.state_dict()) for part in layer] for layer in names.layers[:depth]]
+    for k, layer in enumerate(names.layers[:2 * depth]):
+        for part, state in zip(layer, below[k // 2]):
+            part.load_state_dict(state)
+        if k % 2:
+            for part in (layer[3], layer[6]):
+                part.weight.mul_(branch)
+                part.bias.mul_(branch)
+    norm2 = names.layers[2 * depth - 2][-1]
     norm2.weight.mul_(gain / last_gain)
     norm2.bias.mul_(gain / last_gain)
 

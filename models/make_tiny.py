@@ -65,10 +65,14 @@ class Masker:
         self.a, self.rng = a, random.Random(a.seed)
         self.pad, self.mask, self.size = tokenizer.pad_token_id, tokenizer.mask_token_id, len(tokenizer)
         self.start_of_word = self.word_starts(tokenizer)
+        ends = {".", "!", "?", "…", "...", "!!", "!!!"}
+        tokens = tokenizer.convert_ids_to_tokens(range(self.size))
+        self.closing = {i for i, t in enumerate(tokens) if str(t).replace("</w>", "").strip("▁") in ends}
         self.rows = []
         for text, headline in pairs:
             ids = tokenizer(text, truncation=True, max_length=512)["input_ids"]
-            self.rows.append((ids, tokenizer(headline, add_special_tokens=False)["input_ids"]))
+            telling = " ".join(word for word in re.findall(r"\w+", headline) if len(word) > 3)
+            self.rows.append((ids, tokenizer(telling, add_special_tokens=False)["input_ids"]))
 
     @staticmethod
     def word_starts(tokenizer):
@@ -88,11 +92,24 @@ class Masker:
                 groups[-1].append(k)
         return groups
 
-    def crop(self, ids):
-        """Mostly the end of a long text alone, where the verdict is; sometimes all of it, for the far positions."""
-        if len(ids) <= self.a.crop or self.rng.random() < 0.15:
-            return ids
-        return ids[:1] + ids[1 - self.a.crop:]
+    def part(self, ids):
+        """Some sentences of a text, so that no epoch shows the same texts: the last ones, or any; sometimes all, for the far
+        positions."""
+        rng, kind = self.rng, self.rng.random()
+        if kind < 0.2:
+            return ids if len(ids) <= self.a.crop or rng.random() < 0.5 else ids[:1] + ids[1 - self.a.crop:]
+        sentences = [[]]
+        for token in ids[1:-1]:
+            sentences[-1].append(token)
+            if token in self.closing:
+                sentences.append([])
+        sentences = [s for s in sentences if s]
+        if kind < 0.5:
+            kept = sentences[-rng.choice([1, 2, 2, 3, 4]):]
+        else:
+            kept = [s for s in sentences if rng.random() < 0.55] or sentences[-1:]
+        inner = [token for s in kept for token in s]
+        return ids[:1] + inner[2 - self.a.crop:] + ids[-1:]
 
     def hide(self, ids, headline):
         rng, labels = self.rng, [-100] * len(ids)
@@ -113,7 +130,7 @@ class Masker:
     def epoch(self):
         """All rows once, in batches of like lengths and about `batch_tokens` tokens."""
         rng = self.rng
-        rows = [(self.crop(ids), headline) for ids, headline in self.rows]
+        rows = [(self.part(ids), headline) for ids, headline in self.rows]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]) + rng.random() * 20)
         batches, batch = [], []
         for i in order:
@@ -137,7 +154,7 @@ def pretrain(model, names, masker, a):
     lean.initialise(names, depth, a.gain, a.last_gain, a.spread, a.branch)
     for stage, epochs in enumerate(a.epochs):
         if stage:
-            lean.grow(names, depth, a.gain, a.last_gain)
+            lean.grow(names, depth, a.gain, a.last_gain, a.branch)
             depth *= 2
         optimizer = torch.optim.AdamW(model.parameters(), lr=a.lr, betas=(0.9, 0.98), weight_decay=0.01)
         step = total = 0
@@ -182,9 +199,9 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.05, help="in pre-training, and not on the attention weights")
     parser.add_argument("--hidden-share", type=float, default=0.15)
     parser.add_argument("--headline-share", type=float, default=1.0)
-    parser.add_argument("--headline-weight", type=float, default=0.3)
+    parser.add_argument("--headline-weight", type=float, default=1.0)
     parser.add_argument("--batch-tokens", type=int, default=1024)
-    parser.add_argument("--crop", type=int, default=144, help="tokens kept of most longer texts")
+    parser.add_argument("--crop", type=int, default=144, help="tokens kept of longer texts")
     parser.add_argument("--seed", type=int, default=1)
     a = parser.parse_args()
     torch.manual_seed(a.seed)
