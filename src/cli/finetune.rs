@@ -9,7 +9,6 @@ use super::common::{CommonArgs, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::finetune::{Config, SchedulerType, TrainingArguments, run};
-use crate::pipelines::prepare::Source;
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
 ///
@@ -194,7 +193,7 @@ impl FinetuneArgs {
     fn config(&self) -> Config {
         Config {
             datasets: self.datasets.clone(),
-            source: self.data.as_deref().map_or(Source::Flue, Source::named),
+            source: self.data.clone(),
             num_train: self.num_train.0,
             num_test: self.num_test.0,
             checkpoint: self.checkpoint.clone(),

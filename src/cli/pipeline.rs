@@ -8,7 +8,6 @@ use super::common::CommonArgs;
 use super::finetune::{RowCount, TrainingOptions, count};
 use crate::error::Result;
 use crate::pipelines::pipeline::{Config, Summary, run as run_pipeline};
-use crate::pipelines::prepare::Source;
 use crate::pipelines::study::Count;
 
 /// Run the whole study for both models: prepare, fine-tune, data-cls, every study, the report
@@ -96,10 +95,10 @@ impl PipelineArgs {
             None => (!self.sample).then_some(real),
         };
         Config {
-            data: match (&self.data, self.sample) {
-                (Some(word), _) => Source::named(word),
-                (None, true) => Source::Sample,
-                (None, false) => Source::Flue,
+            data: if self.sample {
+                Some("sample".into())
+            } else {
+                self.data.clone()
             },
             flaubert: sample("tiny-flaubert", &self.flaubert),
             camembert: sample("tiny-camembert", &self.camembert),

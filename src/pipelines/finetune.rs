@@ -28,7 +28,7 @@ pub struct Config {
     /// A `DatasetDict` folder with splits `train` and `test`; without one the corpus is prepared first.
     pub datasets: Option<PathBuf>,
     /// Where the corpus comes from when it is prepared first.
-    pub source: prepare::Source,
+    pub source: Option<String>,
     /// Rows of `train`; `None` for all.
     pub num_train: Option<usize>,
     /// Rows of `test`; `None` for all.
@@ -164,10 +164,9 @@ fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
     );
     prepare::run(&prepare::Config {
         checkpoint: config.checkpoint.clone(),
-        data: config.source.clone(),
+        source: config.source.clone(),
         hub: config.hub.clone(),
-        output: dir.path().join("datasets"),
-        ..prepare::Config::default()
+        ..prepare::Config::new(dir.path().join("datasets"))
     })?;
     Ok(Prepared::Temporary(dir))
 }

@@ -25,8 +25,8 @@ const SUMMARIES: &str = "pipeline_summaries.json";
 /// What to run, and on what.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The reviews.
-    pub data: prepare::Source,
+    /// The reviews: a path or the word `sample`; none for FLUE CLS.
+    pub data: Option<String>,
     /// FlauBERT: a folder or a name.
     pub flaubert: String,
     /// CamemBERT: a folder or a name.
@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
         let path = config.out.join(SETTINGS);
         let settings = json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "data": config.data.to_string(),
+            "data": config.data,
             "flaubert": config.flaubert,
             "camembert": config.camembert,
             "num_train": config.num_train,
@@ -222,11 +222,10 @@ impl<'a> Run<'a> {
             |overwrite| {
                 prepare::run(&prepare::Config {
                     checkpoint: model.checkpoint.into(),
-                    data: c.data.clone(),
-                    output: model.data.clone(),
+                    source: c.data.clone(),
                     hub: c.hub.clone(),
                     overwrite,
-                    ..prepare::Config::default()
+                    ..prepare::Config::new(&model.data)
                 })
             },
         )

@@ -13,7 +13,9 @@ use super::common::{Workspace, assert_close};
 fn prepared() -> Workspace {
     let w = Workspace::new();
     for model in ["camembert", "flaubert"] {
-        w.run(&format!("flue-cls-prepare -c tiny-{model} --data sample -q {model}-tokens.datasets"));
+        w.run(&format!(
+            "flue-cls-prepare -c tiny-{model} --data sample -q {model}-tokens.datasets"
+        ));
     }
     w
 }
@@ -21,7 +23,11 @@ fn prepared() -> Workspace {
 fn layers(w: &Workspace, file: &str) -> Vec<Vec<f32>> {
     let arrays = read_arrays(&w.path(file)).unwrap();
     assert_eq!(arrays.len(), 6);
-    arrays.into_iter().filter_map(|a| a.into_matrix()).map(|m| m.into_raw_vec_and_offset().0).collect()
+    arrays
+        .into_iter()
+        .filter_map(|a| a.into_matrix())
+        .map(|m| m.into_raw_vec_and_offset().0)
+        .collect()
 }
 
 #[test]
@@ -31,13 +37,22 @@ fn the_four_default_runs_under_other_names() {
         "data-cls -q --limit 6 --layers 5,12 --flaubert-raw tiny-flaubert --flaubert-ft tiny-flaubert \
          --camembert-raw tiny-camembert --camembert-ft tiny-camembert",
     );
-    for (model, kind) in [("flaubert", "raw"), ("flaubert", "ft"), ("camembert", "raw"), ("camembert", "ft")] {
+    for (model, kind) in [
+        ("flaubert", "raw"),
+        ("flaubert", "ft"),
+        ("camembert", "raw"),
+        ("camembert", "ft"),
+    ] {
         let arrays = read_arrays(&w.path(&format!("numpy_save/{model}_{kind}.npy"))).unwrap();
         let shapes: Vec<_> = arrays.iter().map(|a| a.shape.clone()).collect();
         assert_eq!(shapes[..4], [[6, 48], [6, 48], [6, 48], [6, 48]]);
         assert_eq!(shapes[4..], [[6], [6]]);
     }
-    w.fails("data-cls -q --flaubert-raw tiny-flaubert", 1, &["flaubert_raw.npy", "--overwrite"]);
+    w.fails(
+        "data-cls -q --flaubert-raw tiny-flaubert",
+        1,
+        &["flaubert_raw.npy", "--overwrite"],
+    );
 }
 
 #[test]
@@ -49,19 +64,30 @@ fn states_do_not_depend_on_the_batch() {
         ));
     }
     for batch in [1, 3] {
-        for (a, b) in layers(&w, &format!("{batch}.npy")).iter().zip(layers(&w, "32.npy")) {
+        for (a, b) in layers(&w, &format!("{batch}.npy"))
+            .iter()
+            .zip(layers(&w, "32.npy"))
+        {
             assert_close(a, &b, 1e-5, 0.0);
         }
     }
 }
 
 fn parquet(w: &Workspace, file: &str) -> Vec<RecordBatch> {
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(File::open(w.path(file)).unwrap());
-    reader.unwrap().build().unwrap().map(|b| b.unwrap()).collect()
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
+        File::open(w.path(file)).unwrap(),
+    );
+    reader
+        .unwrap()
+        .build()
+        .unwrap()
+        .map(|b| b.unwrap())
+        .collect()
 }
 
 fn arrow(w: &Workspace, file: &str) -> Vec<RecordBatch> {
-    let reader = arrow::ipc::reader::FileReader::try_new(File::open(w.path(file)).unwrap(), None).unwrap();
+    let reader =
+        arrow::ipc::reader::FileReader::try_new(File::open(w.path(file)).unwrap(), None).unwrap();
     reader.map(|b| b.unwrap()).collect()
 }
 
@@ -70,7 +96,10 @@ fn column(batches: &[RecordBatch], split: &str, layer: usize) -> Vec<f32> {
     let mut values = Vec::new();
     for batch in batches {
         let splits = batch.column_by_name("split").unwrap().as_string::<i32>();
-        let states = batch.column_by_name(&format!("layer_{layer}")).unwrap().as_fixed_size_list();
+        let states = batch
+            .column_by_name(&format!("layer_{layer}"))
+            .unwrap()
+            .as_fixed_size_list();
         for row in (0..batch.num_rows()).filter(|&r| splits.value(r) == split) {
             values.extend_from_slice(states.value(row).as_primitive::<Float32Type>().values());
         }
@@ -87,16 +116,35 @@ fn every_format_holds_the_same_states() {
     }
     let want = layers(&w, "x.npy");
     for batches in [parquet(&w, "x.parquet"), arrow(&w, "x.arrow")] {
-        for (i, (split, layer)) in [("train", 3), ("train", 12), ("test", 3), ("test", 12)].into_iter().enumerate() {
+        for (i, (split, layer)) in [("train", 3), ("train", 12), ("test", 3), ("test", 12)]
+            .into_iter()
+            .enumerate()
+        {
             assert_eq!(column(&batches, split, layer), want[i], "{split} {layer}");
         }
         assert!(batches[0].schema().metadata()["flue_study"].contains("tiny-camembert"));
-        let idx = batches[0].column_by_name("idx").unwrap().as_primitive::<Int32Type>();
+        let idx = batches[0]
+            .column_by_name("idx")
+            .unwrap()
+            .as_primitive::<Int32Type>();
         assert_eq!(idx.value(0), 1);
-        assert_eq!(batches[0].column_by_name("label").unwrap().as_primitive::<Int64Type>().null_count(), 0);
+        assert_eq!(
+            batches[0]
+                .column_by_name("label")
+                .unwrap()
+                .as_primitive::<Int64Type>()
+                .null_count(),
+            0
+        );
     }
     let tensors = candle_core::safetensors::load(w.path("x.safetensors"), &Device::Cpu).unwrap();
-    let flat = |name: &str| tensors[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let flat = |name: &str| {
+        tensors[name]
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+    };
     assert_eq!(flat("train.layer_3"), want[0]);
     assert_eq!(flat("test.layer_12"), want[3]);
 }
@@ -116,34 +164,83 @@ fn all_tokens_come_unpadded_with_their_ids() {
     assert_eq!(tensors["test.layer_12"].dims(), [records, 48]);
     assert_eq!(tensors["test.token_ids"].to_vec1::<i64>().unwrap()[0], 5);
     let batches = parquet(&w, "t.parquet");
-    let want = tensors["test.layer_12"].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let want = tensors["test.layer_12"]
+        .flatten_all()
+        .unwrap()
+        .to_vec1::<f32>()
+        .unwrap();
     assert_eq!(column(&batches, "test", 12), want);
     // The first token of each row is what `--tokens cls` gives.
-    w.run(&line.replace("--tokens all", "--tokens cls").replace("--out t", "--out c.npy"));
+    w.run(
+        &line
+            .replace("--tokens all", "--tokens cls")
+            .replace("--out t", "--out c.npy"),
+    );
     let cls = layers_of_two(&w);
     for (row, from) in bounds[..4].iter().enumerate() {
         let from = *from as usize * 48;
-        assert_close(&want[from..from + 48], &cls[row * 48..(row + 1) * 48], 1e-6, 0.0);
+        assert_close(
+            &want[from..from + 48],
+            &cls[row * 48..(row + 1) * 48],
+            1e-6,
+            0.0,
+        );
     }
 }
 
 /// The test split's only layer in `c.npy`.
 fn layers_of_two(w: &Workspace) -> Vec<f32> {
     let mut arrays = read_arrays(&w.path("c.npy")).unwrap();
-    arrays.remove(1).into_matrix().unwrap().into_raw_vec_and_offset().0
+    arrays
+        .remove(1)
+        .into_matrix()
+        .unwrap()
+        .into_raw_vec_and_offset()
+        .0
 }
 
 #[test]
 fn wrong_requests_are_refused_before_anything_is_computed() {
     let w = prepared();
     let one = |rest: &str| format!("data-cls -q --data camembert-tokens.datasets {rest}");
-    w.fails(&one("--checkpoint tiny-camembert --out x.csv"), 2, &["x.csv", ".npy"]);
-    w.fails(&one("--checkpoint tiny-camembert --layers 13 --out x.npy"), 2, &["layer 13", "0 (embeddings) to 12"]);
-    w.fails(&one("--checkpoint tiny-camembert --out x.npy -b 0"), 2, &["-b 0"]);
-    w.fails(&one("--checkpoint tiny-flaubert --out x.npy"), 1, &["camembert-tokens.datasets", "another tokenizer"]);
-    w.fails(&one("--checkpoint nothing-here --out x.npy"), 1, &["nothing-here"]);
-    w.fails("data-cls -q --data absent --checkpoint tiny-camembert --out x.npy", 1, &["absent"]);
+    w.fails(
+        &one("--checkpoint tiny-camembert --out x.csv"),
+        2,
+        &["x.csv", ".npy"],
+    );
+    w.fails(
+        &one("--checkpoint tiny-camembert --layers 13 --out x.npy"),
+        2,
+        &["layer 13", "0 (embeddings) to 12"],
+    );
+    w.fails(
+        &one("--checkpoint tiny-camembert --out x.npy -b 0"),
+        2,
+        &["-b 0"],
+    );
+    w.fails(
+        &one("--checkpoint tiny-flaubert --out x.npy"),
+        1,
+        &["camembert-tokens.datasets", "another tokenizer"],
+    );
+    w.fails(
+        &one("--checkpoint nothing-here --out x.npy"),
+        1,
+        &["nothing-here"],
+    );
+    w.fails(
+        "data-cls -q --data absent --checkpoint tiny-camembert --out x.npy",
+        1,
+        &["absent"],
+    );
     w.fails("data-cls --checkpoint tiny-camembert", 2, &["--data"]);
-    let left: Vec<_> = fs::read_dir(w.path(".")).unwrap().flatten().map(|e| e.file_name()).collect();
-    assert!(left.iter().all(|n| !n.to_string_lossy().contains('x')), "{left:?}");
+    let left: Vec<_> = fs::read_dir(w.path("."))
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert!(
+        left.iter().all(|n| !n.to_string_lossy().contains('x')),
+        "{left:?}"
+    );
 }

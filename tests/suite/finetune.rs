@@ -12,7 +12,9 @@ const QUICK: &str = "-a 40 -b 24 --logging-steps 1 -q";
 
 fn prepared(checkpoint: &str) -> Workspace {
     let w = Workspace::new();
-    w.run(&format!("flue-cls-prepare -c {checkpoint} --data sample -q data"));
+    w.run(&format!(
+        "flue-cls-prepare -c {checkpoint} --data sample -q data"
+    ));
     w
 }
 
@@ -22,17 +24,38 @@ fn json(w: &Workspace, path: &str) -> Value {
 
 #[test]
 fn it_leaves_what_save_pretrained_and_trainer_leave() {
-    for (checkpoint, tokenizer) in [("tiny-camembert", "tokenizer.json"), ("tiny-flaubert", "merges.txt")] {
+    for (checkpoint, tokenizer) in [
+        ("tiny-camembert", "tokenizer.json"),
+        ("tiny-flaubert", "merges.txt"),
+    ] {
         let w = prepared(checkpoint);
-        let printed: Value =
-            serde_json::from_str(&w.run(&format!("flue-cls-finetune {QUICK} -d data -c {checkpoint} -s out"))).unwrap();
-        for key in ["eval_loss", "eval_accuracy", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "epoch"] {
+        let printed: Value = serde_json::from_str(&w.run(&format!(
+            "flue-cls-finetune {QUICK} -d data -c {checkpoint} -s out"
+        )))
+        .unwrap();
+        for key in [
+            "eval_loss",
+            "eval_accuracy",
+            "eval_runtime",
+            "eval_samples_per_second",
+            "eval_steps_per_second",
+            "epoch",
+        ] {
             assert!(printed[key].is_number(), "{key} in {printed}");
         }
-        for file in ["config.json", "model.safetensors", "training_args.json", "manifest.json", tokenizer] {
+        for file in [
+            "config.json",
+            "model.safetensors",
+            "training_args.json",
+            "manifest.json",
+            tokenizer,
+        ] {
             assert!(w.path("out").join(file).is_file(), "{file}");
         }
-        let log = json(&w, "out/trainer_state.json")["log_history"].as_array().unwrap().clone();
+        let log = json(&w, "out/trainer_state.json")["log_history"]
+            .as_array()
+            .unwrap()
+            .clone();
         let losses: Vec<f64> = log.iter().filter_map(|e| e["loss"].as_f64()).collect();
         assert_eq!(losses.len(), 5);
         assert!(losses.iter().all(|l| l.is_finite() && *l > 0.0));
@@ -44,7 +67,9 @@ fn it_leaves_what_save_pretrained_and_trainer_leave() {
         assert_eq!(results["eval_accuracy"], printed["eval_accuracy"]);
         assert!(!w.path("out.checkpoints").exists());
         // What was left is a checkpoint like any other.
-        w.run(&format!("flue-cls-finetune {QUICK} -d data -c ./out -s again"));
+        w.run(&format!(
+            "flue-cls-finetune {QUICK} -d data -c ./out -s again"
+        ));
     }
 }
 
@@ -52,14 +77,25 @@ fn it_leaves_what_save_pretrained_and_trainer_leave() {
 fn the_same_seed_gives_the_same_weights_whatever_the_threads() {
     let w = prepared("tiny-flaubert");
     let weights = |options: &str, out: &str| {
-        w.run(&format!("flue-cls-finetune {QUICK} {options} -d data -c tiny-flaubert -s {out}"));
+        w.run(&format!(
+            "flue-cls-finetune {QUICK} {options} -d data -c tiny-flaubert -s {out}"
+        ));
         fs::read(w.path(out).join("model.safetensors")).unwrap()
     };
     let first = weights("", "a");
     assert!(first == weights("", "b"), "two runs differ");
-    assert!(first == weights("--threads 1", "c"), "one thread differs from all");
-    assert!(first != weights("--seed 43", "d"), "another seed changes nothing");
-    assert!(first != weights("--no-token-type-ids", "e"), "token types change nothing");
+    assert!(
+        first == weights("--threads 1", "c"),
+        "one thread differs from all"
+    );
+    assert!(
+        first != weights("--seed 43", "d"),
+        "another seed changes nothing"
+    );
+    assert!(
+        first != weights("--no-token-type-ids", "e"),
+        "token types change nothing"
+    );
 }
 
 #[test]
@@ -70,10 +106,18 @@ fn accumulation_gives_the_update_of_the_large_batch() {
             "flue-cls-finetune {QUICK} --dropout 0 --data-order sequential {options} -d data -c tiny-camembert -s {out}"
         ));
         let state = json(&w, &format!("{out}/trainer_state.json"));
-        state["log_history"].as_array().unwrap().iter().filter_map(|e| e["loss"].as_f64()).collect::<Vec<_>>()
+        state["log_history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|e| e["loss"].as_f64())
+            .collect::<Vec<_>>()
     };
     let whole = losses("", "a");
-    let parts = losses("--per-device-train-batch-size 4 --gradient-accumulation-steps 2", "b");
+    let parts = losses(
+        "--per-device-train-batch-size 4 --gradient-accumulation-steps 2",
+        "b",
+    );
     assert_eq!(whole.len(), parts.len());
     for (a, b) in whole.iter().zip(parts) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
@@ -87,7 +131,11 @@ fn killed_twenty_times_and_resumed_it_ends_bit_equal() {
     w.run(&format!("{line} -s whole"));
     let mut kills = 0;
     for round in 0..400u64 {
-        let mut child = w.command(&format!("{line} --resume -s killed")).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = w
+            .command(&format!("{line} --resume -s killed"))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         if kills < 20 {
             // A spread of moments: before the first step, between and during checkpoints.
             std::thread::sleep(Duration::from_millis(30 + 37 * (round % 11)));
@@ -105,7 +153,12 @@ fn killed_twenty_times_and_resumed_it_ends_bit_equal() {
     assert!(kills >= 20, "only {kills} kills");
     let weights = |out: &str| fs::read(w.path(out).join("model.safetensors")).unwrap();
     assert!(weights("whole") == weights("killed"), "the weights differ");
-    let log = |out: &str| json(&w, &format!("{out}/trainer_state.json"))["log_history"].as_array().unwrap().len();
+    let log = |out: &str| {
+        json(&w, &format!("{out}/trainer_state.json"))["log_history"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!(log("whole"), log("killed"));
 }
 
@@ -114,14 +167,106 @@ fn killed_twenty_times_and_resumed_it_ends_bit_equal() {
 fn a_signal_saves_the_state_and_sets_the_exit_status() {
     let w = prepared("tiny-camembert");
     let line = "flue-cls-finetune -a all -b 8 -n 3 -q -d data -c tiny-camembert -s out";
-    let child = w.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = w
+        .command(line)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(1500));
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(143),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(!w.path("out").exists());
     assert_eq!(fs::read_dir(w.path("out.checkpoints")).unwrap().count(), 1);
     // Other settings are refused rather than mixed.
-    w.fails(&format!("{line} --resume --seed 1"), 1, &["checkpoint-", "other settings"]);
+    w.fails(
+        &format!("{line} --resume --seed 1"),
+        1,
+        &["checkpoint-", "other settings"],
+    );
+}
+
+#[test]
+fn wrong_requests_are_refused_and_leave_nothing() {
+    let w = prepared("tiny-camembert");
+    let one = |rest: &str| format!("flue-cls-finetune -q -a 8 -b 8 {rest}");
+    let more = one("-d data -c tiny-camembert -s out").replace("-a 8", "-a 100000");
+    w.fails(&more, 1, &["100000 rows", "train", "all"]);
+    w.fails(&one("-d absent -c tiny-camembert -s out"), 1, &["absent"]);
+    w.fails(
+        &one("-d data -c tiny-flaubert -s out"),
+        1,
+        &[
+            "data",
+            "another tokenizer",
+            "prepare it with this checkpoint",
+        ],
+    );
+    w.fails(
+        &one("-d data -c absent-checkpoint -s out"),
+        1,
+        &["absent-checkpoint"],
+    );
+    fs::create_dir(w.path("there")).unwrap();
+    w.fails(
+        &one("-d data -c tiny-camembert -s there"),
+        1,
+        &["there", "--overwrite"],
+    );
+    assert_eq!(fs::read_dir(w.path("there")).unwrap().count(), 0);
+
+    // A checkpoint of an unknown kind, one cut short, and one whose folder was only half written.
+    w.run(&one("-d data -c tiny-camembert -s good"));
+    for (file, change, words) in [
+        ("config.json", "unknown", ["config.json", "model_type"]),
+        (
+            "model.safetensors",
+            "cut",
+            ["model.safetensors", "complete"],
+        ),
+        ("model.safetensors", "gone", ["broken", "model.safetensors"]),
+        ("config.json", "gone", ["broken", "config.json"]),
+    ] {
+        let _ = fs::remove_dir_all(w.path("broken"));
+        fs::create_dir(w.path("broken")).unwrap();
+        for entry in fs::read_dir(w.path("good")).unwrap().flatten() {
+            fs::copy(entry.path(), w.path("broken").join(entry.file_name())).unwrap();
+        }
+        let path = w.path("broken").join(file);
+        match change {
+            "unknown" => {
+                let text = fs::read_to_string(&path).unwrap();
+                fs::write(&path, text.replace("\"camembert\"", "\"gpt2\"")).unwrap();
+            }
+            "cut" => {
+                let bytes = fs::read(&path).unwrap();
+                fs::write(&path, &bytes[..bytes.len() / 3]).unwrap();
+            }
+            _ => fs::remove_file(&path).unwrap(),
+        }
+        w.fails(&one("-d data -c ./broken -s out"), 1, &words);
+    }
+    // A data folder whose Arrow file was cut short.
+    let shard = w.path("data/train/data-00000-of-00001.arrow");
+    let bytes = fs::read(&shard).unwrap();
+    fs::write(&shard, &bytes[..bytes.len() / 2]).unwrap();
+    w.fails(
+        &one("-d data -c tiny-camembert -s out"),
+        1,
+        &["data-00000-of-00001.arrow"],
+    );
+    assert!(!w.path("out").exists());
 }

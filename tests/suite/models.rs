@@ -13,7 +13,11 @@ use super::common::{Workspace, assert_close};
 #[test]
 fn last_hidden_states_are_those_of_candle_transformers() {
     let w = Workspace::new();
-    let hub = Hub::new(HubOptions { offline: true, cache_dir: Some(w.path("cache")), revision: None });
+    let hub = Hub::new(HubOptions {
+        offline: true,
+        cache_dir: Some(w.path("cache")),
+        revision: None,
+    });
     let folder = hub.checkpoint("tiny-camembert").unwrap();
     let config = Config::read(&folder).unwrap();
     let peer_config = PeerConfig {
@@ -31,16 +35,24 @@ fn last_hidden_states_are_those_of_candle_transformers() {
         type_vocab_size: config.type_vocab_size,
         pad_token_id: config.pad_token_id,
     };
-    let tensors = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+    let tensors =
+        candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
     let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
     let peer = XLMRobertaModel::new(&peer_config, builder.pp("roberta")).unwrap();
     let ours = load_encoder(&folder, &Device::Cpu).unwrap();
     let mut stream = Stream::new(11, "sentences");
     for length in [2, 17, 130, 512] {
-        let ids: Vec<u32> = (0..length).map(|_| 7 + stream.below(config.vocab_size - 7) as u32).collect();
+        let ids: Vec<u32> = (0..length)
+            .map(|_| 7 + stream.below(config.vocab_size - 7) as u32)
+            .collect();
         let columns: Vec<u32> = (0..length as u32).collect();
         let bounds = [0, length];
-        let input = Input { ids: &ids, columns: &columns, token_type_ids: None, bounds: &bounds };
+        let input = Input {
+            ids: &ids,
+            columns: &columns,
+            token_type_ids: None,
+            bounds: &bounds,
+        };
         let mut got = Vec::new();
         ours.hidden_states(&input, config.num_layers, &mut |layer, states| {
             if layer == config.num_layers {
@@ -49,10 +61,20 @@ fn last_hidden_states_are_those_of_candle_transformers() {
             Ok(())
         })
         .unwrap();
-        let tensor = Tensor::new(&ids[..], &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+        let tensor = Tensor::new(&ids[..], &Device::Cpu)
+            .unwrap()
+            .unsqueeze(0)
+            .unwrap();
         let mask = tensor.ones_like().unwrap().to_dtype(DType::F32).unwrap();
         let types = tensor.zeros_like().unwrap();
-        let want = peer.forward(&tensor, &mask, &types, None, None, None).unwrap();
-        assert_close(&got, &want.flatten_all().unwrap().to_vec1::<f32>().unwrap(), 2e-5, 1e-4);
+        let want = peer
+            .forward(&tensor, &mask, &types, None, None, None)
+            .unwrap();
+        assert_close(
+            &got,
+            &want.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            2e-5,
+            1e-4,
+        );
     }
 }
