@@ -199,7 +199,7 @@ fn write_arrays(folder: &Path, layers: usize) {
         for split in 0..2 {
             let labels: Vec<i64> = (0..ROWS).map(|_| random.below(2) as i64).collect();
             for layer in 0..layers {
-                let shift = 0.1 * layer as f64;
+                let shift = 0.2 * layer as f64;
                 let mut value = |i: usize| {
                     let side = 2.0 * labels[i / HIDDEN] as f64 - 1.0;
                     (random.normal() + shift * side) as f32
