@@ -1,0 +1,311 @@
+//! Work cut into shards: which rows one takes, where its output waits, and which are still missing.
+//!
+//! The shards of an output `OUT` lie in `OUT.shards`, each under `00002-of-00008` (with the extension of `OUT`), written
+//! like any output: a shard that has its name is finished. `OUT.shards/manifest.json` keeps the number of shards and the
+//! settings, so that shards of different runs never mix.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+
+use super::Manifest;
+use crate::error::{Error, Result};
+
+/// One shard of a number of them: the rows `index`, `index + count`, ...
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Its number, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Shard {
+    /// The shard of a task of a SLURM job array, when there is one:
+    /// (`SLURM_ARRAY_TASK_ID` − `_MIN`) / `_STEP` of `_COUNT`. `variable` looks up the environment.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a variable is no number or they do not fit together.
+    pub fn from_slurm(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
+        let number = |name: &str, default: Option<usize>| -> Result<usize> {
+            let name = format!("SLURM_ARRAY_TASK_{name}");
+            match (variable(&name), default) {
+                (Some(word), _) => word.trim().parse().map_err(|_| {
+                    Error::Usage(format!(
+                        "{name} is {word:?}, which is no number: pass --shard i/N"
+                    ))
+                }),
+                (None, Some(default)) => Ok(default),
+                (None, None) => Err(Error::Usage(format!(
+                    "SLURM_ARRAY_TASK_ID is set but {name} is not: pass --shard i/N"
+                ))),
+            }
+        };
+        if variable("SLURM_ARRAY_TASK_ID").is_none() {
+            return Ok(None);
+        }
+        let (id, count) = (number("ID", None)?, number("COUNT", None)?);
+        let (min, step) = (number("MIN", Some(0))?, number("STEP", Some(1))?);
+        let index = id.checked_sub(min).filter(|_| step > 0).map(|n| n / step);
+        match index {
+            Some(index) if index < count => Ok(Some(Self { index, count })),
+            _ => Err(Error::Usage(format!(
+                "task {id} of a SLURM array from {min} by {step} is none of {count} shards: pass --shard i/N"
+            ))),
+        }
+    }
+
+    /// Whether the row is one of this shard's.
+    pub fn takes(&self, row: u64) -> bool {
+        row % self.count as u64 == self.index as u64
+    }
+
+    /// Of `rows` rows, how many are this shard's.
+    pub fn rows_of(&self, rows: u64) -> u64 {
+        let (index, count) = (self.index as u64, self.count as u64);
+        (rows + count - 1).saturating_sub(index) / count
+    }
+}
+
+impl FromStr for Shard {
+    type Err = Error;
+
+    /// `i/N` with i from 0 to N−1.
+    fn from_str(word: &str) -> Result<Self> {
+        let (index, count) = word.split_once('/').unwrap_or((word, ""));
+        match (index.trim().parse(), count.trim().parse()) {
+            (Ok(index), Ok(count)) if index < count => Ok(Self { index, count }),
+            _ => Err(Error::Usage(format!(
+                "shard {word:?}: write i/N with i from 0 to N-1, such as 0/4"
+            ))),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+/// The shards of one output.
+#[derive(Debug, Clone)]
+pub struct ShardSet {
+    folder: PathBuf,
+    extension: Option<String>,
+    count: usize,
+}
+
+impl ShardSet {
+    /// The set of `count` shards of `output` with the settings of `manifest`. The first shard to come keeps both in
+    /// `OUT.shards/manifest.json`; the others must agree.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when the set was begun with another number or other settings; [`Error::Io`].
+    pub fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
+        let set = Self::at(output, count);
+        fs::create_dir_all(&set.folder).map_err(Error::io(&set.folder, "create the folder"))?;
+        let path = set.folder.join("manifest.json");
+        if !path.is_file() {
+            let mut begun = Manifest::new(
+                &manifest.program,
+                json!({"shards": count, "settings": manifest.config}),
+            );
+            begun.inputs = manifest.inputs.clone();
+            begun.write(&path)?;
+        }
+        let begun = Manifest::read(&path)?;
+        let kept = shard_count(&path, &begun)?;
+        if kept != count {
+            return Err(Error::Mismatch(format!(
+                "{}: begun with {kept} shards, not {count}: keep to {kept}, or remove the folder",
+                path.display()
+            )));
+        }
+        if let Some(key) = difference(&begun.config["settings"], &manifest.config) {
+            return Err(Error::Mismatch(format!(
+                "{}: begun with another `{key}`: keep to its settings, or remove the folder",
+                path.display()
+            )));
+        }
+        Ok(set)
+    }
+
+    /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of them share.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there are none; [`Error::Malformed`].
+    pub fn open(output: &Path) -> Result<(Self, Manifest)> {
+        let set = Self::at(output, 0);
+        let path = set.folder.join("manifest.json");
+        if !path.is_file() {
+            return Err(Error::NotFound {
+                what: path.display().to_string(),
+                remedy: "make the shards first, each with --shard i/N".into(),
+            });
+        }
+        let manifest = Manifest::read(&path)?;
+        let count = shard_count(&path, &manifest)?;
+        Ok((Self { count, ..set }, manifest))
+    }
+
+    fn at(output: &Path, count: usize) -> Self {
+        let mut name = output.file_name().unwrap_or_default().to_os_string();
+        name.push(".shards");
+        // Only files need their extension to be read; folders are named as they are.
+        let file_types = ["npy", "parquet", "arrow", "safetensors", "csv"];
+        let extension = output.extension().map(|e| e.to_string_lossy().into_owned());
+        Self {
+            folder: output.with_file_name(name),
+            extension: extension.filter(|e| file_types.contains(&e.as_str())),
+            count,
+        }
+    }
+
+    /// The folder of all shards.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The number of shards.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Where a shard's output lies or will lie.
+    pub fn path(&self, index: usize) -> PathBuf {
+        let name = format!("{index:05}-of-{:05}", self.count);
+        self.folder.join(match &self.extension {
+            Some(extension) => format!("{name}.{extension}"),
+            None => name,
+        })
+    }
+
+    /// Whether a shard is finished.
+    pub fn is_finished(&self, index: usize) -> bool {
+        self.path(index).exists()
+    }
+
+    /// The numbers of the shards that are not finished.
+    pub fn missing(&self) -> Vec<usize> {
+        (0..self.count).filter(|&i| !self.is_finished(i)).collect()
+    }
+
+    /// Require that all shards are finished.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] that names those which are not.
+    pub fn require_all(&self) -> Result<()> {
+        let missing = self.missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = missing
+            .iter()
+            .map(|i| format!("{i}/{}", self.count))
+            .collect();
+        Err(Error::NotFound {
+            what: format!(
+                "{} of {} shards in {}",
+                missing.len(),
+                self.count,
+                self.folder.display()
+            ),
+            remedy: format!("run again with --shard {}", names.join(", --shard ")),
+        })
+    }
+}
+
+fn shard_count(path: &Path, manifest: &Manifest) -> Result<usize> {
+    let count = manifest.config.get("shards").and_then(Value::as_u64);
+    count.filter(|&n| n > 0).map(|n| n as usize).ok_or_else(|| {
+        let expected = "the number of shards: remove the folder and begin again";
+        Error::malformed(path, "key `config.shards`", "no number", expected)
+    })
+}
+
+/// The first key whose values differ.
+fn difference(a: &Value, b: &Value) -> Option<String> {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
+        return (a != b).then(|| "settings".into());
+    };
+    let keys = a.keys().chain(b.keys());
+    keys.into_iter().find(|k| a.get(*k) != b.get(*k)).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_takes_every_nth_row() {
+        let shards: Vec<Shard> = (0..3).map(|i| format!("{i}/3").parse().unwrap()).collect();
+        for rows in 0..10u64 {
+            for shard in &shards {
+                let taken = (0..rows).filter(|&r| shard.takes(r)).count() as u64;
+                assert_eq!(shard.rows_of(rows), taken, "{shard} of {rows}");
+            }
+        }
+        for bad in ["3/3", "1", "x/2", "0/0", "-1/2", ""] {
+            assert_eq!(bad.parse::<Shard>().unwrap_err().exit_status(), 2, "{bad}");
+        }
+    }
+
+    #[test]
+    fn slurm_gives_the_default() {
+        let with = |pairs: &[(&str, &str)]| {
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+                .collect();
+            Shard::from_slurm(|name| {
+                let key = name.trim_start_matches("SLURM_ARRAY_TASK_");
+                pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())
+            })
+        };
+        assert_eq!(with(&[]).unwrap(), None);
+        let shard = with(&[("ID", "7"), ("MIN", "1"), ("STEP", "2"), ("COUNT", "4")]);
+        assert_eq!(shard.unwrap(), Some(Shard { index: 3, count: 4 }));
+        let shard = with(&[("ID", "1"), ("COUNT", "4")]);
+        assert_eq!(shard.unwrap(), Some(Shard { index: 1, count: 4 }));
+        for bad in [
+            &[("ID", "1")][..],
+            &[("ID", "x"), ("COUNT", "4")],
+            &[("ID", "9"), ("COUNT", "4")],
+            &[("ID", "0"), ("MIN", "1"), ("COUNT", "4")],
+        ] {
+            assert_eq!(with(bad).unwrap_err().exit_status(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn shards_of_different_runs_do_not_mix_and_missing_ones_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out.datasets");
+        let manifest = |n: u32| Manifest::new("p", json!({"max_length": n}));
+        assert!(ShardSet::open(&out).is_err());
+        let set = ShardSet::begin(&out, 3, &manifest(512)).unwrap();
+        assert!(set.path(1).ends_with("out.datasets.shards/00001-of-00003"));
+        fs::create_dir(set.path(1)).unwrap();
+        let (set, manifest_read) = ShardSet::open(&out).unwrap();
+        assert_eq!((set.count(), set.missing()), (3, vec![0, 2]));
+        assert_eq!(manifest_read.config["settings"]["max_length"], 512);
+        let e = set.require_all().unwrap_err().to_string();
+        assert!(
+            e.contains("2 of 3 shards") && e.contains("--shard 0/3, --shard 2/3"),
+            "{e}"
+        );
+        let e = ShardSet::begin(&out, 4, &manifest(512))
+            .unwrap_err()
+            .to_string();
+        assert!(e.contains("begun with 3 shards, not 4"), "{e}");
+        let e = ShardSet::begin(&out, 3, &manifest(64))
+            .unwrap_err()
+            .to_string();
+        assert!(e.contains("begun with another `max_length`"), "{e}");
+        let file = ShardSet::at(Path::new("a/x.npy"), 2);
+        assert_eq!(file.path(0), Path::new("a/x.npy.shards/00000-of-00002.npy"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Rows on their way to disk: columns that grow, with padding, and become a record batch.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int8Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::error::ArrowError;
+use sha2::{Digest, Sha256};
+
+use super::split::Example;
+
+/// Padding on the right up to a fixed length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padding {
+    /// The length of every row.
+    pub length: usize,
+    /// The id that fills it; its mask and its token type are 0.
+    pub id: u32,
+}
+
+/// A batch of tokenized reviews in memory, column by column.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// All texts, one after another, and where each ends.
+    text: Vec<u8>,
+    text_ends: Vec<i32>,
+    label: Vec<i64>,
+    idx: Vec<i32>,
+    input_ids: Vec<i32>,
+    token_type_ids: Option<Vec<i8>>,
+    attention_mask: Vec<i8>,
+    list_ends: Vec<i32>,
+}
+
+impl Rows {
+    /// No rows yet; with token types (all 0) for FlauBERT.
+    pub fn new(token_type_ids: bool) -> Self {
+        Self {
+            text_ends: vec![0],
+            list_ends: vec![0],
+            token_type_ids: token_type_ids.then(Vec::new),
+            ..Self::default()
+        }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.label.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.label.is_empty()
+    }
+
+    /// About how many bytes the rows take on disk.
+    pub fn bytes(&self) -> u64 {
+        let per_token = 4 + 1 + u64::from(self.token_type_ids.is_some());
+        self.text.len() as u64 + 20 * self.len() as u64 + per_token * self.input_ids.len() as u64
+    }
+
+    /// Add a review and its ids, special tokens included; all are tokens, and what `padding` adds is none.
+    pub fn push(
+        &mut self,
+        text: &str,
+        label: i64,
+        idx: i32,
+        ids: &[u32],
+        padding: Option<Padding>,
+    ) {
+        let fill = padding.map_or(0, |p| p.length.saturating_sub(ids.len()));
+        let id = padding.map_or(0, |p| p.id as i32);
+        self.input_ids.extend(ids.iter().map(|&id| id as i32));
+        self.input_ids.extend(std::iter::repeat_n(id, fill));
+        self.attention_mask
+            .extend(std::iter::repeat_n(1, ids.len()));
+        self.attention_mask.extend(std::iter::repeat_n(0, fill));
+        if let Some(types) = &mut self.token_type_ids {
+            types.resize(types.len() + ids.len() + fill, 0);
+        }
+        self.end_row(text, label, idx);
+    }
+
+    /// Add a row as it stands in another dataset.
+    pub fn push_example(&mut self, example: &Example<'_>) {
+        self.input_ids.extend_from_slice(example.input_ids);
+        self.attention_mask
+            .extend_from_slice(example.attention_mask);
+        if let Some(types) = &mut self.token_type_ids {
+            match example.token_type_ids {
+                Some(values) => types.extend_from_slice(values),
+                None => types.resize(types.len() + example.input_ids.len(), 0),
+            }
+        }
+        self.end_row(example.text, example.label, example.idx);
+    }
+
+    fn end_row(&mut self, text: &str, label: i64, idx: i32) {
+        self.text.extend_from_slice(text.as_bytes());
+        self.text_ends.push(self.text.len() as i32);
+        self.list_ends.push(self.input_ids.len() as i32);
+        self.label.push(label);
+        self.idx.push(idx);
+    }
+
+    /// Feed the content to a digest.
+    pub(super) fn digest(&self, hash: &mut Sha256) {
+        hash.update(&self.text);
+        hash.update(Buffer::from_slice_ref(&self.text_ends));
+        hash.update(Buffer::from_slice_ref(&self.label));
+        hash.update(Buffer::from_slice_ref(&self.idx));
+        hash.update(Buffer::from_slice_ref(&self.input_ids));
+        hash.update(Buffer::from_slice_ref(&self.list_ends));
+    }
+
+    /// The rows as a record batch of `schema`, which [`super::features::schema`] made.
+    ///
+    /// # Errors
+    /// When the offsets of a batch pass 2 GiB.
+    pub(super) fn into_batch(self, schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
+        let lists = offsets(self.list_ends)?;
+        let list = |item: DataType, values: ArrayRef| -> Result<ArrayRef, ArrowError> {
+            let field = Arc::new(Field::new("item", item, true));
+            Ok(Arc::new(ListArray::try_new(
+                field,
+                lists.clone(),
+                values,
+                None,
+            )?))
+        };
+        let bytes = |values: Vec<i8>| list(DataType::Int8, Arc::new(Int8Array::from(values)));
+        let ids = Arc::new(Int32Array::from(self.input_ids));
+        let text = StringArray::try_new(offsets(self.text_ends)?, Buffer::from(self.text), None)?;
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(text),
+            Arc::new(Int64Array::from(self.label)),
+            Arc::new(Int32Array::from(self.idx)),
+            list(DataType::Int32, ids)?,
+        ];
+        if let Some(types) = self.token_type_ids {
+            columns.push(bytes(types)?);
+        }
+        columns.push(bytes(self.attention_mask)?);
+        RecordBatch::try_new(schema, columns)
+    }
+}
+
+/// Ends that grew past 2^31 have turned negative.
+fn offsets(ends: Vec<i32>) -> Result<OffsetBuffer<i32>, ArrowError> {
+    if ends.windows(2).any(|pair| pair[1] < pair[0]) {
+        let message = "a batch of rows takes more than 2 GiB";
+        return Err(ArrowError::OffsetOverflowError(ends.len()))
+            .map_err(|e| ArrowError::ExternalError(format!("{message}: {e}").into()));
+    }
+    Ok(OffsetBuffer::new(ScalarBuffer::from(ends)))
+}

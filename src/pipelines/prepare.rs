@@ -1,1 +1,0 @@
-//! The `flue-cls-prepare` program.

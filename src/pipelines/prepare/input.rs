@@ -1,0 +1,107 @@
+//! The reviews to prepare: a corpus, or the texts of a dataset that exists.
+
+use std::path::PathBuf;
+
+use crate::corpus::{Corpus, Review, Reviews, Source};
+use crate::dataset::{DatasetDict, Split};
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+
+/// Where the reviews come from.
+pub(super) enum Input {
+    Corpus(Corpus),
+    Dataset(DatasetDict),
+}
+
+impl Input {
+    /// Find the reviews of `source`.
+    pub fn open(source: &Source, hub: &Hub) -> Result<Self> {
+        match source {
+            Source::Path(path) if DatasetDict::is_at(path) => {
+                Ok(Input::Dataset(DatasetDict::open(path)?))
+            }
+            _ => Ok(Input::Corpus(Corpus::open(source, hub)?)),
+        }
+    }
+
+    /// The names of the splits.
+    pub fn split_names(&self) -> Vec<String> {
+        match self {
+            Input::Corpus(corpus) => {
+                let names = corpus.split_names();
+                names.into_iter().map(str::to_string).collect()
+            }
+            Input::Dataset(dict) => dict.split_names().to_vec(),
+        }
+    }
+
+    /// The files behind them.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Input::Corpus(corpus) => corpus.files(),
+            Input::Dataset(dict) => dict.files(),
+        }
+    }
+
+    /// The number of rows of a split, 0 where only reading it would tell.
+    pub fn known_rows(&self, split: &str) -> u64 {
+        match self {
+            Input::Corpus(corpus) => corpus.known_rows(split).unwrap_or(0),
+            Input::Dataset(dict) => dict.text_split(split).map_or(0, |s| s.len() as u64),
+        }
+    }
+
+    /// The reviews of a split in order.
+    pub fn reviews(&self, split: &str) -> Result<RowReader> {
+        Ok(match self {
+            Input::Corpus(corpus) => RowReader::Corpus(corpus.reviews(split)),
+            Input::Dataset(dict) => {
+                let split = dict.text_split(split)?;
+                require_classes(&split)?;
+                RowReader::Dataset { split, row: 0 }
+            }
+        })
+    }
+}
+
+/// The output declares FLUE's two classes: other ones would change their meaning.
+fn require_classes(split: &Split) -> Result<()> {
+    match split.label_names().len() {
+        2 => Ok(()),
+        n => Err(Error::malformed(
+            split.folder(),
+            "column `label`",
+            format!("{n} classes"),
+            "two, negative and positive",
+        )),
+    }
+}
+
+/// Reviews one after another.
+pub(super) enum RowReader {
+    Corpus(Reviews),
+    Dataset { split: Split, row: usize },
+}
+
+impl Iterator for RowReader {
+    type Item = Result<Review>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            RowReader::Corpus(reviews) => reviews.next(),
+            RowReader::Dataset { split, row } => {
+                if *row == split.len() {
+                    return None;
+                }
+                let review = split.example(*row).map(|example| Review {
+                    text: example.text.into(),
+                    label: example.label,
+                    idx: example.idx,
+                    category: None,
+                });
+                *row += 1;
+                Some(review)
+            }
+        }
+    }
+}

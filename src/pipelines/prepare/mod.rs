@@ -1,0 +1,307 @@
+//! Reviews to a tokenized `DatasetDict`: read, tokenized and written batch by batch, so that memory does not grow with
+//! the corpus. A shard takes every N-th row; [`merge`] makes one folder of all shards.
+
+mod input;
+mod merge;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::artifact::{AtomicDir, Manifest, ShardSet, sha256_file};
+use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use crate::tokenization::{
+    TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained,
+};
+
+pub use crate::artifact::Shard;
+pub use crate::corpus::Source;
+pub use crate::dataset::Format;
+pub use crate::hub::HubOptions;
+pub use merge::{MergeConfig, merge};
+
+use input::Input;
+
+/// The name under which the manifest is written.
+const PROGRAM: &str = "flue-cls-prepare";
+
+/// What to prepare, and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// A folder with a tokenizer, or a name on the hub.
+    pub checkpoint: String,
+    /// The reviews.
+    pub data: Source,
+    /// The greatest number of tokens of a review, special tokens included; none for the tokenizer's own.
+    pub max_length: Option<usize>,
+    /// The format of the files.
+    pub format: Format,
+    /// Lower-case the text first; none does as the Python class of the tokenizer does.
+    pub lowercase: Option<bool>,
+    /// Fill every row up to the maximum length, as the original does.
+    pub pad: bool,
+    /// Start another file before one passes this many bytes.
+    pub max_shard_bytes: u64,
+    /// Take these rows only, into `OUT.shards`.
+    pub shard: Option<Shard>,
+    /// How names are looked up.
+    pub hub: HubOptions,
+    /// The folder to write.
+    pub output: PathBuf,
+    /// Replace the folder when it exists.
+    pub overwrite: bool,
+}
+
+impl Default for Config {
+    /// The original's settings: FLUE CLS for `flaubert/flaubert_base_cased`, padded.
+    fn default() -> Self {
+        Self {
+            checkpoint: "flaubert/flaubert_base_cased".into(),
+            data: Source::Flue,
+            max_length: None,
+            format: Format::Arrow,
+            lowercase: None,
+            pad: true,
+            max_shard_bytes: DEFAULT_SHARD_BYTES,
+            shard: None,
+            hub: HubOptions::default(),
+            output: PathBuf::new(),
+            overwrite: false,
+        }
+    }
+}
+
+/// What was found in one split, or in all of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Reviews.
+    pub rows: u64,
+    /// Reviews of each class.
+    pub labels: BTreeMap<String, u64>,
+    /// Reviews that were cut at the maximum length.
+    pub truncated: u64,
+    /// Their share of all reviews.
+    pub truncated_share: f64,
+    /// Tokens, special ones included, padding not.
+    pub tokens: u64,
+    /// Tokens per review.
+    pub mean_tokens: f64,
+    /// Files written.
+    pub files: usize,
+}
+
+impl Counts {
+    fn new() -> Self {
+        let labels = LABEL_NAMES.iter().map(|n| (n.to_string(), 0)).collect();
+        Self {
+            labels,
+            ..Self::default()
+        }
+    }
+
+    /// Count one review of `tokens` tokens.
+    fn add_row(&mut self, label: i64, tokens: usize, truncated: bool) {
+        self.rows += 1;
+        self.tokens += tokens as u64;
+        self.truncated += u64::from(truncated);
+        let name = LABEL_NAMES.get(label as usize);
+        if let Some(count) = name.and_then(|&name| self.labels.get_mut(name)) {
+            *count += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.truncated += other.truncated;
+        self.tokens += other.tokens;
+        self.files += other.files;
+        for (name, count) in &other.labels {
+            *self.labels.entry(name.clone()).or_default() += count;
+        }
+        self.finish();
+    }
+
+    /// Compute the means from the sums.
+    fn finish(&mut self) {
+        let rows = self.rows.max(1) as f64;
+        self.truncated_share = self.truncated as f64 / rows;
+        self.mean_tokens = self.tokens as f64 / rows;
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    /// The folder.
+    pub output: PathBuf,
+    /// The checkpoint as it was named.
+    pub checkpoint: String,
+    /// The family of its tokenizer: "camembert" or "flaubert".
+    pub tokenizer: String,
+    /// The greatest number of tokens of a review.
+    pub max_length: usize,
+    /// Whether rows are filled up to it.
+    pub padded: bool,
+    /// The shard, as i/N.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shard: Option<String>,
+    /// Whether the shard was there already, so that nothing was done.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub skipped: bool,
+    /// All splits together.
+    #[serde(flatten)]
+    pub total: Counts,
+    /// Each split.
+    pub splits: BTreeMap<String, Counts>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Prepare a dataset, or a shard of one.
+///
+/// # Errors
+/// [`Error::OutputExists`]; [`Error::NotFound`] for the checkpoint or the data; [`Error::Malformed`] with the file and
+/// the place of what cannot be read; [`Error::Mismatch`] for a shard that does not fit the others.
+/// No folder is left behind then.
+pub fn run(config: &Config) -> Result<Summary> {
+    let start = Instant::now();
+    if config.shard.is_none() && !config.overwrite && config.output.exists() {
+        return Err(Error::OutputExists(config.output.clone()));
+    }
+    let hub = Hub::new(config.hub.clone());
+    let folder = hub.tokenizer(&config.checkpoint)?;
+    let options = TokenizerOptions {
+        lowercase: config.lowercase,
+    };
+    let tokenizer = from_pretrained(&folder, &options)?;
+    let max_length = max_length(config, tokenizer.as_ref())?;
+    let input = Input::open(&config.data, &hub)?;
+    let mut manifest = manifest(config, max_length, &folder, &input)?;
+    let target = match config.shard {
+        None => config.output.clone(),
+        Some(shard) => {
+            let set = ShardSet::begin(&config.output, shard.count, &manifest)?;
+            let path = set.path(shard.index);
+            if set.is_finished(shard.index) && !config.overwrite {
+                tracing::info!("shard {shard} is finished: {}", path.display());
+                return finished(&path);
+            }
+            path
+        }
+    };
+    let output = AtomicDir::create(&target, config.overwrite)?;
+    let plan = stream::Plan {
+        tokenizer: tokenizer.as_ref(),
+        max_length,
+        padding: config.pad.then_some(Padding {
+            length: max_length,
+            id: tokenizer.pad_token_id(),
+        }),
+        shard: config.shard,
+    };
+    let options = WriteOptions {
+        format: config.format,
+        max_shard_bytes: config.max_shard_bytes,
+        token_type_ids: tokenizer.has_token_type_ids(),
+    };
+    let mut writer = DatasetDictWriter::new(output.path(), options);
+    let mut summary = Summary {
+        output: target,
+        checkpoint: config.checkpoint.clone(),
+        tokenizer: kind_name(tokenizer.kind()).into(),
+        max_length,
+        padded: config.pad,
+        shard: config.shard.map(|s| s.to_string()),
+        skipped: false,
+        total: Counts::new(),
+        splits: BTreeMap::new(),
+        seconds: 0.0,
+    };
+    for name in input.split_names() {
+        let counts = plan.run(&input, &name, writer.split(&name)?)?;
+        summary.total.add(&counts);
+        summary.splits.insert(name, counts);
+    }
+    writer.finish()?;
+    summary.seconds = start.elapsed().as_secs_f64();
+    leave(output, &mut manifest, &summary)?;
+    Ok(summary)
+}
+
+/// Write the manifest with the summary in it and give the folder its name.
+fn leave(output: AtomicDir, manifest: &mut Manifest, summary: &Summary) -> Result<()> {
+    manifest.results =
+        serde_json::to_value(summary).map_err(Error::compute("the summary as JSON"))?;
+    manifest.write(&output.path().join("manifest.json"))?;
+    output.commit()
+}
+
+/// The summary that a finished shard left in its manifest.
+fn finished(path: &Path) -> Result<Summary> {
+    let manifest_path = path.join("manifest.json");
+    let manifest = Manifest::read(&manifest_path)?;
+    let mut summary: Summary = serde_json::from_value(manifest.results).map_err(|e| {
+        let expected = "the summary of the shard: make it again with --overwrite";
+        Error::malformed(&manifest_path, "key `results`", e, expected)
+    })?;
+    summary.skipped = true;
+    Ok(summary)
+}
+
+fn kind_name(kind: TokenizerKind) -> &'static str {
+    match kind {
+        TokenizerKind::Camembert => "camembert",
+        TokenizerKind::Flaubert => "flaubert",
+    }
+}
+
+/// The length to cut at: the option, which may not pass what the tokenizer declares.
+fn max_length(config: &Config, tokenizer: &dyn Tokenizer) -> Result<usize> {
+    let longest = tokenizer.model_max_length();
+    match config.max_length {
+        None => Ok(longest),
+        Some(length) if length <= longest => {
+            // Fails when not even the special tokens fit.
+            tokenizer.encode("", Some(length))?;
+            Ok(length)
+        }
+        Some(length) => Err(Error::Usage(format!(
+            "--max-length {length}: {} takes at most {longest} tokens",
+            config.checkpoint
+        ))),
+    }
+}
+
+/// What decides about every cell of the output, and the digests of what was read.
+fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) -> Result<Manifest> {
+    let settings: Value = json!({
+        "checkpoint": config.checkpoint,
+        "revision": config.hub.revision,
+        "data": config.data.to_string(),
+        "max_length": max_length,
+        "pad": config.pad,
+        "lowercase": config.lowercase,
+        "format": config.format,
+        "max_shard_bytes": config.max_shard_bytes,
+    });
+    let mut manifest = Manifest::new(PROGRAM, settings);
+    for file in input.files() {
+        manifest.add_input(&file)?;
+    }
+    for name in TOKENIZER_FILES {
+        let path = folder.join(name);
+        if path.is_file() {
+            let digest = sha256_file(&path)?;
+            manifest
+                .inputs
+                .insert(format!("{}/{name}", config.checkpoint), digest);
+        }
+    }
+    Ok(manifest)
+}

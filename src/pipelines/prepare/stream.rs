@@ -1,0 +1,130 @@
+//! One split through three threads: one reads reviews, one tokenizes batches on all cores, one writes them. The queues
+//! between them are short, so that few batches are in memory at a time.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::Counts;
+use super::input::{Input, RowReader};
+use crate::artifact::Shard;
+use crate::corpus::Review;
+use crate::dataset::{Padding, Rows, SplitWriter};
+use crate::error::{Error, Result, interrupt};
+use crate::progress::Progress;
+use crate::tokenization::Tokenizer;
+
+/// Rows of a batch, and of a record batch: what `datasets` writes at a time.
+const BATCH_ROWS: usize = 1000;
+/// A batch is also full at this many bytes of text.
+const BATCH_BYTES: usize = 16 << 20;
+/// Batches that wait in each queue.
+const QUEUE: usize = 2;
+
+/// How reviews become rows.
+pub(super) struct Plan<'a> {
+    pub tokenizer: &'a dyn Tokenizer,
+    pub max_length: usize,
+    pub padding: Option<Padding>,
+    pub shard: Option<Shard>,
+}
+
+impl Plan<'_> {
+    /// Take the split `name` of `input` to `writer`.
+    pub fn run(&self, input: &Input, name: &str, writer: SplitWriter) -> Result<Counts> {
+        let reader = input.reviews(name)?;
+        let known = input.known_rows(name);
+        let total = self.shard.map_or(known, |shard| shard.rows_of(known));
+        let shard = self.shard;
+        let (to_tokenize, reviews) = sync_channel(QUEUE);
+        let (to_write, rows) = sync_channel(QUEUE);
+        thread::scope(|scope| {
+            let reading = scope.spawn(move || read(reader, shard, to_tokenize));
+            let writing = scope.spawn(move || write(writer, rows));
+            let tokenized = self.tokenize(name, total, reviews, to_write);
+            // Each error closes the queues, so that the threads beside it end too; the first in the line is the cause.
+            joined(reading)?;
+            let written = joined(writing);
+            let mut counts = match (tokenized, written) {
+                (Ok(counts), Ok(files)) => Counts { files, ..counts },
+                (_, Err(e)) | (Err(e), _) => return Err(e),
+            };
+            counts.finish();
+            Ok(counts)
+        })
+    }
+
+    fn tokenize(
+        &self,
+        name: &str,
+        total: u64,
+        reviews: Receiver<Vec<Review>>,
+        to_write: SyncSender<Rows>,
+    ) -> Result<Counts> {
+        let mut counts = Counts::new();
+        let mut progress = Progress::new(format!("tokenize {name}"), total, "rows");
+        for batch in reviews {
+            interrupt::check()?;
+            let texts: Vec<&str> = batch.iter().map(|r| r.text.as_str()).collect();
+            let encodings = self.tokenizer.encode_batch(&texts, Some(self.max_length))?;
+            let mut rows = Rows::new(self.tokenizer.has_token_type_ids());
+            for (review, encoding) in batch.iter().zip(&encodings) {
+                counts.add_row(review.label, encoding.ids.len(), encoding.truncated);
+                let (text, ids) = (&review.text, &encoding.ids);
+                rows.push(text, review.label, review.idx, ids, self.padding);
+            }
+            progress.advance(batch.len() as u64);
+            if to_write.send(rows).is_err() {
+                // The writer has failed and says why.
+                break;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| {
+        Err(Error::Compute {
+            context: "preparing".into(),
+            source: "a thread ended abnormally".into(),
+        })
+    })
+}
+
+/// Batches of the shard's reviews; stops early when nobody takes them.
+fn read(
+    reader: RowReader,
+    shard: Option<Shard>,
+    to_tokenize: SyncSender<Vec<Review>>,
+) -> Result<()> {
+    let mut batch = Vec::with_capacity(BATCH_ROWS);
+    let mut bytes = 0;
+    for (row, review) in reader.enumerate() {
+        let review = review?;
+        if shard.is_some_and(|shard| !shard.takes(row as u64)) {
+            continue;
+        }
+        bytes += review.text.len();
+        batch.push(review);
+        if batch.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
+            bytes = 0;
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_ROWS));
+            if to_tokenize.send(full).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    if !batch.is_empty() {
+        // Nobody takes it only when the other side has failed and says why.
+        let _ = to_tokenize.send(batch);
+    }
+    Ok(())
+}
+
+/// Write batches as they come; the number of files.
+fn write(mut writer: SplitWriter, rows: Receiver<Rows>) -> Result<usize> {
+    for batch in rows {
+        writer.write(batch)?;
+    }
+    writer.finish()
+}
