@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::AtomicFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, interrupt};
 
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Manifest {
     pub config: serde_json::Value,
     /// SHA-256 of the input files, by path as given.
     pub inputs: std::collections::BTreeMap<String, String>,
+    /// What came of it: the summary that the program printed.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub results: serde_json::Value,
 }
 
 impl Manifest {
@@ -31,6 +34,7 @@ impl Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             config,
             inputs: Default::default(),
+            results: serde_json::Value::Null,
         }
     }
 
@@ -82,8 +86,9 @@ impl Manifest {
 pub fn sha256_file(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io(path, "read"))?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 16];
+    let mut buffer = vec![0u8; 1 << 20];
     loop {
+        interrupt::check()?;
         let n = file.read(&mut buffer).map_err(Error::io(path, "read"))?;
         if n == 0 {
             break;

@@ -4,6 +4,8 @@
 mod atomic;
 mod manifest;
 pub mod npy;
+mod shards;
 
 pub use atomic::{AtomicDir, AtomicFile};
 pub use manifest::{Manifest, sha256_file};
+pub use shards::{Shard, ShardSet};

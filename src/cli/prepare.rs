@@ -1,1 +1,177 @@
 //! The command line of `flue-cls-prepare`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use super::{CommonArgs, run_program};
+use crate::error::{Error, Result};
+use crate::pipelines::prepare::{self, Config, Format, MergeConfig, Shard};
+
+/// Tokenize labelled French reviews into a Hugging Face `DatasetDict` folder.
+///
+/// Prints one JSON object: the rows, the share of reviews cut at the maximum length, the mean number of tokens.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
+#[derive(Debug, Parser)]
+#[command(name = "flue-cls-prepare", version)]
+pub struct PrepareArgs {
+    /// The folder to write
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// The checkpoint whose tokenizer is used: a folder, a name on the hub, tiny-camembert or tiny-flaubert
+    #[arg(
+        short,
+        long,
+        value_name = "CHECKPOINT",
+        default_value = "flaubert/flaubert_base_cased"
+    )]
+    pub checkpoint: String,
+
+    /// The reviews: a Webis CLS-10 tree or its .tar.gz; a CSV, TSV, JSON lines or Parquet file, or a folder of them,
+    /// with `text` and `label` (splits by file name, else all is `train`); a DatasetDict folder; or the word sample
+    /// [default: FLUE CLS from the hub]
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
+
+    /// Cut reviews at this many tokens, special ones included [default: what the tokenizer declares, at most 512]
+    #[arg(long, value_name = "N")]
+    pub max_length: Option<usize>,
+
+    /// The files to write: arrow, which `load_from_disk` reads, or parquet with zstd
+    #[arg(long, value_name = "FORMAT", default_value = "arrow")]
+    pub format: FormatArg,
+
+    /// Lower-case the text first (transformers ignores the `do_lower_case` of published FlauBERT checkpoints)
+    #[arg(long)]
+    pub lowercase: bool,
+
+    /// Store the tokens only; by default rows are padded to the maximum length, as the original does
+    #[arg(long)]
+    pub no_pad: bool,
+
+    /// Start another file before one passes this size, in bytes or with KB, MB, GB, KiB, MiB, GiB
+    #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = parse_size)]
+    pub max_shard_size: u64,
+
+    /// Take the rows i, i+N, ... only and leave them in OUT.shards [default: from SLURM_ARRAY_TASK_ID, _MIN, _STEP and
+    /// _COUNT inside a job array, else all rows]
+    #[arg(long, value_name = "i/N")]
+    pub shard: Option<String>,
+
+    /// Make OUT of the finished shards in OUT.shards; all other settings are theirs
+    #[arg(long, conflicts_with_all = ["checkpoint", "data", "max_length", "format", "lowercase", "no_pad",
+        "max_shard_size", "shard"])]
+    pub merge: bool,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// The values of `--format`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FormatArg {
+    /// Arrow IPC streams
+    Arrow,
+    /// Parquet
+    Parquet,
+}
+
+/// A number of bytes: `1000`, `500MB` (decimal), `64MiB` (binary).
+fn parse_size(word: &str) -> std::result::Result<u64, String> {
+    let word = word.trim();
+    let end = word
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(word.len());
+    let (digits, unit) = word.split_at(end);
+    let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return Err("write a number of bytes, or one with KB, MB, GB, KiB, MiB, GiB".into()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "no number".to_string())?;
+    let bytes = number.checked_mul(scale).filter(|&bytes| bytes > 0);
+    bytes.ok_or_else(|| "out of range".into())
+}
+
+impl PrepareArgs {
+    /// The configuration of a run that tokenizes.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a shard that is none.
+    fn config(&self) -> Result<Config> {
+        let shard = match &self.shard {
+            Some(word) => Some(word.parse()?),
+            None => {
+                let shard = Shard::from_slurm(|name| std::env::var(name).ok())?;
+                if let Some(shard) = shard {
+                    tracing::info!("shard {shard}, from SLURM_ARRAY_TASK_ID");
+                }
+                shard
+            }
+        };
+        Ok(Config {
+            checkpoint: self.checkpoint.clone(),
+            source: self.data.clone(),
+            max_length: self.max_length,
+            format: match self.format {
+                FormatArg::Arrow => Format::Arrow,
+                FormatArg::Parquet => Format::Parquet,
+            },
+            lowercase: self.lowercase.then_some(true),
+            pad: !self.no_pad,
+            max_shard_bytes: self.max_shard_size,
+            shard,
+            hub: prepare::HubOptions {
+                offline: self.common.offline,
+                cache_dir: self.common.cache_dir.clone(),
+                revision: self.common.revision.clone(),
+            },
+            output: self.output.clone(),
+            overwrite: self.common.overwrite,
+        })
+    }
+
+    fn run(&self) -> Result<String> {
+        let summary = if self.merge {
+            prepare::merge(&MergeConfig {
+                output: self.output.clone(),
+                overwrite: self.common.overwrite,
+            })?
+        } else {
+            prepare::run(&self.config()?)?
+        };
+        serde_json::to_string_pretty(&summary).map_err(Error::compute("the summary as JSON"))
+    }
+}
+
+/// Run `flue-cls-prepare` on the arguments of the process.
+pub fn main() -> ExitCode {
+    run_program(
+        "flue-cls-prepare",
+        |args: &PrepareArgs| &args.common,
+        PrepareArgs::run,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        assert_eq!(parse_size("1000"), Ok(1000));
+        assert_eq!(parse_size("500MB"), Ok(500_000_000));
+        assert_eq!(parse_size("64 MiB"), Ok(64 << 20));
+        assert_eq!(parse_size("1gb"), Ok(1_000_000_000));
+        for bad in ["", "MB", "-1", "1.5GB", "0", "1TB", "99999999999GB"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}

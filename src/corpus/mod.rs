@@ -9,6 +9,7 @@ mod clean;
 mod label;
 mod lines;
 mod review_file;
+mod sample;
 mod source;
 mod table;
 mod tree;

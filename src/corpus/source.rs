@@ -6,7 +6,6 @@ use std::fs;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -15,13 +14,14 @@ use super::lines::Lines;
 use super::review_file::ReviewFile;
 use super::table::{Csv, JsonLines};
 use super::tree::{self, CATEGORIES, SPLITS};
-use super::{Review, archive, arrow_table};
+use super::{Review, archive, arrow_table, sample};
 use crate::error::{Error, Result};
+use crate::hub::{FlueCls, Hub};
 
 /// A corpus as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// FLUE CLS, from the hub.
+    /// FLUE CLS: Parquet files of the hub, else the Webis archive from Zenodo.
     Flue,
     /// The corpus compiled in from `data/`.
     Sample,
@@ -29,15 +29,14 @@ pub enum Source {
     Path(PathBuf),
 }
 
-impl FromStr for Source {
-    type Err = std::convert::Infallible;
-
-    /// The word `sample`, else a path; a folder of that name is `./sample`.
-    fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
-        Ok(match word {
-            "sample" => Source::Sample,
-            path => Source::Path(path.into()),
-        })
+impl Source {
+    /// What `--data WORD` means: FLUE CLS without it, the word `sample`, else a path; a folder of that name is `./sample`.
+    pub fn named(word: Option<&str>) -> Self {
+        match word {
+            None => Source::Flue,
+            Some("sample") => Source::Sample,
+            Some(path) => Source::Path(path.into()),
+        }
     }
 }
 
@@ -45,6 +44,7 @@ impl FromStr for Source {
 #[derive(Debug, Clone)]
 enum Part {
     Review(PathBuf, &'static str),
+    Sample(PathBuf, &'static [u8], &'static str),
     Csv(PathBuf),
     Tsv(PathBuf),
     JsonLines(PathBuf),
@@ -59,7 +59,7 @@ impl Part {
         Some(match extension.as_str() {
             "csv" => Part::Csv(path),
             "tsv" => Part::Tsv(path),
-            "jsonl" | "ndjson" | "json" => Part::JsonLines(path),
+            "jsonl" | "ndjson" => Part::JsonLines(path),
             "parquet" => Part::Parquet(path),
             _ => return None,
         })
@@ -68,6 +68,7 @@ impl Part {
     fn path(&self) -> &Path {
         match self {
             Part::Review(path, _)
+            | Part::Sample(path, ..)
             | Part::Csv(path)
             | Part::Tsv(path)
             | Part::JsonLines(path)
@@ -82,6 +83,9 @@ impl Part {
                 let file = File::open(path).map_err(Error::io(path, "read"))?;
                 let lines = Lines::new(path, BufReader::with_capacity(1 << 18, file));
                 Box::new(ReviewFile::new(lines, category))
+            }
+            Part::Sample(path, bytes, category) => {
+                Box::new(ReviewFile::new(Lines::new(path, *bytes), category))
             }
             Part::Csv(path) => Box::new(Csv::open(path, b',', before)?),
             Part::Tsv(path) => Box::new(Csv::open(path, b'\t', before)?),
@@ -110,20 +114,36 @@ impl Corpus {
     ///
     /// # Errors
     /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus.
-    pub fn open(source: &Source) -> Result<Self> {
+    pub fn open(source: &Source, hub: &Hub) -> Result<Self> {
         match source {
             Source::Path(path) => Self::open_path(path),
-            Source::Flue => Err(Error::NotFound {
-                what: "FLUE CLS".into(),
-                remedy: "download cls-acl10-unprocessed.tar.gz from https://zenodo.org/records/3251672 and name it \
-                         with --data, or try --data sample"
-                    .into(),
-            }),
-            Source::Sample => Err(Error::NotFound {
-                what: "the sample corpus".into(),
-                remedy: "name another source with --data".into(),
+            Source::Flue => Self::open_flue(hub),
+            Source::Sample => Ok(Self {
+                splits: sample_splits(),
+                origin: None,
+                extracted: None,
             }),
         }
+    }
+
+    fn open_flue(hub: &Hub) -> Result<Self> {
+        let splits = match hub.flue_cls()? {
+            FlueCls::Parquet(files) => {
+                let tables = files
+                    .into_iter()
+                    .map(|(split, path)| (split, Part::Parquet(path)));
+                in_order(tables)
+            }
+            FlueCls::Webis(folder) => match tree::locate(&folder) {
+                Some(fr) => tree_splits(&fr)?,
+                None => return Err(not_a_corpus(&folder)),
+            },
+        };
+        Ok(Self {
+            splits,
+            origin: None,
+            extracted: None,
+        })
     }
 
     fn open_path(path: &Path) -> Result<Self> {
@@ -160,15 +180,17 @@ impl Corpus {
         self.splits.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The files that the reviews come from, for a manifest; an archive stands for its members.
+    /// The files that the reviews come from, for a manifest: an archive stands for its members, and the sample, which
+    /// is part of the program, has none.
     pub fn files(&self) -> Vec<PathBuf> {
-        match (&self.extracted, &self.origin) {
-            (Some(_), Some(archive)) => vec![archive.clone()],
-            _ => {
-                let parts = self.splits.iter().flat_map(|(_, parts)| parts);
-                parts.map(|part| part.path().to_path_buf()).collect()
-            }
+        if let (Some(_), Some(archive)) = (&self.extracted, &self.origin) {
+            return vec![archive.clone()];
         }
+        let parts = self.splits.iter().flat_map(|(_, parts)| parts);
+        parts
+            .filter(|part| !matches!(part, Part::Sample(..)))
+            .map(|part| part.path().to_path_buf())
+            .collect()
     }
 
     /// The number of rows of a split, where it is known without reading it (Parquet).
@@ -260,6 +282,18 @@ fn tree_splits(fr: &Path) -> Result<Vec<(String, Vec<Part>)>> {
     Ok(splits)
 }
 
+/// The sample, by names as they stand in `data/`.
+fn sample_splits() -> Vec<(String, Vec<Part>)> {
+    let split = |split: &str| {
+        let parts = CATEGORIES.into_iter().filter_map(|category| {
+            let path = tree::file(Path::new("sample/fr"), category, split);
+            Some(Part::Sample(path, sample::file(category, split)?, category))
+        });
+        (split.to_string(), parts.collect())
+    };
+    SPLITS.into_iter().map(split).collect()
+}
+
 /// The tables in `path`, a file or a folder with at most one level of folders, by split.
 fn table_splits(path: &Path) -> Result<Vec<(String, Vec<Part>)>> {
     let mut tables = Vec::new();
@@ -275,25 +309,41 @@ fn table_splits(path: &Path) -> Result<Vec<(String, Vec<Part>)>> {
         tables.extend(Part::table(path));
     }
     if tables.is_empty() {
-        return Err(Error::malformed(
-            path,
-            "",
-            "no reviews",
-            "a Webis CLS-10 tree or its .tar.gz, or tables .csv, .tsv, .jsonl or .parquet with `text` and `label`",
-        ));
+        return Err(not_a_corpus(path));
     }
-    let mut splits: BTreeMap<(usize, &str), Vec<Part>> = BTreeMap::new();
-    for table in tables {
+    Ok(in_order(tables.into_iter().map(|table| {
         let inside = table.path().strip_prefix(path).ok();
         let inside = inside.filter(|p| !p.as_os_str().is_empty());
         let name = inside.unwrap_or(Path::new(table.path().file_name().unwrap_or_default()));
-        let split = split_named(&name.to_string_lossy()).unwrap_or((0, "train"));
-        splits.entry(split).or_default().push(table);
+        let split = split_named(&name.to_string_lossy()).unwrap_or("train");
+        (split.to_string(), table)
+    })))
+}
+
+fn not_a_corpus(path: &Path) -> Error {
+    Error::malformed(
+        path,
+        "",
+        "no reviews",
+        "a Webis CLS-10 tree or its .tar.gz, or tables .csv, .tsv, .jsonl or .parquet with `text` and `label`",
+    )
+}
+
+/// The parts of each split, `train` first and `test` second.
+fn in_order(parts: impl Iterator<Item = (String, Part)>) -> Vec<(String, Vec<Part>)> {
+    let rank = |name: &str| match name {
+        "train" => 0,
+        "test" => 1,
+        _ => 2,
+    };
+    let mut splits: BTreeMap<(usize, String), Vec<Part>> = BTreeMap::new();
+    for (name, part) in parts {
+        splits.entry((rank(&name), name)).or_default().push(part);
     }
-    Ok(splits
+    splits
         .into_iter()
-        .map(|((_, name), parts)| (name.to_string(), parts))
-        .collect())
+        .map(|((_, name), parts)| (name, parts))
+        .collect()
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -311,17 +361,17 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The split that a file name (with its folder) speaks of, with its place in the order of splits.
-fn split_named(name: &str) -> Option<(usize, &'static str)> {
+/// The split that a file name (with its folder) speaks of.
+fn split_named(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphabetic()).collect();
     let has = |any: &[&str]| words.iter().any(|w| any.contains(w));
     if has(&["train", "training"]) {
-        Some((0, "train"))
+        Some("train")
     } else if has(&["test", "testing", "eval", "evaluation"]) {
-        Some((1, "test"))
+        Some("test")
     } else if has(&["validation", "valid", "dev", "val"]) {
-        Some((2, "validation"))
+        Some("validation")
     } else {
         None
     }
@@ -331,6 +381,10 @@ fn split_named(name: &str) -> Option<(usize, &'static str)> {
 mod tests {
     use super::*;
 
+    fn open(source: Source) -> Result<Corpus> {
+        Corpus::open(&source, &Hub::new(Default::default()))
+    }
+
     fn texts(corpus: &Corpus, split: &str) -> Vec<(String, i64, i32)> {
         let reviews = corpus.reviews(split).map(|r| r.unwrap());
         reviews.map(|r| (r.text, r.label, r.idx)).collect()
@@ -338,14 +392,50 @@ mod tests {
 
     #[test]
     fn tables_are_split_by_the_words_of_their_names() {
-        assert_eq!(split_named("train.csv"), Some((0, "train")));
+        assert_eq!(split_named("train.csv"), Some("train"));
         assert_eq!(
             split_named("data/Test-00000-of-00001.parquet"),
-            Some((1, "test"))
+            Some("test")
         );
-        assert_eq!(split_named("dev/x.csv"), Some((2, "validation")));
+        assert_eq!(split_named("dev/x.csv"), Some("validation"));
         assert_eq!(split_named("contest.csv"), None);
         assert_eq!(split_named("reviews.csv"), None);
+    }
+
+    #[test]
+    fn the_sample_has_both_splits_and_both_classes() {
+        let corpus = open(Source::Sample).unwrap();
+        assert_eq!(corpus.split_names(), ["train", "test"]);
+        for (split, least) in [("train", 1200), ("test", 600)] {
+            let reviews: Vec<_> = corpus.reviews(split).map(|r| r.unwrap()).collect();
+            assert!(reviews.len() >= least, "{split}: {}", reviews.len());
+            for category in CATEGORIES {
+                let of = |label| {
+                    let mut found = reviews.iter();
+                    found.any(|r| r.category == Some(category) && r.label == label)
+                };
+                assert!(of(0) && of(1), "{split} {category}");
+            }
+        }
+        assert!(corpus.files().is_empty());
+    }
+
+    #[test]
+    fn a_tree_of_oddities_is_read_as_python_reads_it() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/prepare/webis");
+        let expected = std::fs::read(tree.join("expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let corpus = open(Source::Path(tree)).unwrap();
+        for split in SPLITS {
+            let want = expected[split].as_array().unwrap();
+            let got: Vec<_> = corpus.reviews(split).map(|r| r.unwrap()).collect();
+            assert!(want.len() > 30);
+            assert_eq!(got.len(), want.len(), "{split}");
+            for (got, want) in got.iter().zip(want) {
+                let got = serde_json::json!([got.category, got.text, got.label, got.idx]);
+                assert_eq!(&got, want, "{split}");
+            }
+        }
     }
 
     #[test]
@@ -360,7 +450,7 @@ mod tests {
         write("train-1.csv", "\u{feff}label,text\n1,\"a, b\nc\"\n0,\n");
         write("train-2.tsv", "text\tlabel\r\n\"q\"\tneg\r\n");
         write("readme.md", "# no table");
-        let corpus = Corpus::open(&Source::Path(folder.path().into())).unwrap();
+        let corpus = open(Source::Path(folder.path().into())).unwrap();
         assert_eq!(corpus.split_names(), ["train", "test"]);
         let row = |text: &str, label, idx| (text.to_string(), label, idx);
         let want = [row("a, b\nc", 1, 1), row("", 0, 2), row("q", 0, 3)];
@@ -375,7 +465,7 @@ mod tests {
         let fails = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            let corpus = Corpus::open(&Source::Path(path.clone())).unwrap();
+            let corpus = open(Source::Path(path.clone())).unwrap();
             let mut reviews = corpus.reviews("train");
             let error = reviews.by_ref().find_map(Result::err).unwrap().to_string();
             assert!(reviews.next().is_none(), "{name}");
@@ -415,11 +505,11 @@ mod tests {
     #[test]
     fn an_incomplete_tree_and_an_empty_folder_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Corpus::open(&Source::Path(folder.path().into())).unwrap_err();
-        assert!(open().to_string().contains("found no reviews"));
+        let refused = || open(Source::Path(folder.path().into())).unwrap_err();
+        assert!(refused().to_string().contains("found no reviews"));
         std::fs::create_dir_all(folder.path().join("fr/books")).unwrap();
         std::fs::write(folder.path().join("fr/books/train.review"), "x\n").unwrap();
-        let e = open().to_string();
+        let e = refused().to_string();
         assert!(e.contains("fr/dvd/train.review not found"), "{e}");
     }
 }

@@ -56,6 +56,20 @@ impl DatasetDict {
         &self.split_names
     }
 
+    /// The data files of all splits, for a manifest.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for name in &self.split_names {
+            let entries = fs::read_dir(self.path.join(name)).into_iter().flatten();
+            files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
+                let extension = path.extension().unwrap_or_default();
+                extension == "arrow" || extension == "parquet"
+            }));
+        }
+        files.sort();
+        files
+    }
+
     /// Open a split of tokenized reviews.
     ///
     /// # Errors

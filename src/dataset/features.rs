@@ -1,10 +1,10 @@
 //! The `features` of a dataset: the names of its classes, and the JSON that `datasets` keeps in the Arrow schema.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::datatypes::Schema;
-
-use serde_json::Value;
+use arrow::datatypes::{DataType, Field, Schema};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 
@@ -43,6 +43,49 @@ pub(super) fn label_names(
             .collect(),
         None => LABEL_NAMES.iter().map(|n| n.to_string()).collect(),
     })
+}
+
+/// The features of a prepared split, as `Features.to_dict` writes them. Lists are declared as `Sequence`, the name that
+/// every release of `datasets` reads.
+pub(super) fn features(token_type_ids: bool) -> Value {
+    let value = |dtype: &str| json!({"dtype": dtype, "_type": "Value"});
+    let sequence = |dtype: &str| json!({"feature": value(dtype), "_type": "Sequence"});
+    let mut features = Map::new();
+    features.insert("text".into(), value("string"));
+    let label = json!({"names": LABEL_NAMES, "_type": "ClassLabel"});
+    features.insert("label".into(), label);
+    features.insert("idx".into(), value("int32"));
+    features.insert("input_ids".into(), sequence("int32"));
+    if token_type_ids {
+        features.insert("token_type_ids".into(), sequence("int8"));
+    }
+    features.insert("attention_mask".into(), sequence("int8"));
+    Value::Object(features)
+}
+
+/// The names of the columns of a prepared split.
+pub(super) fn column_names(token_type_ids: bool) -> Vec<&'static str> {
+    let kept = |name: &&str| token_type_ids || *name != "token_type_ids";
+    super::columns::NAMES.into_iter().filter(kept).collect()
+}
+
+/// The Arrow schema of a prepared split, with the features in its metadata.
+pub(super) fn schema(token_type_ids: bool) -> Schema {
+    let list = |item| DataType::List(Arc::new(Field::new("item", item, true)));
+    let data_type = |name: &str| match name {
+        "text" => DataType::Utf8,
+        "label" => DataType::Int64,
+        "idx" => DataType::Int32,
+        "input_ids" => list(DataType::Int32),
+        _ => list(DataType::Int8),
+    };
+    let fields: Vec<Field> = column_names(token_type_ids)
+        .into_iter()
+        .map(|name| Field::new(name, data_type(name), true))
+        .collect();
+    let info = json!({"info": {"features": features(token_type_ids)}});
+    let metadata = [(METADATA_KEY.to_string(), info.to_string())];
+    Schema::new_with_metadata(fields, metadata)
 }
 
 #[cfg(test)]

@@ -11,11 +11,15 @@ mod dict;
 mod features;
 mod ipc;
 mod parquet;
+mod rows;
 mod split;
+mod writer;
 
 pub use dict::DatasetDict;
 pub use features::LABEL_NAMES;
+pub use rows::{Padding, Rows};
 pub use split::{Example, Split};
+pub use writer::{DEFAULT_SHARD_BYTES, DatasetDictWriter, Format, SplitWriter, WriteOptions};
 
 #[cfg(test)]
 mod tests;

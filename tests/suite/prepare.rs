@@ -1,1 +1,353 @@
+//! `flue-cls-prepare`: from every kind of source to a dataset folder, whole, in shards, and merged.
 
+use std::fs;
+use std::path::Path;
+
+use flue_study::dataset::{DatasetDict, Split};
+use serde_json::Value;
+
+use crate::common::{Workspace, fixtures, real};
+
+/// A table of `rows` reviews of growing length, both classes in turn.
+fn write_table(path: &Path, rows: usize) {
+    let mut text = String::from("text,label\n");
+    for i in 0..rows {
+        let words = "un film que je conseille ".repeat(i % 7);
+        text += &format!("\"n° {i} : {words}\",{}\n", i % 2);
+    }
+    fs::write(path, text).unwrap();
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// All cells of a split, as one value that can be compared.
+fn cells(split: &Split) -> Vec<(String, i64, i32, Vec<i32>, Vec<i8>, Option<Vec<i8>>)> {
+    let rows = split.iter().map(|e| e.unwrap());
+    rows.map(|e| {
+        (
+            e.text.to_string(),
+            e.label,
+            e.idx,
+            e.input_ids.to_vec(),
+            e.attention_mask.to_vec(),
+            e.token_type_ids.map(<[i8]>::to_vec),
+        )
+    })
+    .collect()
+}
+
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (DatasetDict::open(a).unwrap(), DatasetDict::open(b).unwrap());
+    assert_eq!(a.split_names(), b.split_names());
+    for name in a.split_names() {
+        let (a, b) = (a.split(name).unwrap(), b.split(name).unwrap());
+        assert!(cells(&a) == cells(&b), "split {name} differs");
+    }
+}
+
+#[test]
+fn the_sample_is_prepared_padded_for_both_families() {
+    let w = Workspace::new();
+    for (model, types) in [("tiny-camembert", false), ("tiny-flaubert", true)] {
+        let out = format!("{model}.datasets");
+        let summary = json(&w.run(&format!(
+            "flue-cls-prepare -c {model} --data sample --quiet {out}"
+        )));
+        let dict = DatasetDict::open(w.path(&out)).unwrap();
+        assert_eq!(dict.split_names(), ["train", "test"]);
+        let mut rows = 0;
+        for name in ["train", "test"] {
+            let split = dict.split(name).unwrap();
+            assert_eq!(split.has_token_type_ids(), types);
+            let counts = &summary["splits"][name];
+            assert_eq!(counts["rows"], split.len());
+            assert_eq!(
+                counts["labels"]["negative"].as_u64().unwrap()
+                    + counts["labels"]["positive"].as_u64().unwrap(),
+                split.len() as u64
+            );
+            rows += split.len();
+            let tokens: usize = split.iter().map(|e| e.unwrap().tokens().len()).sum();
+            assert_eq!(counts["tokens"], tokens);
+            let example = split.example(0).unwrap();
+            assert_eq!(example.input_ids.len(), 512);
+            assert_eq!(example.attention_mask.len(), 512);
+            assert_eq!(example.idx, 1);
+        }
+        assert_eq!(summary["rows"], rows);
+        assert!(summary["mean_tokens"].as_f64().unwrap() > 10.0);
+        let manifest = json(&fs::read_to_string(w.path(&out).join("manifest.json")).unwrap());
+        assert_eq!(manifest["program"], "flue-cls-prepare");
+        assert_eq!(manifest["config"]["max_length"], 512);
+        assert_eq!(manifest["results"]["rows"], rows);
+    }
+}
+
+#[test]
+fn the_files_are_those_of_save_to_disk() {
+    let w = Workspace::new();
+    write_table(&w.path("train.csv"), 3);
+    w.run("flue-cls-prepare -c tiny-flaubert --data train.csv out");
+    let read = |name: &str| fs::read_to_string(w.path("out").join(name)).unwrap();
+    assert_eq!(read("dataset_dict.json"), r#"{"splits": ["train"]}"#);
+    let info = json(&read("train/dataset_info.json"));
+    let names: Vec<_> = info["features"].as_object().unwrap().keys().collect();
+    let want = [
+        "text",
+        "label",
+        "idx",
+        "input_ids",
+        "token_type_ids",
+        "attention_mask",
+    ];
+    assert_eq!(names, want);
+    let mask = &info["features"]["attention_mask"];
+    assert_eq!(mask["_type"], "Sequence");
+    assert_eq!(mask["feature"]["dtype"], "int8");
+    let state = json(&read("train/state.json"));
+    assert_eq!(
+        state["_data_files"][0]["filename"],
+        "data-00000-of-00001.arrow"
+    );
+    assert_eq!(state["_fingerprint"].as_str().unwrap().len(), 16);
+    assert_eq!(state["_split"], "train");
+    // Another corpus has another fingerprint: `datasets` keys its cache with it.
+    write_table(&w.path("train.csv"), 4);
+    w.run("flue-cls-prepare -c tiny-flaubert --data train.csv out2");
+    let other = fs::read_to_string(w.path("out2/train/state.json")).unwrap();
+    assert_ne!(json(&other)["_fingerprint"], state["_fingerprint"]);
+}
+
+#[test]
+fn length_padding_and_lower_case_are_options() {
+    let w = Workspace::new();
+    let long = "Un Roman Superbe ".repeat(100);
+    let rows =
+        format!("{{\"text\": \"{long}\", \"label\": 1}}\n{{\"text\": \"\", \"label\": 0}}\n");
+    fs::write(w.path("test.jsonl"), rows).unwrap();
+    let prepare = |options: &str, out: &str| {
+        let line = format!("flue-cls-prepare -c tiny-flaubert --data test.jsonl {options} {out}");
+        json(&w.run(&line))
+    };
+    let summary = prepare("--max-length 16", "short");
+    assert_eq!(
+        (&summary["truncated"], &summary["rows"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(summary["truncated_share"], 0.5);
+    let short = DatasetDict::open(w.path("short"))
+        .unwrap()
+        .split("test")
+        .unwrap();
+    let (first, empty) = (short.example(0).unwrap(), short.example(1).unwrap());
+    assert_eq!(first.tokens().len(), 16);
+    assert_eq!((empty.input_ids.len(), empty.tokens().len()), (16, 2));
+    assert_eq!(empty.text, "");
+    prepare("--max-length 16 --no-pad", "unpadded");
+    let unpadded = DatasetDict::open(w.path("unpadded"))
+        .unwrap()
+        .split("test")
+        .unwrap();
+    for (a, b) in short.iter().zip(unpadded.iter()) {
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_eq!(a.tokens(), b.input_ids);
+        assert!(b.attention_mask.iter().all(|&m| m == 1));
+    }
+    prepare("--max-length 16 --lowercase", "lower");
+    let lower = DatasetDict::open(w.path("lower"))
+        .unwrap()
+        .split("test")
+        .unwrap();
+    let lower = lower.example(0).unwrap();
+    assert_eq!(lower.text, first.text);
+    assert_ne!(lower.input_ids, first.input_ids);
+}
+
+#[test]
+fn parquet_and_arrow_hold_the_same_and_either_is_a_source() {
+    let w = Workspace::new();
+    fs::create_dir(w.path("tables")).unwrap();
+    write_table(&w.path("tables/train.csv"), 2300);
+    write_table(&w.path("tables/test.csv"), 10);
+    for format in ["arrow", "parquet"] {
+        w.run(&format!(
+            "flue-cls-prepare -c tiny-camembert --data tables --max-length 32 --format {format} {format}"
+        ));
+    }
+    assert!(
+        w.path("parquet/train/data-00000-of-00001.parquet")
+            .is_file()
+    );
+    assert_same(&w.path("arrow"), &w.path("parquet"));
+    for (source, out) in [("arrow", "again"), ("parquet", "again2")] {
+        w.run(&format!(
+            "flue-cls-prepare -c tiny-camembert --data {source} --max-length 32 {out}"
+        ));
+        assert_same(&w.path("arrow"), &w.path(out));
+    }
+}
+
+#[test]
+fn files_are_cut_at_the_size_asked_for() {
+    let w = Workspace::new();
+    write_table(&w.path("train.csv"), 1500);
+    let line = "flue-cls-prepare -c tiny-camembert --data train.csv --max-length 32";
+    w.run(&format!("{line} whole"));
+    for format in ["arrow", "parquet"] {
+        let out = format!("cut-{format}");
+        let summary = json(&w.run(&format!(
+            "{line} --format {format} --max-shard-size 64KiB {out}"
+        )));
+        let files = summary["files"].as_u64().unwrap();
+        assert!((4..=16).contains(&files), "{files}");
+        for i in 0..files {
+            let name = format!("train/data-{i:05}-of-{files:05}.{format}");
+            let bytes = fs::metadata(w.path(&out).join(&name)).unwrap().len();
+            assert!(bytes < 90_000, "{name} has {bytes} bytes");
+        }
+        assert_same(&w.path("whole"), &w.path(&out));
+    }
+}
+
+#[test]
+fn shards_and_their_merge_equal_the_whole() {
+    let w = Workspace::new();
+    fs::create_dir(w.path("tables")).unwrap();
+    write_table(&w.path("tables/train.csv"), 1402);
+    write_table(&w.path("tables/test.csv"), 3);
+    let line = "flue-cls-prepare -c tiny-flaubert --data tables --max-length 24";
+    w.run(&format!("{line} whole"));
+    for i in [3, 1, 0] {
+        let summary = json(&w.run(&format!("{line} --shard {i}/4 out")));
+        assert_eq!(summary["shard"], format!("{i}/4"));
+        assert!(
+            w.path(&format!("out.shards/0000{i}-of-00004/train/state.json"))
+                .is_file()
+        );
+    }
+    let missing = ["1 of 4 shards", "--shard 2/4"];
+    w.fails("flue-cls-prepare --merge out", 1, &missing);
+    assert!(!w.path("out").exists());
+    // What is finished is left as it is, another number of shards or another setting is refused.
+    let before = fs::metadata(w.path("out.shards/00001-of-00004"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let summary = json(&w.run(&format!("{line} --shard 1/4 out")));
+    assert_eq!(summary["skipped"], true);
+    let after = fs::metadata(w.path("out.shards/00001-of-00004"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(before, after);
+    w.fails(
+        &format!("{line} --shard 2/5 out"),
+        1,
+        &["begun with 4 shards, not 5"],
+    );
+    w.fails(
+        &format!("{line} --no-pad --shard 2/4 out"),
+        1,
+        &["out.shards/manifest.json", "`pad`"],
+    );
+    // The last one comes from a job array: tasks 10, 20, 30 and 40.
+    let mut task = w.command(&format!("{line} out"));
+    for (name, value) in [("ID", "30"), ("MIN", "10"), ("STEP", "10"), ("COUNT", "4")] {
+        task.env(format!("SLURM_ARRAY_TASK_{name}"), value);
+    }
+    let output = task.output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(
+        json(&String::from_utf8(output.stdout).unwrap())["shard"],
+        "2/4"
+    );
+    let summary = json(&w.run("flue-cls-prepare --merge out"));
+    assert_eq!(
+        (&summary["rows"], &summary["files"]),
+        (&1405.into(), &2.into())
+    );
+    assert_same(&w.path("whole"), &w.path("out"));
+    let read = |out: &str| fs::read_to_string(w.path(out).join("train/state.json")).unwrap();
+    assert_eq!(read("out"), read("whole"));
+    w.fails("flue-cls-prepare --merge out", 1, &["out exists already"]);
+    w.run("flue-cls-prepare --merge --overwrite out");
+}
+
+#[test]
+fn a_killed_shard_leaves_nothing_that_looks_finished() {
+    let w = Workspace::new();
+    write_table(&w.path("train.csv"), 60_000);
+    let line = "flue-cls-prepare -c tiny-flaubert --data train.csv --no-pad --quiet";
+    let mut child = w
+        .command(&format!("{line} --shard 1/2 out"))
+        .spawn()
+        .unwrap();
+    let folder = w.path("out.shards");
+    // Wait until it writes, which is soon; then end it the hard way.
+    let writes = || {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        entries
+            .into_iter()
+            .any(|e| e.path().join("train/data-00000.part").exists())
+    };
+    while !writes() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    let killed = !child.wait().unwrap().success();
+    assert_eq!(w.path("out.shards/00001-of-00002").exists(), !killed);
+    for i in 0..2 {
+        w.run(&format!("{line} --shard {i}/2 out"));
+    }
+    w.run("flue-cls-prepare --merge out");
+    w.run(&format!("{line} whole"));
+    assert_same(&w.path("whole"), &w.path("out"));
+}
+
+#[test]
+fn an_archive_gives_what_its_tree_gives() {
+    let w = Workspace::new();
+    let tree = fixtures().join("prepare/webis");
+    let file = fs::File::create(w.path("cls.tar.gz")).unwrap();
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(file, Default::default()));
+    let root = "cls-acl10-unprocessed";
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive
+            .append_data(&mut header, format!("{root}/{name}"), bytes)
+            .unwrap();
+    };
+    add("readme", b"not a review");
+    add("de/books/train.review", b"not French");
+    for category in ["music", "dvd", "books"] {
+        add(&format!("fr/{category}/unlabeled.review"), b"no label");
+        for split in ["test", "train"] {
+            let name = format!("fr/{category}/{split}.review");
+            add(&name, &fs::read(tree.join(&name)).unwrap());
+        }
+    }
+    archive.into_inner().unwrap().finish().unwrap();
+    let line = "flue-cls-prepare -c tiny-camembert --no-pad --data";
+    w.run(&format!("{line} cls.tar.gz archive"));
+    w.run(&format!("{line} {} tree", tree.display()));
+    assert_same(&w.path("archive"), &w.path("tree"));
+}
+
+#[test]
+fn real_reviews_are_cut_and_counted() {
+    let Some(real) = real() else { return };
+    let w = Workspace::new();
+    let summary = json(&w.run(&format!(
+        "flue-cls-prepare -c {} --data {} --no-pad out",
+        real.join("flaubert_base_uncased").display(),
+        real.join("reviews.csv").display()
+    )));
+    assert_eq!(summary["rows"], 708);
+    let share = summary["truncated_share"].as_f64().unwrap();
+    assert!((0.05..0.2).contains(&share), "{share}");
+}

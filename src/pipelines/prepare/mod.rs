@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::artifact::{AtomicDir, Manifest, ShardSet, sha256_file};
+use crate::corpus::Source;
 use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
@@ -21,7 +22,6 @@ use crate::tokenization::{
 };
 
 pub use crate::artifact::Shard;
-pub use crate::corpus::Source;
 pub use crate::dataset::Format;
 pub use crate::hub::HubOptions;
 pub use merge::{MergeConfig, merge};
@@ -36,8 +36,8 @@ const PROGRAM: &str = "flue-cls-prepare";
 pub struct Config {
     /// A folder with a tokenizer, or a name on the hub.
     pub checkpoint: String,
-    /// The reviews.
-    pub data: Source,
+    /// The reviews: a path or the word `sample`; none for FLUE CLS.
+    pub source: Option<String>,
     /// The greatest number of tokens of a review, special tokens included; none for the tokenizer's own.
     pub max_length: Option<usize>,
     /// The format of the files.
@@ -58,12 +58,12 @@ pub struct Config {
     pub overwrite: bool,
 }
 
-impl Default for Config {
-    /// The original's settings: FLUE CLS for `flaubert/flaubert_base_cased`, padded.
-    fn default() -> Self {
+impl Config {
+    /// The original's settings: FLUE CLS for `flaubert/flaubert_base_cased`, padded, into `output`.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
         Self {
             checkpoint: "flaubert/flaubert_base_cased".into(),
-            data: Source::Flue,
+            source: None,
             max_length: None,
             format: Format::Arrow,
             lowercase: None,
@@ -71,7 +71,7 @@ impl Default for Config {
             max_shard_bytes: DEFAULT_SHARD_BYTES,
             shard: None,
             hub: HubOptions::default(),
-            output: PathBuf::new(),
+            output: output.into(),
             overwrite: false,
         }
     }
@@ -181,7 +181,8 @@ pub fn run(config: &Config) -> Result<Summary> {
     };
     let tokenizer = from_pretrained(&folder, &options)?;
     let max_length = max_length(config, tokenizer.as_ref())?;
-    let input = Input::open(&config.data, &hub)?;
+    let source = Source::named(config.source.as_deref());
+    let input = Input::open(&source, &hub)?;
     let mut manifest = manifest(config, max_length, &folder, &input)?;
     let target = match config.shard {
         None => config.output.clone(),
@@ -283,7 +284,7 @@ fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) ->
     let settings: Value = json!({
         "checkpoint": config.checkpoint,
         "revision": config.hub.revision,
-        "data": config.data.to_string(),
+        "data": config.source,
         "max_length": max_length,
         "pad": config.pad,
         "lowercase": config.lowercase,
