@@ -19,10 +19,13 @@ use crate::error::{Error, Result};
 mod added_tokens;
 mod aligned;
 mod bpe;
+mod export;
 pub mod moses;
 mod normalization;
 mod trie;
 mod vocabulary;
+
+pub use export::{Differences, Export, differences, export_tokenizer_json};
 
 use added_tokens::{AddedTokens, Part};
 use aligned::{Alignment, Buffers, Spans};

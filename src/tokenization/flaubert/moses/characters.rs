@@ -105,6 +105,20 @@ impl Characters {
     }
 }
 
+/// The members of a class, by its name in `characters.txt` ("alnum:"), as the inside of a bracket expression.
+pub(crate) fn ranges(name: &str) -> String {
+    let words = SOURCE.split_whitespace().skip_while(|word| *word != name);
+    let mut class = String::new();
+    for word in words.skip(1).take_while(|word| !word.ends_with(':')) {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        class.push_str(&format!("\\x{{{first}}}"));
+        if first != last {
+            class.push_str(&format!("-\\x{{{last}}}"));
+        }
+    }
+    class
+}
+
 /// The code point that starts at `at` in valid UTF-8, and its length in bytes.
 #[inline]
 pub(crate) fn decode(bytes: &[u8], at: usize) -> (u32, usize) {

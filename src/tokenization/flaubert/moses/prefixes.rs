@@ -24,6 +24,12 @@ pub(crate) fn is_nonbreaking(word: &[u8]) -> bool {
     }
 }
 
+/// The whole list.
+pub(crate) fn all() -> impl Iterator<Item = String> {
+    let single = ('A'..='Z').chain('b'..='z').map(String::from);
+    single.chain(PREFIXES.iter().map(|prefix| prefix.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
