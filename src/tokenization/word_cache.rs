@@ -9,6 +9,8 @@ const LONGEST: usize = 48;
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
+    /// The first eight bytes of the word: all of a short one.
+    head: u64,
     hash: u32,
     /// 0 for an empty slot.
     word_length: u16,
@@ -54,30 +56,36 @@ impl<T: Copy> WordCache<T> {
             encode(word, &mut self.uncached)?;
             return Ok(&self.uncached);
         }
-        let hash = hash(word);
+        let head = head(word);
+        let hash = hash(word, head);
         let mut at = hash as usize & (SLOTS - 1);
         loop {
-            let slot = self.slots[at];
+            let slot = &self.slots[at];
             if slot.word_length == 0 {
                 break;
             }
-            if slot.hash == hash && self.word(slot) == word {
+            if slot.head == head
+                && slot.hash == hash
+                && usize::from(slot.word_length) == word.len()
+                && (word.len() <= 8 || self.word(slot) == word)
+            {
                 let first = slot.first_token as usize;
                 return Ok(&self.tokens[first..first + slot.tokens as usize]);
             }
             at = (at + 1) & (SLOTS - 1);
         }
-        self.insert(at, hash, word, encode)
+        let place = Place { at, head, hash };
+        self.insert(place, word, encode)
     }
 
     #[cold]
     fn insert<E>(
         &mut self,
-        mut at: usize,
-        hash: u32,
+        place: Place,
         word: &[u8],
         encode: impl FnOnce(&[u8], &mut Vec<T>) -> Result<(), E>,
     ) -> Result<&[T], E> {
+        let Place { mut at, head, hash } = place;
         if self.filled >= SLOTS / 2 || self.words.len() >= WORD_BYTES {
             self.clear();
             at = hash as usize & (SLOTS - 1);
@@ -88,6 +96,7 @@ impl<T: Copy> WordCache<T> {
             return Err(e);
         }
         self.slots[at] = Slot {
+            head,
             hash,
             word_length: word.len() as u16,
             tokens: (self.tokens.len() - first) as u16,
@@ -99,7 +108,7 @@ impl<T: Copy> WordCache<T> {
         Ok(&self.tokens[first..])
     }
 
-    fn word(&self, slot: Slot) -> &[u8] {
+    fn word(&self, slot: &Slot) -> &[u8] {
         let start = slot.word as usize;
         &self.words[start..start + slot.word_length as usize]
     }
@@ -112,19 +121,37 @@ impl<T: Copy> WordCache<T> {
     }
 }
 
+/// Where a new word goes.
+struct Place {
+    at: usize,
+    head: u64,
+    hash: u32,
+}
+
+/// The first eight bytes of a word, zeros after a shorter one.
+#[inline]
+fn head(word: &[u8]) -> u64 {
+    if let Some(eight) = word.first_chunk() {
+        return u64::from_le_bytes(*eight);
+    }
+    // Two loads that overlap, instead of a copy of variable length.
+    let length = word.len();
+    if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
+        return u64::from(u32::from_le_bytes(*first)) | last;
+    }
+    let byte = |i: usize| u64::from(word.get(i).copied().unwrap_or(0)) << (8 * i);
+    byte(0) | byte(1) | byte(2)
+}
+
 /// A multiplicative hash of eight bytes at a time.
 #[inline]
-fn hash(word: &[u8]) -> u32 {
+fn hash(word: &[u8], head: u64) -> u32 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut state = word.len() as u64;
-    let (chunks, rest) = word.as_chunks::<8>();
-    for chunk in chunks {
-        state = (state.rotate_left(5) ^ u64::from_le_bytes(*chunk)).wrapping_mul(FACTOR);
+    let mut state = (head ^ word.len() as u64).wrapping_mul(FACTOR);
+    for chunk in word.get(8..).unwrap_or_default().chunks(8) {
+        state = (state.rotate_left(5) ^ self::head(chunk)).wrapping_mul(FACTOR);
     }
-    let tail = rest
-        .iter()
-        .fold(0, |tail, byte| tail << 8 | u64::from(*byte));
-    state = (state.rotate_left(5) ^ tail).wrapping_mul(FACTOR);
     (state ^ (state >> 29)) as u32 ^ (state >> 40) as u32
 }
 

@@ -173,7 +173,9 @@ impl FlaubertTokenizer {
 
     fn encode_with(&self, text: &str, room: usize, scratch: &mut Scratch) -> Encoding {
         let limit = room.saturating_add(1);
-        let mut ids = vec![self.bos_id];
+        // French has about five bytes to a token; a little more room saves growing.
+        let mut ids = Vec::with_capacity(room.min(text.len() / 4) + SPECIAL_TOKENS);
+        ids.push(self.bos_id);
         self.encode_into(text, limit, scratch, &mut ids);
         let truncated = ids.len() > limit;
         ids.truncate(limit);

@@ -9,7 +9,9 @@ use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{IsNormalized, is_nfc_quick};
 
 use super::aligned::{Alignment, Buffers, Rewrite};
-use super::moses::characters::{Characters, OTHER, SPACE, UNASSIGNED, characters, decode};
+use super::moses::characters::{
+    Characters, OTHER, UNASSIGNED, characters, decode, decode_before, end_of_space,
+};
 
 /// The first lead byte of UTF-8 whose characters may change under NFC or combine: U+0300 and above.
 const FIRST_COMPOSING_BYTE: u8 = 0xCC;
@@ -37,40 +39,53 @@ fn compose<A: Alignment>(text: &mut Buffers<A>) {
     let characters = characters();
     text.rewrite(|r| {
         let bytes = r.bytes();
-        let (mut start, mut at) = (0, 0);
+        let (mut at, mut done) = (0, 0);
         while at < bytes.len() {
-            let (code, length) = decode(bytes, at);
-            if code >= 0x300 && characters.is(code, UNASSIGNED) {
-                compose_segment(r, start, at);
-                start = at + length;
-            } else if code < 0x300 || starts_segment(code) {
-                compose_segment(r, start, at);
-                start = at;
+            if bytes[at] < FIRST_COMPOSING_BYTE {
+                at += 1;
+                continue;
             }
-            at += length;
+            let (code, length) = decode(bytes, at);
+            if starts_segment(code, characters) {
+                at += length;
+                continue;
+            }
+            // A mark, or what may join the character before it: take that one and all that follow of their kind.
+            let mut start = at;
+            if at > done {
+                let (before, length) = decode_before(bytes, at);
+                if !characters.is(before, UNASSIGNED) {
+                    start -= length;
+                }
+            }
+            while at < bytes.len() {
+                let (code, length) = decode(bytes, at);
+                if code < 0x300 || starts_segment(code, characters) {
+                    break;
+                }
+                at += length;
+            }
+            compose_segment(r, start, at);
+            done = at;
         }
-        compose_segment(r, start, at);
     });
 }
 
-/// Whether nothing before this character can combine with it or move past it.
-fn starts_segment(code: u32) -> bool {
-    char::from_u32(code).is_some_and(|c| {
-        is_nfc_quick(std::iter::once(c)) == IsNormalized::Yes && canonical_combining_class(c) == 0
-    })
+/// Whether nothing before this character, which is not below U+0300, can combine with it or move past it.
+fn starts_segment(code: u32, characters: &Characters) -> bool {
+    matches!(code, 0x2010..0x205F)
+        || characters.is(code, UNASSIGNED)
+        || char::from_u32(code).is_some_and(|c| {
+            is_nfc_quick(std::iter::once(c)) == IsNormalized::Yes
+                && canonical_combining_class(c) == 0
+        })
 }
 
 fn compose_segment<A: Alignment>(r: &mut Rewrite<'_, A>, start: usize, end: usize) {
-    let segment = &r.bytes()[start..end];
-    if segment.len() <= 1 {
-        return;
-    }
-    let segment = String::from_utf8_lossy(segment);
-    if is_nfc_quick(segment.chars()) != IsNormalized::Yes {
-        let composed: String = segment.nfc().collect();
-        if composed != segment {
-            r.replace(start..end, composed.as_bytes());
-        }
+    let segment = String::from_utf8_lossy(&r.bytes()[start..end]);
+    let composed: String = segment.nfc().collect();
+    if composed != segment {
+        r.replace(start..end, composed.as_bytes());
     }
 }
 
@@ -160,25 +175,18 @@ fn ascii_punctuation(code: u32) -> Option<&'static [u8]> {
     })
 }
 
-fn end_of_space(bytes: &[u8], from: usize, characters: &Characters) -> usize {
-    let mut at = from;
-    while at < bytes.len() {
-        let (code, length) = decode(bytes, at);
-        if !characters.is(code, SPACE) {
-            break;
-        }
-        at += length;
-    }
-    at
-}
-
 /// Drop control, format, private-use and unassigned characters, line ends among them.
 pub(crate) fn remove_non_printing<A: Alignment>(text: &mut Buffers<A>) {
     let characters = characters();
     text.rewrite(|r| {
         let bytes = r.bytes();
         let mut at = 0;
-        while at < bytes.len() {
+        while let Some(&byte) = bytes.get(at) {
+            // Printing ASCII, the characters from U+00C0 to U+02FF (none of which goes), and inner bytes.
+            if matches!(byte, 0x20..=0x7E | 0x80..0xC0 | 0xC3..FIRST_COMPOSING_BYTE) {
+                at += 1;
+                continue;
+            }
             let (code, length) = decode(bytes, at);
             if characters.is(code, OTHER) {
                 r.replace(at..at + length, b"");

@@ -145,6 +145,20 @@ pub(crate) fn decode_before(bytes: &[u8], at: usize) -> (u32, usize) {
     decode(bytes, start)
 }
 
+/// Where the white space that starts at `at` ends; `at` itself when there is none.
+#[inline]
+pub(crate) fn end_of_space(bytes: &[u8], at: usize, characters: &Characters) -> usize {
+    let mut end = at;
+    while end < bytes.len() {
+        let (code, length) = decode(bytes, end);
+        if !characters.is(code, SPACE) {
+            break;
+        }
+        end += length;
+    }
+    end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,12 +4,13 @@
 //! apostrophes, non-breaking prefixes, a trailing `.'`.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use memchr::{memchr, memmem};
 
 use super::super::aligned::{Alignment, Buffers, Rewrite};
 use super::characters::{
-    ALNUM, ALPHA, Characters, LOWER, NUMBER, SPACE, characters, decode, decode_before,
+    ALNUM, ALPHA, Characters, LOWER, NUMBER, SPACE, characters, decode, decode_before, end_of_space,
 };
 use super::prefixes;
 use super::punctuation::strip;
@@ -18,8 +19,7 @@ use super::punctuation::strip;
 pub(crate) fn tokenize<A: Alignment>(text: &mut Buffers<A>, tokens: &mut Vec<Range<usize>>) {
     let characters = characters();
     tokens.clear();
-    fold_white_space(text, characters);
-    strip(text, characters);
+    remove_ascii_junk(text, characters);
     pad_special_characters(text, characters);
     commas(text, characters);
     apostrophes(text, characters);
@@ -28,57 +28,101 @@ pub(crate) fn tokenize<A: Alignment>(text: &mut Buffers<A>, tokens: &mut Vec<Ran
     restore_dots(text, tokens);
 }
 
-/// `\s+` to one space, then the remaining control characters below U+0020 to nothing.
-fn fold_white_space<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+/// Control characters below U+0020 that are no white space go, and what stands around them draws together.
+fn remove_ascii_junk<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+    let is_junk = |byte: u8| byte < 0x20 && !characters.is(u32::from(byte), SPACE);
+    if !text.text.bytes.iter().any(|byte| is_junk(*byte)) {
+        return;
+    }
+    fold_white_space(text, characters);
     text.rewrite(|r| {
-        let bytes = r.bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            let (code, length) = decode(bytes, at);
-            let start = at;
-            at += length;
-            if characters.is(code, SPACE) {
-                while at < bytes.len() {
-                    let (next, length) = decode(bytes, at);
-                    if !characters.is(next, SPACE) {
-                        break;
-                    }
-                    at += length;
-                }
-                if &bytes[start..at] != b" " {
-                    r.replace(start..at, b" ");
-                }
-            } else if code < 0x20 {
-                r.replace(start..at, b"");
+        for (at, byte) in r.bytes().iter().enumerate() {
+            if is_junk(*byte) {
+                r.replace(at..at + 1, b"");
             }
         }
     });
 }
 
-/// Spaces around every character that is neither alphanumeric nor white space nor one of ``.'`,-``, and the marker of
-/// each run of dots: ` DOT…MULTI `, without its last space at the end of the text.
-fn pad_special_characters<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+/// `\s+` to one space.
+fn fold_white_space<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
     text.rewrite(|r| {
         let bytes = r.bytes();
         let mut at = 0;
         while at < bytes.len() {
-            let (code, length) = decode(bytes, at);
-            let start = at;
-            at += length;
-            if code == u32::from(b'.') {
-                at += bytes[at..].iter().take_while(|b| **b == b'.').count();
-                if at - start > 1 {
-                    mark_dots(r, start..at);
-                }
-            } else if !characters.is(code, ALNUM | SPACE)
-                && !matches!(code, 0x27 | 0x2C | 0x2D | 0x60)
-            {
-                r.insert(start, b" ");
-                r.keep_to(at);
-                r.insert(at, b" ");
+            let end = end_of_space(bytes, at, characters);
+            if end > at {
+                r.replace(at..end, b" ");
+            }
+            at = end + decode(bytes, end.min(bytes.len() - 1)).1;
+        }
+    });
+}
+
+/// For each byte, whether padding passes over it: ASCII letters and digits, ``'`,-``, the letters from U+00C0 to U+02FF
+/// that are alphanumeric, and all bytes but the first of a character.
+fn passed_over(characters: &Characters) -> [bool; 256] {
+    let mut plain = [false; 256];
+    for (byte, plain) in plain.iter_mut().enumerate() {
+        let code = byte as u32;
+        *plain = match byte {
+            0..0x80 => characters.is(code, ALNUM) || b"'`,-".contains(&(byte as u8)),
+            0x80..0xC0 => true,
+            // A lead byte of two: all of its 64 characters must be alphanumeric.
+            0xC3..0xE0 => (0..64).all(|low| characters.is((code & 0x1F) << 6 | low, ALNUM)),
+            _ => false,
+        };
+    }
+    plain
+}
+
+/// Stripping, `\s+` to one space, spaces around every character that is neither alphanumeric nor white space nor one of
+/// ``.'`,-``, and the marker of each run of dots: ` DOT…MULTI `, without its last space at the end of the text.
+fn pad_special_characters<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+    static PASSED_OVER: LazyLock<[bool; 256]> =
+        LazyLock::new(|| passed_over(super::characters::characters()));
+    let plain: &[bool; 256] = &PASSED_OVER;
+    strip(text, characters);
+    text.rewrite(|r| {
+        let bytes = r.bytes();
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if plain[byte as usize] {
+                at += 1;
+            } else if byte == b' ' && bytes.get(at + 1).is_some_and(|next| plain[*next as usize]) {
+                at += 2;
+            } else {
+                at = pad_at(r, at, characters);
             }
         }
     });
+}
+
+/// Treat what starts at `at`; where the next character starts.
+fn pad_at<A: Alignment>(r: &mut Rewrite<'_, A>, at: usize, characters: &Characters) -> usize {
+    let bytes = r.bytes();
+    let (code, length) = decode(bytes, at);
+    if code == u32::from(b'.') {
+        let end = at + bytes[at..].iter().take_while(|b| **b == b'.').count();
+        if end - at > 1 {
+            mark_dots(r, at..end);
+        }
+        return end;
+    }
+    let class = characters.of(code);
+    if class & SPACE != 0 {
+        let end = end_of_space(bytes, at, characters);
+        if &bytes[at..end] != b" " {
+            r.replace(at..end, b" ");
+        }
+        return end;
+    }
+    if class & ALNUM == 0 && !matches!(code, 0x27 | 0x2C | 0x2D | 0x60) {
+        r.insert(at, b" ");
+        r.keep_to(at + length);
+        r.insert(at + length, b" ");
+    }
+    at + length
 }
 
 fn mark_dots<A: Alignment>(r: &mut Rewrite<'_, A>, dots: Range<usize>) {
@@ -187,10 +231,17 @@ fn split(bytes: &[u8], tokens: &mut Vec<Range<usize>>, characters: &Characters) 
 }
 
 /// The next run without spaces; no other white space is left in the text.
+#[inline]
 fn next_word(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let start = from + bytes[from..].iter().position(|b| *b != b' ')?;
-    let length = memchr(b' ', &bytes[start..]).unwrap_or(bytes.len() - start);
-    Some(start..start + length)
+    let mut start = from;
+    while *bytes.get(start)? == b' ' {
+        start += 1;
+    }
+    let mut end = start + 1;
+    while bytes.get(end).is_some_and(|byte| *byte != b' ') {
+        end += 1;
+    }
+    Some(start..end)
 }
 
 /// Whether the full stop after `prefix` is a token of its own.
