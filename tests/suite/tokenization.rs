@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flue_study::tokenization::flaubert::{FlaubertTokenizer, moses};
+use flue_study::tokenization::flaubert::{
+    FlaubertTokenizer, differences, export_tokenizer_json, moses,
+};
 use flue_study::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -376,6 +378,53 @@ fn the_older_files_of_special_tokens_are_read() {
     assert_eq!(ids, [7, 900, 8, 1]);
     assert!(tokenizer.encode("<special5>", None).unwrap().ids.len() > 3);
     assert_eq!(tokenizer.vocab_size(), 583);
+}
+
+#[test]
+fn an_exported_tokenizer_gives_the_same_ids_to_ordinary_text() {
+    let options = TokenizerOptions::default();
+    let export = export_tokenizer_json(&folder().join("flaubert"), &options).unwrap();
+    assert!(
+        export.dropped_merges >= 4,
+        "merges without an id are left out"
+    );
+    // Without such merges nothing but odd strings differs.
+    let copy = copy("flaubert");
+    let vocabulary = fs::read_to_string(copy.path().join("vocab.json")).unwrap();
+    let vocabulary: HashMap<String, u32> = serde_json::from_str(&vocabulary).unwrap();
+    let merges = fs::read_to_string(copy.path().join("merges.txt")).unwrap();
+    let known = |line: &&str| {
+        let whole = line.replace(' ', "");
+        let mut symbols = line.split(' ').chain([whole.as_str()]);
+        symbols.all(|symbol| vocabulary.contains_key(symbol))
+    };
+    let kept: Vec<&str> = merges.lines().filter(known).collect();
+    fs::write(copy.path().join("merges.txt"), kept.join("\n") + "\n").unwrap();
+    let export = export_tokenizer_json(copy.path(), &options).unwrap();
+    assert_eq!(export.dropped_merges, 0);
+    let tokenizer = open(copy.path());
+    let ordinary = [
+        "",
+        "C’est très bien fait… n'est-ce pas ? « Oui », dit-elle.",
+        "Il a coûté 1\u{a0}250,50 € (soit 5 % de moins) ; M. Dupont l'a vu, J.-C. aussi, etc.",
+        "Qu'en dire ?! Rien... sinon qu'aujourd'hui\u{a0}: bof. ET VOILÀ.",
+        "e\u{301}te\u{301} <special1> ça, 3,5 sur 5. \"Fin.\" L'apr. midi, p.ex. ici.",
+    ];
+    let same = differences(tokenizer.as_ref(), &export, &ordinary).unwrap();
+    assert_eq!((same.texts, same.differing), (ordinary.len(), 0));
+    // Odd strings differ now and then, and are counted.
+    let cases: Vec<Case> = lines(&folder().join("flaubert_cases.jsonl"));
+    let texts: Vec<&str> = cases.iter().map(|case| case.0.as_str()).collect();
+    let odd = differences(tokenizer.as_ref(), &export, &texts).unwrap();
+    assert!(odd.differing > 0 && odd.share() < 0.2, "{odd:?}");
+    // The file opens as the tokenizer of a folder without the vocabulary.
+    let alone = tempfile::tempdir().unwrap();
+    fs::write(alone.path().join("tokenizer.json"), &export.json).unwrap();
+    let opened = open(alone.path());
+    for text in ordinary {
+        let want = tokenizer.encode(text, Some(16)).unwrap();
+        assert_eq!(opened.encode(text, Some(16)).unwrap(), want, "{text:?}");
+    }
 }
 
 /// Pieces of text that rules look for, among any characters.
