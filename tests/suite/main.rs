@@ -14,6 +14,7 @@ mod data_cls;
 mod finetune;
 mod help;
 mod hub;
+mod hub_download;
 mod hub_server;
 mod layering;
 mod models;
