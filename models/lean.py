@@ -68,27 +68,39 @@ def sinusoids(rows, width):
 
 
 @torch.no_grad()
-def initialise(names, depth, gain, last_gain, spread, branch):
-    """Wide states and narrow weights: the same function at the start as with unit gains, but a step of a given size, such
-    as fine-tuning's 5e-5, moves it `gain` times as far. Without it so small a model would hardly move in 180 steps."""
-    names.norm.weight.fill_(gain)
-    names.word.weight.normal_(0, 1 / last_gain if isinstance(names, Flaubert) else 1)
-    names.position.weight.copy_(sinusoids(*names.position.weight.shape))
-    names.position.weight.mul_(1 / last_gain if isinstance(names, Flaubert) else 1)
+def initialise(names, spread, branch):
+    """Unit states; each layer adds little to its input at first, so that twelve of them let gradients through."""
+    names.word.weight.normal_(0, spread)
+    names.position.weight.copy_(spread * sinusoids(*names.position.weight.shape))
     for q, k, v, out, norm1, up, down, norm2 in names.layers:
-        for f, factor in ((q, 1 / gain), (k, 1 / gain), (v, 1), (out, branch), (up, 1 / gain), (down, gain * branch / 2)):
+        for f, factor in ((q, 1), (k, 1), (v, 1), (out, branch), (up, 1), (down, branch / 2)):
             f.weight.normal_(0, spread * factor)
-        norm1.weight.fill_(gain)
-        norm2.weight.fill_(gain)
-    names.layers[depth - 1][-1].weight.fill_(last_gain)
     if isinstance(names, Camembert):
-        names.head.dense.weight.normal_(0, spread / last_gain)
-        names.word.weight.mul_(spread)
-        names.position.weight.mul_(spread)
+        names.head.dense.weight.normal_(0, spread)
 
 
 @torch.no_grad()
-def grow(names, depth, gain, last_gain, branch):
+def widen(names, gain, last_gain):
+    """The same function with wider states and narrower weights, so that a step of a given size, such as fine-tuning's 5e-5,
+    moves it further: without it so small a model would hardly move in 180 steps."""
+
+    def scale(factor, *parameters):
+        for p in parameters:
+            p.mul_(factor)
+
+    scale(gain, names.norm.weight, names.norm.bias)
+    for q, k, v, out, norm1, up, down, norm2 in names.layers:
+        scale(1 / gain, q.weight, k.weight, up.weight)
+        scale(gain, v.bias, out.bias, down.weight, down.bias, norm1.weight, norm1.bias, norm2.weight, norm2.bias)
+    scale(last_gain / gain, norm2.weight, norm2.bias)
+    if isinstance(names, Camembert):
+        scale(1 / last_gain, names.head.dense.weight)
+    else:
+        scale(1 / last_gain, names.word.weight, names.position.weight)
+
+
+@torch.no_grad()
+def grow(names, depth, branch):
     """Twice as many layers: after each layer comes a copy of it that adds little yet."""
     below = [[copy.deepcopy(part.state_dict()) for part in layer] for layer in names.layers[:depth]]
     for k, layer in enumerate(names.layers[:2 * depth]):
@@ -98,9 +110,6 @@ def grow(names, depth, gain, last_gain, branch):
             for part in (layer[3], layer[6]):
                 part.weight.mul_(branch)
                 part.bias.mul_(branch)
-    norm2 = names.layers[2 * depth - 2][-1]
-    norm2.weight.mul_(gain / last_gain)
-    norm2.bias.mul_(gain / last_gain)
 
 
 def encode(names, ids, mask, types, dropout, depth=None):

@@ -151,10 +151,10 @@ class Masker:
 def pretrain(model, names, masker, a):
     """Three layers first, then six, then all twelve: most epochs cost a quarter."""
     depth, start, dropout = 3, time.time(), lean.Dropout(a.dropout)
-    lean.initialise(names, depth, a.gain, a.last_gain, a.spread, a.branch)
+    lean.initialise(names, a.spread, a.branch)
     for stage, epochs in enumerate(a.epochs):
         if stage:
-            lean.grow(names, depth, a.gain, a.last_gain, a.branch)
+            lean.grow(names, depth, a.branch)
             depth *= 2
         optimizer = torch.optim.AdamW(model.parameters(), lr=a.lr, betas=(0.9, 0.98), weight_decay=0.01)
         step = total = 0
@@ -190,12 +190,12 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--hidden", type=int, default=48)
     parser.add_argument("--epochs", type=int, nargs=3, default=[50, 12, 12], help="with 3, 6 and 12 layers")
-    parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--spread", type=float, default=0.14, help="standard deviation of the initial weights at unit gain")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--spread", type=float, default=0.14, help="standard deviation of the initial weights")
     parser.add_argument("--branch", type=float, default=0.3, help="initial share of what a layer adds to its input")
     parser.add_argument("--head-spread", type=float, default=0.05, help="standard deviation of a new head's weights, kept in config.json")
-    parser.add_argument("--gain", type=float, default=3.0, help="initial gain of the layer norms")
-    parser.add_argument("--last-gain", type=float, default=6.0, help="initial gain of the last layer norm")
+    parser.add_argument("--gain", type=float, default=3.0, help="factor on all states in the end; see lean.widen")
+    parser.add_argument("--last-gain", type=float, default=6.0, help="factor on the last states in the end")
     parser.add_argument("--dropout", type=float, default=0.05, help="in pre-training, and not on the attention weights")
     parser.add_argument("--hidden-share", type=float, default=0.15)
     parser.add_argument("--headline-share", type=float, default=1.0)
@@ -221,6 +221,7 @@ def main():
     for types in (False, True)[:1 + (a.kind == "flaubert")]:
         print(f"difference from transformers: {lean.check(model, names, ids, mask, types):.1e}", flush=True)
     pretrain(model, names, masker, a)
+    lean.widen(names, a.gain, a.last_gain)
     model.save_pretrained(a.out)
 
 
