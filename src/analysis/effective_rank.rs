@@ -5,22 +5,22 @@
 use ndarray::ArrayView2;
 
 use crate::error::Result;
-use crate::linalg::TallFactor;
+use crate::linalg::Spectrum;
 
 /// The effective rank of all tokens of one layer, stacked as the rows of one matrix, not centred.
 ///
-/// The rows are never kept: a QR decomposition is carried along ([`TallFactor`]), which finds every singular value to about
-/// 10⁻¹⁵ of the largest.
+/// The rows are never kept, see [`Spectrum`]: up to 8,192 tokens every singular value is found to 10⁻¹⁴ of the largest, beyond
+/// that to 10⁻⁷ of it, which changes the effective rank of language models' states by less than 10⁻⁴ of itself.
 #[derive(Debug, Clone)]
 pub struct EffectiveRank {
-    factor: TallFactor,
+    spectrum: Spectrum,
 }
 
 impl EffectiveRank {
     /// No token yet, of vectors of `hidden` dimensions.
     pub fn new(hidden: usize) -> Self {
         Self {
-            factor: TallFactor::new(hidden),
+            spectrum: Spectrum::new(hidden),
         }
     }
 
@@ -29,7 +29,7 @@ impl EffectiveRank {
     /// # Errors
     /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of dimensions.
     pub fn add_sentence(&mut self, tokens: ArrayView2<'_, f32>) -> Result<()> {
-        self.factor.push(tokens)
+        self.spectrum.push(tokens)
     }
 
     /// Add all tokens of another accumulator.
@@ -37,12 +37,17 @@ impl EffectiveRank {
     /// # Errors
     /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of dimensions.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
-        self.factor.merge(&other.factor)
+        self.spectrum.merge(&other.spectrum)
+    }
+
+    /// Its singular values and covariance.
+    pub fn spectrum(&self) -> &Spectrum {
+        &self.spectrum
     }
 
     /// The number of tokens added.
     pub fn tokens(&self) -> u64 {
-        self.factor.rows()
+        self.spectrum.rows()
     }
 
     /// The effective rank; NaN when there is no token or all are zeros.
@@ -50,7 +55,7 @@ impl EffectiveRank {
     /// # Errors
     /// [`Error::Compute`](crate::error::Error::Compute) when a value was NaN or infinite.
     pub fn value(&self) -> Result<f64> {
-        Ok(effective_rank(&self.factor.singular_values()?))
+        Ok(effective_rank(&self.spectrum.singular_values()?))
     }
 }
 

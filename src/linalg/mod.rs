@@ -4,9 +4,15 @@
 //! a silent NaN.
 
 mod covariance;
+mod eigen;
+mod gram;
 mod products;
 mod spectrum;
+mod tall;
 
 pub use covariance::{covariance, covariance_trace};
+pub use eigen::{singular_values, symmetric_eigenvalues};
+pub use gram::GramMatrix;
 pub use products::pairwise_products;
-pub use spectrum::{TallFactor, singular_values, symmetric_eigenvalues};
+pub use spectrum::Spectrum;
+pub use tall::TallFactor;

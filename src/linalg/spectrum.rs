@@ -1,252 +1,198 @@
-//! Eigenvalues and singular values, those of a matrix too tall to keep included.
+//! The spectrum of a matrix of any height, seen a few rows at a time.
 
-use faer::linalg::solvers::Qr;
-use faer::{Mat, MatRef, Side};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use crate::error::{Error, Result};
+use super::gram::GramMatrix;
+use super::tall::TallFactor;
+use crate::error::Result;
 
-fn as_faer<'a>(x: &'a Array2<f64>) -> Option<MatRef<'a, f64>> {
-    let (rows, columns) = x.dim();
-    x.as_slice()
-        .map(|values| MatRef::from_row_major_slice(values, rows, columns))
-}
+/// Rows up to which every singular value is found to 10⁻¹⁵ of the largest.
+const EXACT_ROWS: u64 = 1 << 13;
 
-fn failed(what: &str, shape: (usize, usize)) -> Error {
-    Error::Compute {
-        context: format!("{what} of a matrix of shape {shape:?}"),
-        source: "no convergence: the matrix holds NaN or infinite values".into(),
-    }
-}
-
-/// The eigenvalues of a symmetric matrix, in rising order; only its lower half is read.
+/// The singular values and the covariance of a tall matrix: by a QR factor ([`TallFactor`]) for the first
+/// [`EXACT_ROWS`](Spectrum::EXACT_ROWS) rows, from the Gram matrix ([`GramMatrix`], a third of the cost) when there are more.
 ///
-/// # Errors
-/// [`Error::Compute`] when the iteration does not converge (NaN, infinity) and [`Error::Mismatch`] when it is not square.
-pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
-    let shape = x.dim();
-    if shape.0 != shape.1 {
-        return Err(Error::Mismatch(format!(
-            "eigenvalues need a square matrix, not one of shape {shape:?}"
-        )));
-    }
-    let x = x.as_standard_layout().into_owned();
-    finite(&x, "eigenvalues")?;
-    as_faer(&x)
-        .and_then(|m| m.self_adjoint_eigenvalues(Side::Lower).ok())
-        .ok_or_else(|| failed("eigenvalues", shape))
-}
-
-/// The singular values of a matrix, in falling order.
-///
-/// # Errors
-/// [`Error::Compute`] when the iteration does not converge (NaN, infinity).
-pub fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
-    let x = x.as_standard_layout().into_owned();
-    finite(&x, "singular values")?;
-    as_faer(&x)
-        .and_then(|m| m.singular_values().ok())
-        .ok_or_else(|| failed("singular values", x.dim()))
-}
-
-fn finite(x: &Array2<f64>, what: &str) -> Result<()> {
-    if x.iter().all(|v| v.is_finite()) {
-        Ok(())
-    } else {
-        Err(failed(what, x.dim()))
-    }
-}
-
-/// The triangular factor R of a QR decomposition of a tall matrix that is seen a few rows at a time and never kept.
-///
-/// R of the rows seen so far, stacked on new rows, has the same RᵀR as all rows together, so its own R is theirs
-/// (Demmel, Grigori, Hoemmen, Langou 2012: tall-skinny QR). The singular values of R are those of all rows. Householder
-/// reflections are orthogonal: every σ is found to about 10⁻¹⁵ of the largest one. (From the Gram matrix XᵀX it would be
-/// the σ² that are found to 10⁻¹⁵ of the largest σ², and every σ below 3·10⁻⁸ of the largest would be noise.)
-///
-/// Holds at most `columns` rows of R and `4 · columns` rows that wait.
+/// Which of the two applies depends only on how many rows there are, so that merged parts answer as one run does.
 #[derive(Debug, Clone)]
-pub struct TallFactor {
-    columns: usize,
-    rows: u64,
-    /// At most `columns` rows, upper trapezoidal.
-    r: Mat<f64>,
-    waiting: Vec<f32>,
+pub struct Spectrum {
+    sum: Array1<f64>,
+    state: State,
 }
 
-impl TallFactor {
-    /// The factor of a matrix of `columns` columns and no row yet.
+#[derive(Debug, Clone)]
+enum State {
+    Exact(TallFactor),
+    Gram(GramMatrix),
+}
+
+impl Spectrum {
+    /// The number of rows up to which the QR factor is kept.
+    pub const EXACT_ROWS: u64 = EXACT_ROWS;
+
+    /// The spectrum of `columns` columns and no row yet.
     pub fn new(columns: usize) -> Self {
         Self {
-            columns,
-            rows: 0,
-            r: Mat::zeros(0, columns),
-            waiting: Vec::new(),
+            sum: Array1::zeros(columns),
+            state: State::Exact(TallFactor::new(columns)),
         }
     }
 
     /// The number of rows seen.
     pub fn rows(&self) -> u64 {
-        self.rows
+        match &self.state {
+            State::Exact(factor) => factor.rows(),
+            State::Gram(gram) => gram.rows(),
+        }
     }
 
-    /// Add rows below those seen so far.
+    /// The largest error of a singular value, as a share of the largest.
+    pub fn relative_error_bound(&self) -> f64 {
+        match &self.state {
+            State::Exact(_) => 1e-14,
+            // σ² is off by no more than about 10⁻¹⁴ of the largest σ².
+            State::Gram(_) => 1e-7,
+        }
+    }
+
+    /// Add rows.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when they have another number of columns.
+    /// [`Error::Mismatch`](crate::error::Error::Mismatch) when they have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f32>) -> Result<()> {
-        if rows.ncols() != self.columns {
-            return Err(Error::Mismatch(format!(
-                "vectors of {} dimensions were added to vectors of {}",
-                rows.ncols(),
-                self.columns
-            )));
+        if self.rows() + rows.nrows() as u64 > EXACT_ROWS {
+            self.to_gram()?;
         }
-        let limit = 4 * self.columns * self.columns;
+        match &mut self.state {
+            State::Exact(factor) => factor.push(rows)?,
+            State::Gram(gram) => gram.push(rows)?,
+        }
         for row in rows.axis_iter(Axis(0)) {
-            self.waiting.extend(row.iter());
-            if self.waiting.len() >= limit {
-                self.reduce();
+            self.sum.zip_mut_with(&row, |s, &x| *s += f64::from(x));
+        }
+        Ok(())
+    }
+
+    /// Take in all rows of another spectrum.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of columns.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.rows() + other.rows() > EXACT_ROWS {
+            self.to_gram()?;
+        }
+        match (&mut self.state, &other.state) {
+            (State::Exact(mine), State::Exact(theirs)) => mine.merge(theirs)?,
+            (State::Gram(mine), State::Gram(theirs)) => mine.merge(theirs)?,
+            (State::Gram(mine), State::Exact(theirs)) => {
+                mine.add_products(&theirs.products(), theirs.rows())?;
             }
+            // More than the limit on the other side: this side became a Gram matrix above.
+            (State::Exact(_), State::Gram(_)) => {}
         }
-        self.rows += rows.nrows() as u64;
+        self.sum += &other.sum;
         Ok(())
     }
 
-    /// Take in all rows of another factor: the same as if they had been pushed here.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] when it has another number of columns.
-    pub fn merge(&mut self, other: &TallFactor) -> Result<()> {
-        if other.columns != self.columns {
-            return Err(Error::Mismatch(format!(
-                "factors of {} and {} columns cannot be merged",
-                self.columns, other.columns
-            )));
+    fn to_gram(&mut self) -> Result<()> {
+        if let State::Exact(factor) = &self.state {
+            let mut gram = GramMatrix::new(self.sum.len());
+            gram.add_products(&factor.products(), factor.rows())?;
+            self.state = State::Gram(gram);
         }
-        self.reduce();
-        self.waiting.extend_from_slice(&other.waiting);
-        self.stack(&other.r);
-        self.rows += other.rows;
         Ok(())
     }
 
-    /// The singular values of all rows, in falling order: as many as the smaller side of the matrix.
+    /// The singular values in falling order: as many as the smaller side of the matrix.
     ///
     /// # Errors
-    /// [`Error::Compute`] when a row held NaN or infinity.
+    /// [`Error::Compute`](crate::error::Error::Compute) when a row held NaN or infinity.
     pub fn singular_values(&self) -> Result<Vec<f64>> {
-        let mut whole = self.clone();
-        whole.reduce();
-        let r = whole.r;
-        singular_values(&Array2::from_shape_fn((r.nrows(), r.ncols()), |(i, j)| {
-            r[(i, j)]
-        }))
-    }
-
-    fn reduce(&mut self) {
-        if !self.waiting.is_empty() {
-            self.stack(&Mat::zeros(0, self.columns));
+        match &self.state {
+            State::Exact(factor) => factor.singular_values(),
+            State::Gram(gram) => gram.singular_values(),
         }
     }
 
-    /// R of [R; below; the rows that wait].
-    fn stack(&mut self, below: &Mat<f64>) {
-        let (top, middle) = (self.r.nrows(), self.r.nrows() + below.nrows());
-        let waiting = self.waiting.len().checked_div(self.columns).unwrap_or(0);
-        let stacked = Mat::from_fn(middle + waiting, self.columns, |i, j| {
-            if i < top {
-                self.r[(i, j)]
-            } else if i < middle {
-                below[(i - top, j)]
-            } else {
-                f64::from(self.waiting[(i - middle) * self.columns + j])
-            }
-        });
-        self.waiting.clear();
-        self.r = if stacked.nrows() <= self.columns {
-            stacked
-        } else {
-            Qr::new(stacked.as_ref()).thin_R().to_owned()
+    /// The mean of the rows; NaN when there is none.
+    pub fn mean(&self) -> Array1<f64> {
+        &self.sum / self.rows() as f64
+    }
+
+    /// The covariance of the rows with n − 1, `(XᵀX − n x̄ x̄ᵀ) / (n − 1)`; NaN for fewer than two.
+    pub fn covariance(&self) -> Array2<f64> {
+        let (n, mean) = (self.rows() as f64, self.mean());
+        let mut c = match &self.state {
+            State::Exact(factor) => factor.products(),
+            State::Gram(gram) => gram.products(),
         };
+        for ((i, j), v) in c.indexed_iter_mut() {
+            *v = if n < 2.0 {
+                f64::NAN
+            } else {
+                (*v - n * mean[i] * mean[j]) / (n - 1.0)
+            };
+        }
+        c
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{covariance, singular_values};
     use super::*;
     use ndarray::s;
 
-    /// Columns of very different sizes, so that the condition number is 10⁹; the numbers come from a linear congruence.
-    fn rows(n: usize, columns: usize, seed: u64) -> Array2<f32> {
-        let mut state = seed;
-        Array2::from_shape_fn((n, columns), |(_, j)| {
+    fn rows(n: usize) -> Array2<f32> {
+        let mut state = 5u64;
+        Array2::from_shape_fn((n, 7), |(_, j)| {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            let even = (state >> 40) as f64 / (1u64 << 24) as f64 - 0.5;
-            (even * 10f64.powf(-9.0 * j as f64 / columns as f64)) as f32
+            ((state >> 40) as f32 / (1 << 24) as f32) / (1 + j) as f32 + 0.5
         })
     }
 
-    fn close(got: &[f64], want: &[f64]) {
-        assert_eq!(got.len(), want.len());
-        for (g, w) in got.iter().zip(want) {
-            assert!((g - w).abs() <= 1e-13 * want[0], "{g} {w}");
-        }
-    }
-
+    /// On both sides of the limit: one run, and parts of which some are beyond it and some not.
     #[test]
-    fn a_stream_of_rows_has_the_singular_values_of_the_whole() {
-        for n in [1, 5, 12, 13, 400] {
-            let x = rows(n, 12, 1);
+    fn equals_the_direct_computation_and_merges() {
+        for n in [
+            1,
+            2,
+            500,
+            EXACT_ROWS as usize,
+            EXACT_ROWS as usize + 1,
+            20_000,
+        ] {
+            let x = rows(n);
             let want = singular_values(&x.mapv(f64::from)).unwrap();
-            let mut factor = TallFactor::new(12);
-            for chunk in x.axis_chunks_iter(Axis(0), 7) {
-                factor.push(chunk).unwrap();
+            let spread = covariance(x.view());
+            let part = |from: usize, to: usize| {
+                let mut part = Spectrum::new(7);
+                for chunk in x.slice(s![from..to, ..]).axis_chunks_iter(Axis(0), 150) {
+                    part.push(chunk).unwrap();
+                }
+                part
+            };
+            let whole = part(0, n);
+            let mut merged = part(0, n / 3);
+            merged.merge(&part(n / 3, n / 2)).unwrap();
+            merged.merge(&part(n / 2, n)).unwrap();
+            let mut reversed = part(n / 2, n);
+            reversed.merge(&part(0, n / 2)).unwrap();
+            for spectrum in [whole, merged, reversed] {
+                assert_eq!(spectrum.rows(), n as u64);
+                let bound = spectrum.relative_error_bound() * want[0];
+                assert_eq!(bound < 1e-9 * want[0], n as u64 <= EXACT_ROWS);
+                for (g, w) in spectrum.singular_values().unwrap().iter().zip(&want) {
+                    assert!((g - w).abs() <= bound, "{n}: {g} {w}");
+                }
+                for (g, w) in spectrum.covariance().iter().zip(&spread) {
+                    assert!(
+                        (g - w).abs() < 1e-10 || (g.is_nan() && w.is_nan()),
+                        "{n}: {g} {w}"
+                    );
+                }
             }
-            assert_eq!(factor.rows(), n as u64);
-            close(&factor.singular_values().unwrap(), &want);
         }
-    }
-
-    #[test]
-    fn merged_factors_equal_one() {
-        let x = rows(500, 12, 2);
-        let mut whole = TallFactor::new(12);
-        whole.push(x.view()).unwrap();
-        let mut merged = TallFactor::new(12);
-        for (from, to) in [(0, 3), (3, 200), (200, 200), (200, 500)] {
-            let mut part = TallFactor::new(12);
-            part.push(x.slice(s![from..to, ..])).unwrap();
-            merged.merge(&part).unwrap();
-        }
-        assert_eq!(merged.rows(), 500);
-        close(
-            &merged.singular_values().unwrap(),
-            &whole.singular_values().unwrap(),
-        );
-        assert!(merged.merge(&TallFactor::new(11)).is_err());
-        assert!(merged.push(x.slice(s![.., ..5])).is_err());
-    }
-
-    #[test]
-    fn eigenvalues_by_hand() {
-        let x = ndarray::array![[2.0, 99.0], [1.0, 2.0]];
-        let got = symmetric_eigenvalues(&x).unwrap();
-        close(&got, &[1.0, 3.0]);
-        assert!(symmetric_eigenvalues(&x.slice(s![..1, ..]).to_owned()).is_err());
-    }
-
-    #[test]
-    fn not_a_number_is_an_error() {
-        let x = ndarray::array![[1.0, f64::NAN], [f64::NAN, 1.0]];
-        assert!(symmetric_eigenvalues(&x).is_err());
-        assert!(singular_values(&x).is_err());
-        let mut factor = TallFactor::new(2);
-        factor
-            .push(ndarray::array![[f32::INFINITY, 1.0], [1.0, 1.0], [1.0, 2.0]].view())
-            .unwrap();
-        assert!(factor.singular_values().is_err());
     }
 }

@@ -1,0 +1,78 @@
+//! Eigenvalues and singular values.
+
+use faer::{MatRef, Side};
+use ndarray::Array2;
+
+use crate::error::{Error, Result};
+
+fn as_faer<'a>(x: &'a Array2<f64>) -> Option<MatRef<'a, f64>> {
+    let (rows, columns) = x.dim();
+    x.as_slice()
+        .map(|values| MatRef::from_row_major_slice(values, rows, columns))
+}
+
+fn failed(what: &str, shape: (usize, usize)) -> Error {
+    Error::Compute {
+        context: format!("{what} of a matrix of shape {shape:?}"),
+        source: "no convergence: the matrix holds NaN or infinite values".into(),
+    }
+}
+
+/// The eigenvalues of a symmetric matrix, in rising order; only its lower half is read.
+///
+/// # Errors
+/// [`Error::Compute`] when the iteration does not converge (NaN, infinity) and [`Error::Mismatch`] when it is not square.
+pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
+    let shape = x.dim();
+    if shape.0 != shape.1 {
+        return Err(Error::Mismatch(format!(
+            "eigenvalues need a square matrix, not one of shape {shape:?}"
+        )));
+    }
+    let x = x.as_standard_layout().into_owned();
+    finite(&x, "eigenvalues")?;
+    as_faer(&x)
+        .and_then(|m| m.self_adjoint_eigenvalues(Side::Lower).ok())
+        .ok_or_else(|| failed("eigenvalues", shape))
+}
+
+/// The singular values of a matrix, in falling order.
+///
+/// # Errors
+/// [`Error::Compute`] when the iteration does not converge (NaN, infinity).
+pub fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
+    let x = x.as_standard_layout().into_owned();
+    finite(&x, "singular values")?;
+    as_faer(&x)
+        .and_then(|m| m.singular_values().ok())
+        .ok_or_else(|| failed("singular values", x.dim()))
+}
+
+fn finite(x: &Array2<f64>, what: &str) -> Result<()> {
+    if x.iter().all(|v| v.is_finite()) {
+        Ok(())
+    } else {
+        Err(failed(what, x.dim()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_hand() {
+        let got = symmetric_eigenvalues(&ndarray::array![[2.0, 99.0], [1.0, 2.0]]).unwrap();
+        assert!((got[0] - 1.0).abs() < 1e-14 && (got[1] - 3.0).abs() < 1e-14);
+        let got = singular_values(&ndarray::array![[3.0, 0.0], [0.0, -4.0], [0.0, 0.0]]).unwrap();
+        assert!((got[0] - 4.0).abs() < 1e-14 && (got[1] - 3.0).abs() < 1e-14);
+        assert!(symmetric_eigenvalues(&Array2::zeros((1, 2))).is_err());
+    }
+
+    #[test]
+    fn not_a_number_is_an_error() {
+        let x = ndarray::array![[1.0, f64::NAN], [f64::NAN, 1.0]];
+        assert!(symmetric_eigenvalues(&x).is_err());
+        assert!(singular_values(&x).is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! The Gram matrix of a tall matrix that is seen a few rows at a time.
+
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, MatMut, MatRef, Par};
+use ndarray::{Array2, ArrayView2, Axis};
+
+use super::eigen::symmetric_eigenvalues;
+use crate::error::{Error, Result};
+
+/// Rows that wait for a product: enough to make it efficient.
+const BLOCK: usize = 256;
+
+/// `XᵀX` in double precision.
+///
+/// Adding is exact up to rounding, so parts merge. An eigenvalue is found to about 10⁻¹⁵ of the largest, so a singular
+/// value below about 10⁻⁷ of the largest is noise: [`TallFactor`](super::TallFactor) finds those, at twice the cost.
+/// Holds a matrix of `columns`² and the rows that wait.
+#[derive(Debug, Clone)]
+pub struct GramMatrix {
+    rows: u64,
+    columns: usize,
+    /// Only the lower half is kept.
+    products: Array2<f64>,
+    waiting: Vec<f64>,
+}
+
+impl GramMatrix {
+    /// The Gram matrix of `columns` columns and no row yet.
+    pub fn new(columns: usize) -> Self {
+        Self {
+            rows: 0,
+            columns,
+            products: Array2::zeros((columns, columns)),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// The number of rows seen.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn check(&self, columns: usize) -> Result<()> {
+        if columns == self.columns() {
+            return Ok(());
+        }
+        Err(Error::Mismatch(format!(
+            "vectors of {columns} dimensions were added to vectors of {}",
+            self.columns()
+        )))
+    }
+
+    /// Add rows.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when they have another number of columns.
+    pub fn push(&mut self, rows: ArrayView2<'_, f32>) -> Result<()> {
+        self.check(rows.ncols())?;
+        for row in rows.axis_iter(Axis(0)) {
+            self.waiting.extend(row.iter().map(|&x| f64::from(x)));
+            if self.waiting.len() >= BLOCK * self.columns() {
+                self.flush();
+            }
+        }
+        self.rows += rows.nrows() as u64;
+        Ok(())
+    }
+
+    /// Take in all rows of another Gram matrix.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when it has another number of columns.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.check(other.columns())?;
+        self.waiting.extend_from_slice(&other.waiting);
+        self.flush();
+        self.products += &other.products;
+        self.rows += other.rows;
+        Ok(())
+    }
+
+    /// Add the products of the rows that wait, on the calling thread.
+    fn flush(&mut self) {
+        let columns = self.columns();
+        let n = self.waiting.len().checked_div(columns).unwrap_or(0);
+        if let Some(products) = self.products.as_slice_mut().filter(|_| n > 0) {
+            let rows = MatRef::from_row_major_slice(&self.waiting, n, columns);
+            matmul(
+                MatMut::from_row_major_slice_mut(products, columns, columns),
+                BlockStructure::TriangularLower,
+                Accum::Add,
+                rows.transpose(),
+                BlockStructure::Rectangular,
+                rows,
+                BlockStructure::Rectangular,
+                1.0,
+                Par::Seq,
+            );
+        }
+        self.waiting.clear();
+    }
+
+    /// `XᵀX`, both halves.
+    pub fn products(&self) -> Array2<f64> {
+        let mut whole = self.clone();
+        whole.flush();
+        let lower = whole.products;
+        Array2::from_shape_fn(lower.dim(), |(i, j)| lower[[i.max(j), i.min(j)]])
+    }
+
+    /// Take in a matrix of `rows` rows whose `XᵀX` is `products`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when it has another number of columns.
+    pub fn add_products(&mut self, products: &Array2<f64>, rows: u64) -> Result<()> {
+        self.check(products.ncols())?;
+        self.products += products;
+        self.rows += rows;
+        Ok(())
+    }
+
+    /// The singular values of X in falling order: the square roots of the eigenvalues of XᵀX, those below rounding set to 0.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] when a row held NaN or infinity.
+    pub fn singular_values(&self) -> Result<Vec<f64>> {
+        let mut values = symmetric_eigenvalues(&self.products())?;
+        values.reverse();
+        let noise = values.first().copied().unwrap_or(0.0) * 1e-15 * self.columns() as f64;
+        values.truncate(self.rows.min(self.columns() as u64) as usize);
+        let root = |v: &f64| if *v > noise { v.sqrt() } else { 0.0 };
+        Ok(values.iter().map(root).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::singular_values;
+    use super::*;
+    use ndarray::s;
+
+    fn rows(n: usize) -> Array2<f32> {
+        let mut state = 5u64;
+        Array2::from_shape_fn((n, 9), |(_, j)| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            ((state >> 40) as f32 / (1 << 24) as f32) / (1 + j) as f32 + 0.5
+        })
+    }
+
+    fn close(got: &[f64], want: &[f64]) {
+        assert_eq!(got.len(), want.len());
+        for (g, w) in got.iter().zip(want) {
+            assert!((g - w).abs() <= 1e-7 * want[0], "{g} {w}");
+        }
+    }
+
+    #[test]
+    fn equals_the_direct_computation_and_merges() {
+        let x = rows(600);
+        let mut whole = GramMatrix::new(9);
+        whole.push(x.view()).unwrap();
+        let exact = x.mapv(f64::from);
+        close(
+            &whole.singular_values().unwrap(),
+            &singular_values(&exact).unwrap(),
+        );
+        let difference = (whole.products() - exact.t().dot(&exact)).mapv(f64::abs);
+        assert!(difference.iter().all(|d| *d < 1e-9));
+        let mut merged = GramMatrix::new(9);
+        for (from, to) in [(0, 1), (1, 300), (300, 300), (300, 600)] {
+            let mut part = GramMatrix::new(9);
+            part.push(x.slice(s![from..to, ..])).unwrap();
+            merged.merge(&part).unwrap();
+        }
+        assert_eq!(merged.rows(), 600);
+        let difference = (merged.products() - whole.products()).mapv(f64::abs);
+        assert!(difference.iter().all(|d| *d < 1e-9));
+    }
+
+    #[test]
+    fn few_rows_and_wrong_ones() {
+        let x = rows(3);
+        let mut gram = GramMatrix::new(9);
+        assert!(gram.singular_values().unwrap().is_empty());
+        gram.push(x.view()).unwrap();
+        let want = singular_values(&x.mapv(f64::from)).unwrap();
+        close(&gram.singular_values().unwrap(), &want);
+        assert!(gram.push(x.slice(s![.., ..5])).is_err());
+        assert!(gram.merge(&GramMatrix::new(4)).is_err());
+    }
+}
