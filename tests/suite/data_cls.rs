@@ -73,21 +73,30 @@ fn states_do_not_depend_on_the_batch() {
     }
 }
 
-fn parquet(w: &Workspace, file: &str) -> Vec<RecordBatch> {
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
-        File::open(w.path(file)).unwrap(),
+/// What made the file stands in the metadata of its schema.
+fn describes(schema: &arrow::datatypes::Schema) {
+    let made_by = schema
+        .metadata()
+        .get("flue_study")
+        .expect("no flue_study in the metadata");
+    assert!(
+        made_by.contains("tiny-camembert") && made_by.contains("layers"),
+        "{made_by}"
     );
-    reader
-        .unwrap()
-        .build()
-        .unwrap()
-        .map(|b| b.unwrap())
-        .collect()
+}
+
+fn parquet(w: &Workspace, file: &str) -> Vec<RecordBatch> {
+    let file = File::open(w.path(file)).unwrap();
+    let builder =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    describes(builder.schema());
+    builder.build().unwrap().map(|b| b.unwrap()).collect()
 }
 
 fn arrow(w: &Workspace, file: &str) -> Vec<RecordBatch> {
     let reader =
         arrow::ipc::reader::FileReader::try_new(File::open(w.path(file)).unwrap(), None).unwrap();
+    describes(&reader.schema());
     reader.map(|b| b.unwrap()).collect()
 }
 
@@ -122,7 +131,6 @@ fn every_format_holds_the_same_states() {
         {
             assert_eq!(column(&batches, split, layer), want[i], "{split} {layer}");
         }
-        assert!(batches[0].schema().metadata()["flue_study"].contains("tiny-camembert"));
         let idx = batches[0]
             .column_by_name("idx")
             .unwrap()
