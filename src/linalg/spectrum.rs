@@ -60,7 +60,7 @@ impl Spectrum {
     /// [`Error::Mismatch`](crate::error::Error::Mismatch) when they have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f32>) -> Result<()> {
         if self.rows() + rows.nrows() as u64 > EXACT_ROWS {
-            self.to_gram()?;
+            self.switch_to_gram()?;
         }
         match &mut self.state {
             State::Exact(factor) => factor.push(rows)?,
@@ -78,7 +78,7 @@ impl Spectrum {
     /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of columns.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         if self.rows() + other.rows() > EXACT_ROWS {
-            self.to_gram()?;
+            self.switch_to_gram()?;
         }
         match (&mut self.state, &other.state) {
             (State::Exact(mine), State::Exact(theirs)) => mine.merge(theirs)?,
@@ -93,7 +93,7 @@ impl Spectrum {
         Ok(())
     }
 
-    fn to_gram(&mut self) -> Result<()> {
+    fn switch_to_gram(&mut self) -> Result<()> {
         if let State::Exact(factor) = &self.state {
             let mut gram = GramMatrix::new(self.sum.len());
             gram.add_products(&factor.products(), factor.rows())?;

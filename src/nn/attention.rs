@@ -156,7 +156,7 @@ impl View {
         }
     }
 
-    fn from_row(self, row: usize) -> Self {
+    fn at_row(self, row: usize) -> Self {
         // Only an address: it is read by `product`, whose callers keep it inside the matrix.
         Self {
             data: self.data.wrapping_add(row * self.row),
@@ -254,7 +254,7 @@ fn probabilities(
     out: &mut [f32],
 ) {
     let rows = out.len() / unit.length;
-    let (a, b) = (q.from_row(first), k.transposed());
+    let (a, b) = (q.at_row(first), k.transposed());
     // SAFETY: `q` and `k` are this unit's rows of the packed matrix, `out` is a buffer of rows × length.
     unsafe {
         let size = (rows, unit.length, shape.head_size);
@@ -358,7 +358,7 @@ fn backward_unit(
         let ds = &mut scratch.gradient[..rows * length];
         let dropped = &mut scratch.mask[..rows * length];
         probabilities(q, k, unit, first, shape, p);
-        let g = g.from_row(first);
+        let g = g.at_row(first);
         let block = |values: &[f32]| View {
             data: values.as_ptr(),
             row: length,
@@ -395,7 +395,7 @@ fn backward_unit(
             );
             product(
                 (length, head_size, rows),
-                (ds.transposed(), q.from_row(first)),
+                (ds.transposed(), q.at_row(first)),
                 (dk, 3 * hidden),
                 scale,
                 true,

@@ -386,14 +386,14 @@ impl<'a> Run<'a> {
                 let last = layers
                     .and_then(|l| l["layers"].as_array()?.last().cloned())
                     .unwrap_or_default();
-                let probes = self
+                let mut probes = self
                     .summaries
                     .0
                     .get("cls")
                     .and_then(|c| c["probes"].as_array())
                     .into_iter()
                     .flatten();
-                let probe = probes.filter(|p| p["model"] == name.as_str()).next_back();
+                let probe = probes.rfind(|p| p["model"] == name.as_str());
                 let tuned = self
                     .summaries
                     .0

@@ -87,7 +87,8 @@ impl Trainer<'_> {
             ));
             progress.advance(1);
             let stopped = interrupt::check();
-            let due = arguments.save_steps > 0 && state.global_step % arguments.save_steps == 0;
+            let due =
+                arguments.save_steps > 0 && state.global_step.is_multiple_of(arguments.save_steps);
             if (due && state.global_step < state.max_steps) || stopped.is_err() {
                 checkpoints.save(self.model, &optimizer, &state, arguments)?;
             }
@@ -184,7 +185,7 @@ impl Trainer<'_> {
         state.total_loss += update.loss;
         state.pending_loss += update.loss;
         state.pending_steps += 1;
-        if state.global_step % a.logging_steps == 0 {
+        if state.global_step.is_multiple_of(a.logging_steps) {
             state.log_training(norm, rate);
         }
         update.seconds = begin.elapsed().as_secs_f64().max(1e-9);

@@ -22,8 +22,11 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
+/// Text, label, idx, ids, mask and types of a row.
+type Cells = (String, i64, i32, Vec<i32>, Vec<i8>, Option<Vec<i8>>);
+
 /// All cells of a split, as one value that can be compared.
-fn cells(split: &Split) -> Vec<(String, i64, i32, Vec<i32>, Vec<i8>, Option<Vec<i8>>)> {
+fn cells(split: &Split) -> Vec<Cells> {
     let rows = split.iter().map(|e| e.unwrap());
     rows.map(|e| {
         (

@@ -91,7 +91,7 @@ impl Layout {
                 vec![records, job.hidden()],
             );
         }
-        if self.end % 8 != 0 {
+        if !self.end.is_multiple_of(8) {
             self.add(format!("{name}.padding"), "F32", vec![1]);
         }
         Ok(())
