@@ -1,7 +1,7 @@
 //! Encoders, classification heads and checkpoints.
 //!
-//! CamemBERT is RoBERTa and FlauBERT is XLM; layer by layer they are the same network ([`layer`]), so one type
-//! ([`Network`]) holds either. [`camembert`] and [`flaubert`] say how their tensors are called and what is embedded.
+//! CamemBERT is RoBERTa and FlauBERT is XLM; layer by layer they are the same network (`layer`), so one type
+//! ([`Network`]) holds either. `camembert` and `flaubert` say how their tensors are called and what is embedded.
 
 use candle_core::Tensor;
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// The mean cross-entropy of a batch, with what follows from the same pass.
 pub struct CrossEntropy {
-    /// Mean over the B rows of −ln softmax(logits)[label], in nats.
+    /// Mean over the B rows of −ln softmax(logits)_label, in nats.
     pub loss: f64,
     /// Its gradient with respect to the logits, (B, C).
     pub gradient: Tensor,

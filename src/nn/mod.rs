@@ -4,7 +4,7 @@
 //! issues #2977 and #3011), so nothing here relies on its autograd: every function `f` has a twin `f_backward` that
 //! takes what the forward pass kept and the gradient of the result, and returns the gradients of the inputs.
 //!
-//! On the CPU the functions are vectorised loops over all cores ([`cpu`]); elsewhere they go through [`plain`], the
+//! On the CPU the functions are vectorised loops over all cores (`cpu`); elsewhere they go through [`plain`], the
 //! same formulas in ordinary candle operations, whose backward pass is candle's autograd. The tests hold one against
 //! the other and both against finite differences.
 //!

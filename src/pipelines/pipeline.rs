@@ -37,7 +37,7 @@ pub struct Config {
     pub num_test: Option<usize>,
     /// Trainer's settings.
     pub arguments: TrainingArguments,
-    /// Layers whose [CLS] states are kept.
+    /// Layers whose `[CLS]` states are kept.
     pub layers: Vec<usize>,
     /// Rows computed together in extraction.
     pub batch_size: usize,

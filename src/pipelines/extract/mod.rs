@@ -1,4 +1,4 @@
-//! [CLS] and token states of both splits, to a file: the work of `data-cls`.
+//! `[CLS]` and token states of both splits, to a file: the work of `data-cls`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The [CLS] vectors that `data-cls` stores, as the studies `cls` and `cone` read them.
+//! The `[CLS]` vectors that `data-cls` stores, as the studies `cls` and `cone` read them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `study cone`: the cosine of every [CLS] vector with the first one, by label.
+//! `study cone`: the cosine of every `[CLS]` vector with the first one, by label.
 
 use std::path::{Path, PathBuf};
 
