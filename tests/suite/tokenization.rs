@@ -3,7 +3,7 @@
 //! `tests/fixtures/tokenization/README.md` says how the fixtures are made and how the differential test is run at
 //! any size.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,14 @@ use flue_study::tokenization::flaubert::{
     FlaubertTokenizer, differences, export_tokenizer_json, moses,
 };
 use flue_study::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
-use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::common::{fixtures, real};
+
+mod offsets;
+mod properties;
+mod refusals;
 
 /// `[text, ids, punctuation, tokens]` as `make_cases.py` writes them.
 type Case = (String, Vec<u32>, String, Vec<String>);
@@ -172,83 +175,6 @@ fn truncation_keeps_the_special_tokens() {
 }
 
 #[test]
-fn flauberts_tokens_know_their_place_in_the_text() {
-    let options = TokenizerOptions::default();
-    let tokenizer = FlaubertTokenizer::open(&folder().join("flaubert"), &options).unwrap();
-    // Every word of the text and what it became: quotes, ligatures of marks, dashes, dots, decimal spaces, deletions.
-    for (text, words) in [
-        ("L’été", vec![("L’", "L'"), ("été", "été")]),
-        (
-            "«\u{a0}Noe\u{308}l\u{a0}»",
-            vec![
-                ("«\u{a0}", "\""),
-                ("Noe\u{308}l", "Noël"),
-                ("\u{a0}»", "\""),
-            ],
-        ),
-        ("oui…", vec![("oui", "oui"), ("…", "...")]),
-        ("non...", vec![("non", "non"), ("...", "...")]),
-        ("1\u{a0}000 ％", vec![("1\u{a0}000", "1,000"), ("％", "%")]),
-        (
-            "a\u{200b}b\u{ad}c.",
-            vec![("a\u{200b}b\u{ad}c", "abc"), (".", ".")],
-        ),
-        (
-            "fin.\" Et",
-            vec![("fin", "fin"), ("\"", "\""), (".", "."), ("Et", "Et")],
-        ),
-        (
-            "x<s>DOTMULTI",
-            vec![("x", "x"), ("<s>", "<s>"), ("DOTMULTI", ".")],
-        ),
-    ] {
-        let aligned = tokenizer.encode_aligned(text, None).unwrap();
-        let mut spans: HashMap<u32, (usize, usize)> = HashMap::new();
-        for (offset, word) in aligned.offsets.iter().zip(&aligned.word_ids) {
-            let Some(word) = word else { continue };
-            let span = spans
-                .entry(*word)
-                .or_insert((offset.bytes.start, offset.bytes.end));
-            *span = (span.0.min(offset.bytes.start), span.1.max(offset.bytes.end));
-        }
-        let got: Vec<&str> = (0..spans.len() as u32)
-            .map(|word| &text[spans[&word].0..spans[&word].1])
-            .collect();
-        let want: Vec<&str> = words.iter().map(|(original, _)| *original).collect();
-        assert_eq!(got, want, "{text:?}");
-        let tokens: Vec<&str> = words.iter().map(|(_, token)| *token).collect();
-        if !text.contains('<') {
-            assert_eq!(tokenizer.words(text), tokens, "{text:?}");
-        }
-    }
-}
-
-#[test]
-fn subwords_slice_the_text_where_nothing_was_rewritten() {
-    let Some(real) = real() else { return };
-    let tokenizer = open(&real.join("flaubert_base_uncased"));
-    let vocabulary = fs::read_to_string(real.join("flaubert_base_uncased/vocab.json")).unwrap();
-    let vocabulary: HashMap<String, u32> = serde_json::from_str(&vocabulary).unwrap();
-    let tokens: HashMap<u32, &str> = vocabulary.iter().map(|(t, id)| (*id, t.as_str())).collect();
-    let novel = fs::read_to_string(real.join("madame_bovary.txt")).unwrap();
-    let mut seen = 0;
-    for line in novel.lines().take(3000) {
-        let aligned = tokenizer.encode_aligned(line, None).unwrap();
-        for (id, offset) in aligned.encoding.ids.iter().zip(&aligned.offsets) {
-            let token = tokens[id].trim_end_matches("</w>");
-            if token.chars().all(char::is_alphabetic) && *id > 13 {
-                assert_eq!(&line[offset.bytes.clone()], token, "{line:?}");
-                let characters = line.chars().skip(offset.characters.start);
-                let slice: String = characters.take(offset.characters.len()).collect();
-                assert_eq!(slice, token, "{line:?}");
-                seen += 1;
-            }
-        }
-    }
-    assert!(seen > 20_000, "{seen}");
-}
-
-#[test]
 fn do_lower_case_is_ignored_unless_asked_for() {
     let flaubert = folder().join("flaubert");
     let encode = |lowercase, text| {
@@ -263,104 +189,6 @@ fn do_lower_case_is_ignored_unless_asked_for() {
         tokenizer.encode(text, None).unwrap().ids
     };
     assert_eq!(encode(Some(true), "Le FILM"), encode(None, "le film"));
-}
-
-/// The message of a folder that does not open, with the file and the place in it.
-fn refusal(folder: &Path) -> String {
-    match from_pretrained(folder, &TokenizerOptions::default()) {
-        Ok(_) => panic!("{} opens", folder.display()),
-        Err(e) => e.to_string(),
-    }
-}
-
-#[test]
-fn malformed_files_are_refused_with_their_place() {
-    let cases: [(&str, &str, &[u8], &[&str]); 11] = [
-        (
-            "flaubert",
-            "merges.txt",
-            b"a b\nseul\n",
-            &["merges.txt, line 2", "\"seul\"", "two symbols"],
-        ),
-        (
-            "flaubert",
-            "merges.txt",
-            b"a b\xFF\n",
-            &["merges.txt, byte 3", "UTF-8"],
-        ),
-        (
-            "flaubert",
-            "vocab.json",
-            b"{\"a\": \"b\"}",
-            &["vocab.json, key \"a\"", "a token id"],
-        ),
-        (
-            "flaubert",
-            "vocab.json",
-            b"{\"a\": 1,\n",
-            &["vocab.json, line", "JSON"],
-        ),
-        (
-            "flaubert",
-            "vocab.json",
-            b"{\"a\": 1}",
-            &["vocab.json", "\"<unk>\""],
-        ),
-        (
-            "flaubert",
-            "tokenizer_config.json",
-            b"{\"tokenizer_class\": \"BertTokenizer\"}",
-            &["tokenizer_class", "BertTokenizer"],
-        ),
-        (
-            "flaubert",
-            "tokenizer_config.json",
-            b"{\"model_max_length\": -1}",
-            &["model_max_length", "-1"],
-        ),
-        (
-            "flaubert",
-            "tokenizer_config.json",
-            b"{\"bos_token\": 3}",
-            &["bos_token", "a token"],
-        ),
-        (
-            "flaubert",
-            "tokenizer_config.json",
-            b"{\"added_tokens_decoder\": {\"x\": \"y\"}}",
-            &["added_tokens_decoder", "ids as keys"],
-        ),
-        (
-            "camembert",
-            "sentencepiece.bpe.model",
-            b"\x0a\x05abc",
-            &["sentencepiece.bpe.model, byte 2", "longer than the file"],
-        ),
-        (
-            "roberta",
-            "tokenizer.json",
-            b"{\"model\": 3}",
-            &["tokenizer.json", "tokenizers crate"],
-        ),
-    ];
-    for (name, file, bytes, words) in cases {
-        let copy = copy(name);
-        fs::write(copy.path().join(file), bytes).unwrap();
-        let message = refusal(copy.path());
-        for word in words {
-            assert!(message.contains(word), "{file}: no {word:?} in {message}");
-        }
-    }
-}
-
-#[test]
-fn missing_files_are_named() {
-    let copy = copy("flaubert");
-    fs::remove_file(copy.path().join("merges.txt")).unwrap();
-    assert!(refusal(copy.path()).contains("merges.txt not found"));
-    let empty = tempfile::tempdir().unwrap();
-    assert!(refusal(empty.path()).contains("tokenizer.json or sentencepiece.bpe.model"));
-    assert!(refusal(&empty.path().join("absent")).contains("absent not found"));
 }
 
 #[test]
@@ -425,102 +253,4 @@ fn an_exported_tokenizer_gives_the_same_ids_to_ordinary_text() {
         let want = tokenizer.encode(text, Some(16)).unwrap();
         assert_eq!(opened.encode(text, Some(16)).unwrap(), want, "{text:?}");
     }
-}
-
-/// Pieces of text that rules look for, among any characters.
-fn odd_text() -> impl Strategy<Value = String> {
-    let rule = prop::sample::select(vec![
-        " ",
-        "  ",
-        "'",
-        "''",
-        "``",
-        "\"",
-        ",",
-        ".",
-        "..",
-        "...",
-        ".'",
-        ",\"",
-        ".\"",
-        "(",
-        ")",
-        "%",
-        ":",
-        "\u{a0}",
-        "«",
-        "»",
-        "’",
-        "…",
-        "—",
-        "。",
-        "．",
-        "1",
-        "½",
-        "é",
-        "e",
-        "\u{301}",
-        "DOT",
-        "MULTI",
-        "<s>",
-        "<special1>",
-        "<mask>",
-        "<",
-        "\n",
-        "\r",
-        "\t",
-        "\u{85}",
-        "\u{200d}",
-        "\u{fe0f}",
-        "M.",
-        "etc.",
-        "\u{2581}",
-        "le",
-        "livre",
-        "Σ",
-    ]);
-    let part = prop_oneof![3 => rule.prop_map(String::from), 1 => "\\PC{0,4}", 1 => any::<char>().prop_map(String::from)];
-    prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_text_is_encoded_alike_by_every_way_in(text in odd_text(), length in 2usize..40) {
-        for name in ["flaubert", "camembert", "xlm-roberta", "roberta"] {
-            let tokenizer = open_once(name);
-            let encoding = tokenizer.encode(&text, Some(length)).unwrap();
-            prop_assert!(encoding.ids.len() <= length);
-            let batch = tokenizer.encode_batch(&[&text, "", &text], Some(length)).unwrap();
-            prop_assert_eq!(&batch[0], &encoding);
-            prop_assert_eq!(&batch[2], &encoding);
-            let aligned = tokenizer.encode_aligned(&text, Some(length)).unwrap();
-            prop_assert_eq!(&aligned.encoding, &encoding, "{}", name);
-            prop_assert_eq!(aligned.offsets.len(), encoding.ids.len());
-            prop_assert_eq!(aligned.word_ids.len(), encoding.ids.len());
-            for offset in &aligned.offsets {
-                let slice = text.get(offset.bytes.clone());
-                prop_assert!(slice.is_some(), "{:?}", offset);
-                let before = text[..offset.bytes.start].chars().count();
-                let inside = slice.unwrap_or_default().chars().count();
-                prop_assert_eq!(offset.characters.clone(), before..before + inside);
-            }
-            let words: HashSet<u32> = aligned.word_ids.iter().flatten().copied().collect();
-            let last = words.iter().max().map_or(0, |word| *word as usize + 1);
-            prop_assert!(name != "flaubert" || words.len() == last, "words are numbered without gaps");
-        }
-    }
-}
-
-/// The fixture's tokenizer, opened at its first use.
-fn open_once(name: &'static str) -> &'static dyn Tokenizer {
-    use std::sync::{Mutex, OnceLock};
-    static OPENED: OnceLock<Mutex<HashMap<&'static str, &'static dyn Tokenizer>>> = OnceLock::new();
-    let opened = OPENED.get_or_init(Mutex::default);
-    *opened
-        .lock()
-        .unwrap()
-        .entry(name)
-        .or_insert_with(|| Box::leak(open(&folder().join(name))))
 }

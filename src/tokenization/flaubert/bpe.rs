@@ -7,14 +7,11 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::moses::characters::decode;
+use super::pair_table::{NO_MERGE, PairTable, UNKNOWN};
 
 /// The mark of a word's last symbol.
 pub(crate) const END_OF_WORD: &str = "</w>";
 
-/// A symbol that no merge knows.
-const UNKNOWN: u32 = u32::MAX;
-/// The rank of a pair that is not merged.
-const NO_MERGE: u32 = u32::MAX;
 /// Code points below this have their first symbol in a table.
 const DIRECT: usize = 0x800;
 /// Words of more symbols than this use the heap.
@@ -262,58 +259,6 @@ fn first_symbols(symbols: &HashMap<String, u32>, suffix: &str) -> FirstSymbols {
         }
     }
     FirstSymbols { direct, others }
-}
-
-/// From a pair of symbols to its rank and the symbol it becomes: open addressing over a power of two.
-struct PairTable {
-    entries: Vec<PairEntry>,
-    mask: usize,
-}
-
-#[derive(Clone, Copy)]
-struct PairEntry {
-    pair: (u32, u32),
-    rank: u32,
-    merged: u32,
-}
-
-impl PairTable {
-    fn with_capacity(pairs: usize) -> Self {
-        let size = (pairs.max(4) * 2).next_power_of_two();
-        let empty = PairEntry {
-            pair: (UNKNOWN, UNKNOWN),
-            rank: NO_MERGE,
-            merged: UNKNOWN,
-        };
-        Self {
-            entries: vec![empty; size],
-            mask: size - 1,
-        }
-    }
-
-    fn slot(&self, pair: (u32, u32)) -> usize {
-        let key = u64::from(pair.0) << 32 | u64::from(pair.1);
-        let mut slot = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & self.mask;
-        while self.entries[slot].pair != pair && self.entries[slot].rank != NO_MERGE {
-            slot = (slot + 1) & self.mask;
-        }
-        slot
-    }
-
-    fn insert(&mut self, pair: (u32, u32), (rank, merged): (u32, u32)) {
-        let slot = self.slot(pair);
-        self.entries[slot] = PairEntry { pair, rank, merged };
-    }
-
-    #[inline]
-    fn rank(&self, left: u32, right: u32) -> u32 {
-        self.entries[self.slot((left, right))].rank
-    }
-
-    #[inline]
-    fn merged(&self, left: u32, right: u32) -> u32 {
-        self.entries[self.slot((left, right))].merged
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod bpe;
 mod export;
 pub mod moses;
 mod normalization;
+mod pair_table;
 mod trie;
 mod vocabulary;
 

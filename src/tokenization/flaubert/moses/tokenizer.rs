@@ -4,7 +4,6 @@
 //! apostrophes, non-breaking prefixes, a trailing `.'`.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use memchr::{memchr, memmem};
 
@@ -59,43 +58,49 @@ fn fold_white_space<A: Alignment>(text: &mut Buffers<A>, characters: &Characters
     });
 }
 
-/// For each byte, whether padding passes over it: ASCII letters and digits, ``'`,-``, the letters from U+00C0 to U+02FF
-/// that are alphanumeric, and all bytes but the first of a character.
-fn passed_over(characters: &Characters) -> [bool; 256] {
+/// For each byte, whether padding passes over it: ASCII letters and digits, ``'`,-``, and all bytes but the first of a
+/// character.
+const PASSED_OVER: [bool; 256] = {
     let mut plain = [false; 256];
-    for (byte, plain) in plain.iter_mut().enumerate() {
-        let code = byte as u32;
-        *plain = match byte {
-            0..0x80 => characters.is(code, ALNUM) || b"'`,-".contains(&(byte as u8)),
-            0x80..0xC0 => true,
-            // A lead byte of two: all of its 64 characters must be alphanumeric.
-            0xC3..0xE0 => (0..64).all(|low| characters.is((code & 0x1F) << 6 | low, ALNUM)),
-            _ => false,
-        };
+    let mut byte = 0;
+    while byte < 256 {
+        let ascii = byte as u8;
+        plain[byte] = ascii.is_ascii_alphanumeric()
+            || matches!(ascii, b'\'' | b'`' | b',' | b'-' | 0x80..0xC0);
+        byte += 1;
     }
     plain
-}
+};
 
 /// Stripping, `\s+` to one space, spaces around every character that is neither alphanumeric nor white space nor one of
 /// ``.'`,-``, and the marker of each run of dots: ` DOT…MULTI `, without its last space at the end of the text.
 fn pad_special_characters<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
-    static PASSED_OVER: LazyLock<[bool; 256]> =
-        LazyLock::new(|| passed_over(super::characters::characters()));
-    let plain: &[bool; 256] = &PASSED_OVER;
     strip(text, characters);
     text.rewrite(|r| {
         let bytes = r.bytes();
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            if plain[byte as usize] {
+            if PASSED_OVER[byte as usize] {
                 at += 1;
-            } else if byte == b' ' && bytes.get(at + 1).is_some_and(|next| plain[*next as usize]) {
+            } else if is_plain_pair(bytes, at, characters) {
                 at += 2;
             } else {
                 at = pad_at(r, at, characters);
             }
         }
     });
+}
+
+/// Whether a space stands at `at` with a byte after it that is passed over, or an alphanumeric character of two bytes.
+#[inline]
+fn is_plain_pair(bytes: &[u8], at: usize, characters: &Characters) -> bool {
+    match bytes[at] {
+        b' ' => bytes
+            .get(at + 1)
+            .is_some_and(|next| PASSED_OVER[*next as usize]),
+        0xC3..0xE0 => characters.is(decode(bytes, at).0, ALNUM),
+        _ => false,
+    }
 }
 
 /// Treat what starts at `at`; where the next character starts.
