@@ -21,7 +21,7 @@ from opinions import Opinions
 from scenes import Scene
 
 CATEGORIES = ("books", "dvd", "music")
-SIZES = {"train": 480, "test": 240}
+SIZES = {"train": 1200, "test": 240}
 
 
 def length(rng):

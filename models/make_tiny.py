@@ -189,7 +189,7 @@ def main():
     parser.add_argument("kind", choices=["camembert", "flaubert"])
     parser.add_argument("out", type=Path)
     parser.add_argument("--hidden", type=int, default=48)
-    parser.add_argument("--epochs", type=int, nargs=3, default=[50, 12, 12], help="with 3, 6 and 12 layers")
+    parser.add_argument("--epochs", type=int, nargs=3, default=[30, 4, 4], help="with 3, 6 and 12 layers")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--spread", type=float, default=0.14, help="standard deviation of the initial weights")
     parser.add_argument("--branch", type=float, default=0.3, help="initial share of what a layer adds to its input")
