@@ -58,7 +58,7 @@ pub(super) struct PipelineArgs {
     layers: Vec<usize>,
 
     /// Rows computed together in extraction; it changes memory and speed, not the figures
-    #[arg(long, value_name = "BATCH", default_value_t = 8)]
+    #[arg(long, value_name = "BATCH", default_value_t = 32)]
     batch: usize,
 
     /// Sentences whose cosines are taken: a number, or all
