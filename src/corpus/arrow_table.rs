@@ -117,8 +117,8 @@ impl Parquet {
                 Some(words) => words.as_string::<i32>().value(row),
                 None => "of a floating-point type",
             };
-            let label =
-                label::parse(word).ok_or_else(|| bad(format!("label {word}"), label::EXPECTED))?;
+            let label = label::parse_label(word)
+                .ok_or_else(|| bad(format!("label {word}"), label::EXPECTED))?;
             let idx = match &idx {
                 None => number(self.before + self.row),
                 Some(idx) => idx

@@ -15,6 +15,7 @@ mod table;
 mod tree;
 
 pub use clean::clean;
+pub use label::parse_label;
 pub use source::{Corpus, Reviews, Source};
 
 /// A review with its class.

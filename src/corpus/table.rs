@@ -82,7 +82,7 @@ impl Csv {
         self.row += 1;
         let text = self.field(self.columns.text)?.to_string();
         let label_word = self.field(self.columns.label)?;
-        let label = label::parse(label_word)
+        let label = label::parse_label(label_word)
             .ok_or_else(|| self.bad(format!("label {label_word:?}"), label::EXPECTED))?;
         let idx = match self.columns.idx {
             None => number(self.before + self.row),
@@ -223,7 +223,7 @@ impl JsonLines {
             self.bad("no string `text`".into(), "{\"text\": ..., \"label\": ...}")
         })?;
         let label = match get("label") {
-            Some(Value::String(word)) => label::parse(word),
+            Some(Value::String(word)) => label::parse_label(word),
             Some(other) => other.as_i64().filter(|n| matches!(n, 0 | 1)),
             None => None,
         };

@@ -42,6 +42,8 @@ pub(super) struct BatchAt {
 /// One mapped file.
 pub(super) struct MappedStream {
     path: PathBuf,
+    map: Arc<Mmap>,
+    /// The bytes of `map`.
     data: Buffer,
     version: MetadataVersion,
     /// The schema, with its metadata.
@@ -76,17 +78,17 @@ impl MappedStream {
         }
         // SAFETY: the map is read only; as with any mapped file, nobody may shorten it while it is in use.
         let map = unsafe { Mmap::map(file) }.map_err(Error::io(path, "map"))?;
-        let owner = Arc::new(map);
-        let (pointer, length) = (owner.as_ptr() as *mut u8, owner.len());
+        let map = Arc::new(map);
+        let (pointer, length) = (map.as_ptr() as *mut u8, map.len());
         let pointer = std::ptr::NonNull::new(pointer).ok_or_else(|| {
             Error::malformed(path, "", "an empty memory map", "an Arrow stream file")
         })?;
-        // SAFETY: the memory lives as long as `owner`, which the buffer keeps.
-        let data = unsafe { Buffer::from_custom_allocation(pointer, length, owner) };
-        Self::index(path, data)
+        // SAFETY: the memory lives as long as the map, which the buffer keeps.
+        let data = unsafe { Buffer::from_custom_allocation(pointer, length, map.clone()) };
+        Self::index(path, map, data)
     }
 
-    fn index(path: &Path, data: Buffer) -> Result<Self> {
+    fn index(path: &Path, map: Arc<Mmap>, data: Buffer) -> Result<Self> {
         let bytes = data.as_slice();
         let Some(first) = frame(path, bytes, 0, 0)? else {
             return Err(not_arrow(path, 0, "the end of a stream"));
@@ -123,6 +125,7 @@ impl MappedStream {
         }
         Ok(Self {
             path: path.into(),
+            map,
             data,
             version,
             schema: Arc::new(schema),
@@ -159,6 +162,23 @@ impl MappedStream {
             .read_record_batch(&block, &message)
             .map_err(|e| bad(e.to_string()))?
             .ok_or_else(|| bad("no record batch".into()))
+    }
+
+    /// Let the system take back the memory that holds a batch; it is read from the file again when it is needed.
+    pub fn release(&self, batch: &BatchAt) {
+        #[cfg(unix)]
+        {
+            use memmap2::UncheckedAdvice::DontNeed;
+            let length = batch.head + batch.body;
+            // SAFETY: the map is of a file and read only, so its pages come back with the same content. A refusal
+            // changes nothing.
+            let _ = unsafe {
+                self.map
+                    .unchecked_advise_range(DontNeed, batch.start, length)
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = batch;
     }
 
     /// Words for a batch in a message: its number and its rows.

@@ -1,6 +1,7 @@
 //! One split of a dataset: random access by row over memory-mapped files.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::columns::{self, Columns};
@@ -52,6 +53,8 @@ struct Inner {
     folder: PathBuf,
     files: Vec<MappedStream>,
     batches: Vec<Batch>,
+    /// The batch that was asked for last.
+    last: AtomicUsize,
     /// The rows in another order, or some of them; `datasets` before 1.6 saved such a list beside the data.
     order: Option<Vec<u64>>,
     rows: usize,
@@ -89,6 +92,7 @@ impl Split {
             folder: folder.into(),
             files,
             batches,
+            last: AtomicUsize::new(0),
             order,
             rows,
             label_names,
@@ -164,6 +168,7 @@ impl Split {
                 expected,
             ));
         };
+        inner.leave_behind(number - 1);
         let columns = inner.columns(batch)?;
         inner.take(batch, columns, row, stored - batch.first_row)
     }
@@ -175,6 +180,16 @@ impl Split {
 }
 
 impl Inner {
+    /// A reader that goes on to the next batch is done with the last one: without this, reading a file from end to end
+    /// would fill the memory with it.
+    fn leave_behind(&self, number: usize) {
+        let last = self.last.swap(number, Ordering::Relaxed);
+        if number == last + 1 {
+            let batch = &self.batches[last];
+            self.files[batch.file].release(&batch.at);
+        }
+    }
+
     fn columns<'a>(&'a self, batch: &'a Batch) -> Result<&'a Columns> {
         if let Some(columns) = batch.columns.get() {
             return Ok(columns);

@@ -193,6 +193,40 @@ fn parquet_and_arrow_hold_the_same_and_either_is_a_source() {
 }
 
 #[test]
+fn the_classes_of_a_dataset_are_told_by_their_names() {
+    let w = Workspace::new();
+    let source = fixtures().join("prepare/reversed");
+    w.run(&format!(
+        "flue-cls-prepare -c tiny-camembert --data {} out",
+        source.display()
+    ));
+    let split = DatasetDict::open(w.path("out"))
+        .unwrap()
+        .split("train")
+        .unwrap();
+    let rows: Vec<_> = split
+        .iter()
+        .map(|e| e.unwrap())
+        .map(|e| (e.text, e.label))
+        .collect();
+    assert_eq!(rows, [("Très bien.", 1), ("Très mauvais.", 0)]);
+    assert_eq!(split.label_names(), ["negative", "positive"]);
+}
+
+#[test]
+fn a_table_without_rows_is_a_split_without_rows() {
+    let w = Workspace::new();
+    fs::write(w.path("test.csv"), "text,label\n").unwrap();
+    for format in ["arrow", "parquet"] {
+        w.run(&format!(
+            "flue-cls-prepare -c tiny-camembert --data test.csv --format {format} {format}"
+        ));
+        let dict = DatasetDict::open(w.path(format)).unwrap();
+        assert!(dict.split("test").unwrap().is_empty());
+    }
+}
+
+#[test]
 fn files_are_cut_at_the_size_asked_for() {
     let w = Workspace::new();
     write_table(&w.path("train.csv"), 1500);

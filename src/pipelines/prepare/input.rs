@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::corpus::{Corpus, Review, Reviews, Source};
-use crate::dataset::{DatasetDict, Split};
+use crate::corpus::{Corpus, Review, Reviews, Source, parse_label};
+use crate::dataset::{DatasetDict, LABEL_NAMES, Split};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 
@@ -57,30 +57,41 @@ impl Input {
             Input::Corpus(corpus) => RowReader::Corpus(corpus.reviews(split)),
             Input::Dataset(dict) => {
                 let split = dict.text_split(split)?;
-                require_classes(&split)?;
-                RowReader::Dataset { split, row: 0 }
+                let classes = classes(&split)?;
+                let row = 0;
+                RowReader::Dataset {
+                    split,
+                    classes,
+                    row,
+                }
             }
         })
     }
 }
 
-/// The output declares FLUE's two classes: other ones would change their meaning.
-fn require_classes(split: &Split) -> Result<()> {
-    match split.label_names().len() {
-        2 => Ok(()),
-        n => Err(Error::malformed(
+/// The class of the output for each class of a dataset: by its name where all names are known words, else by its number.
+fn classes(split: &Split) -> Result<Vec<i64>> {
+    let names = split.label_names();
+    if names.len() != LABEL_NAMES.len() {
+        return Err(Error::malformed(
             split.folder(),
             "column `label`",
-            format!("{n} classes"),
+            format!("the classes {}", names.join(", ")),
             "two, negative and positive",
-        )),
+        ));
     }
+    let named: Option<Vec<i64>> = names.iter().map(|name| parse_label(name)).collect();
+    Ok(named.unwrap_or_else(|| vec![0, 1]))
 }
 
 /// Reviews one after another.
 pub(super) enum RowReader {
     Corpus(Reviews),
-    Dataset { split: Split, row: usize },
+    Dataset {
+        split: Split,
+        classes: Vec<i64>,
+        row: usize,
+    },
 }
 
 impl Iterator for RowReader {
@@ -89,13 +100,17 @@ impl Iterator for RowReader {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             RowReader::Corpus(reviews) => reviews.next(),
-            RowReader::Dataset { split, row } => {
+            RowReader::Dataset {
+                split,
+                classes,
+                row,
+            } => {
                 if *row == split.len() {
                     return None;
                 }
                 let review = split.example(*row).map(|example| Review {
                     text: example.text.into(),
-                    label: example.label,
+                    label: classes[example.label as usize],
                     idx: example.idx,
                     category: None,
                 });

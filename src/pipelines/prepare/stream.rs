@@ -101,6 +101,9 @@ fn read(
     let mut bytes = 0;
     for (row, review) in reader.enumerate() {
         let review = review?;
+        if row % BATCH_ROWS == 0 {
+            interrupt::check()?;
+        }
         if shard.is_some_and(|shard| !shard.takes(row as u64)) {
             continue;
         }
