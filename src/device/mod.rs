@@ -51,3 +51,9 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
         .build_global();
     Ok(())
 }
+
+/// Run `f` on one of the threads that parallel loops use. A loop started there shares its work out and goes on; started
+/// elsewhere it has to hand over to such a thread and sleep, thousands of times in a training step.
+pub fn on_worker<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| f())
+}

@@ -10,6 +10,7 @@ use ndarray::ArrayView2;
 
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
+use crate::device::on_worker;
 use crate::error::{Error, Result, interrupt};
 use crate::models::{Encoder, Input};
 use crate::progress::Progress;
@@ -86,23 +87,29 @@ pub fn extract(
             token_type_ids: None,
             bounds: &batch.bounds,
         };
-        let mut states: Vec<(usize, Tensor)> = Vec::with_capacity(layers.len());
-        encoder.hidden_states(&input, last, &mut |layer, tensor| {
-            if layers.contains(&layer) {
-                states.push((
-                    layer,
-                    tensor
-                        .to_device(&Device::Cpu)?
-                        .to_dtype(DType::F32)?
-                        .contiguous()?,
-                ));
-            }
-            Ok(())
-        })?;
+        let states = on_worker(|| wanted_states(encoder, &input, &layers, last))?;
         hand_over(split, &batch, &states, encoder.config().hidden_size, sink)?;
         progress.advance(numbers.len() as u64);
     }
     Ok(())
+}
+
+/// The states of `layers`, as f32 on the CPU.
+fn wanted_states(
+    encoder: &dyn Encoder,
+    input: &Input<'_>,
+    layers: &BTreeSet<usize>,
+    last: usize,
+) -> Result<Vec<(usize, Tensor)>> {
+    let mut states = Vec::with_capacity(layers.len());
+    encoder.hidden_states(input, last, &mut |layer, tensor| {
+        if layers.contains(&layer) {
+            let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+            states.push((layer, tensor.contiguous()?));
+        }
+        Ok(())
+    })?;
+    Ok(states)
 }
 
 /// Cut the states of a batch into sentences, without copying them.

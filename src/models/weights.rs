@@ -5,6 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
@@ -157,20 +159,37 @@ fn read_safetensors(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Resu
                 "f32, f16, bf16 or f64",
             )
         };
-        let dtype = match view.dtype() {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            Dtype::F64 => DType::F64,
-            Dtype::I64 => DType::I64,
+        let raw = |dtype| Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu);
+        let tensor = match view.dtype() {
+            Dtype::F32 => raw(DType::F32),
+            Dtype::F16 => Tensor::from_vec(
+                widened(view.data(), f16::from_le_bytes),
+                view.shape(),
+                &Device::Cpu,
+            ),
+            Dtype::BF16 => Tensor::from_vec(
+                widened(view.data(), bf16::from_le_bytes),
+                view.shape(),
+                &Device::Cpu,
+            ),
+            Dtype::F64 => raw(DType::F64).and_then(|t| t.to_dtype(DType::F32)),
+            Dtype::I64 => raw(DType::I64).and_then(|t| t.to_dtype(DType::F32)),
             other => return Err(wrong(format!("type {other:?}"))),
         };
-        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)
-            .and_then(|t| t.to_dtype(DType::F32))
-            .map_err(|e| wrong(e.to_string()))?;
-        tensors.insert(name.to_owned(), tensor);
+        tensors.insert(name.to_owned(), tensor.map_err(|e| wrong(e.to_string()))?);
     }
     Ok(())
+}
+
+/// Little-endian numbers of two bytes as f32.
+fn widened<T>(bytes: &[u8], number: impl Fn([u8; 2]) -> T) -> Vec<f32>
+where
+    [T]: HalfFloatSliceExt,
+{
+    let narrow: Vec<T> = bytes.as_chunks().0.iter().map(|&b| number(b)).collect();
+    let mut wide = vec![0f32; narrow.len()];
+    narrow.convert_to_f32_slice(&mut wide);
+    wide
 }
 
 fn read_pickle(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {

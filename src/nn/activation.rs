@@ -68,9 +68,10 @@ pub fn bias_activation(x: Tensor, bias: &Tensor, f: Activation) -> Result<(Tenso
     let mut out = vec![0f32; rows * width];
     cpu::with(bias, |bias| {
         cpu::with_mut(&x, |x| {
+            let rows = cpu::block_rows(width);
             let blocks = x
-                .par_chunks_mut(cpu::BLOCK * width)
-                .zip(out.par_chunks_mut(cpu::BLOCK * width));
+                .par_chunks_mut(rows * width)
+                .zip(out.par_chunks_mut(rows * width));
             blocks.for_each(|(x, out)| {
                 cpu::vectorised(
                     #[inline(always)]
@@ -103,8 +104,9 @@ pub fn bias_activation_backward(u: Tensor, f: Activation) -> Result<(Tensor, Ten
     }
     let mut out = vec![0f32; u.elem_count()];
     cpu::with_mut(&u, |u| {
-        u.par_chunks_mut(1 << 13)
-            .zip(out.par_chunks_mut(1 << 13))
+        let block = cpu::block_rows(1);
+        u.par_chunks_mut(block)
+            .zip(out.par_chunks_mut(block))
             .for_each(|(u, out)| {
                 cpu::vectorised(
                     #[inline(always)]

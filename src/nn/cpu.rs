@@ -1,8 +1,8 @@
 //! What the CPU kernels share: tensors as slices, loops over blocks of rows on all cores with the widest vector
 //! instructions of the machine, and the elementary functions written so that the compiler vectorises them.
 //!
-//! Work is cut into blocks of a fixed number of rows, whatever the number of threads, and partial sums are added in
-//! the order of the blocks: results do not depend on how many threads there are.
+//! Work is cut into blocks whose size depends on the width of a row alone, not on the number of threads, and partial
+//! sums are added in the order of the blocks: results do not depend on how many threads there are.
 
 use std::sync::Mutex;
 
@@ -11,8 +11,11 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Rows of one unit of parallel work.
-pub(super) const BLOCK: usize = 64;
+/// Rows of `width` values that make one unit of parallel work: enough to be worth a thread's while.
+pub(super) fn block_rows(width: usize) -> usize {
+    const VALUES: usize = 48 * 1024;
+    (VALUES / width.max(1)).max(64)
+}
 
 /// True where the vectorised path applies: f32 on the CPU.
 pub(super) fn applies(t: &Tensor) -> bool {
@@ -59,14 +62,15 @@ pub(super) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
-/// `f(first row, out block)` for every block of [`BLOCK`] rows of `out`, in parallel.
+/// `f(first row, out block)` for every block of [`block_rows`] rows of `out`, in parallel.
 pub(super) fn for_blocks(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
-    out.par_chunks_mut(BLOCK * width)
+    let rows = block_rows(width);
+    out.par_chunks_mut(rows * width)
         .enumerate()
         .for_each(|(i, block)| {
             vectorised(
                 #[inline(always)]
-                || f(i * BLOCK, block),
+                || f(i * rows, block),
             )
         });
 }
@@ -77,7 +81,8 @@ pub(super) fn sum_blocks(
     width: usize,
     f: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
-    let blocks = rows.div_ceil(BLOCK);
+    let block = block_rows(width);
+    let blocks = rows.div_ceil(block);
     let mut partial = vec![0f32; blocks * width];
     partial
         .par_chunks_mut(width.max(1))
@@ -85,7 +90,7 @@ pub(super) fn sum_blocks(
         .for_each(|(i, sums)| {
             vectorised(
                 #[inline(always)]
-                || f(i * BLOCK, rows.min((i + 1) * BLOCK), sums),
+                || f(i * block, rows.min((i + 1) * block), sums),
             )
         });
     let mut total = vec![0f32; width];

@@ -31,11 +31,10 @@ pub fn layer_norm(
     cpu::with(x, |x| {
         cpu::with(gamma, |gamma| {
             cpu::with(beta, |beta| {
-                let blocks = out
-                    .par_chunks_mut(cpu::BLOCK * width)
-                    .zip(stats.par_chunks_mut(cpu::BLOCK));
-                blocks
-                    .zip(x.par_chunks(cpu::BLOCK * width))
+                let block = cpu::block_rows(width);
+                out.par_chunks_mut(block * width)
+                    .zip(stats.par_chunks_mut(block))
+                    .zip(x.par_chunks(block * width))
                     .for_each(|((out, stats), x)| {
                         cpu::vectorised(
                             #[inline(always)]

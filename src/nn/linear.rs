@@ -38,7 +38,8 @@ pub fn add_bias(x: Tensor, bias: &Tensor) -> Result<Tensor> {
     let width = x.dim(1)?;
     cpu::with(bias, |b| {
         cpu::with_mut(&x, |x| {
-            x.par_chunks_mut(cpu::BLOCK * width).for_each(|block| {
+            let rows = cpu::block_rows(width);
+            x.par_chunks_mut(rows * width).for_each(|block| {
                 cpu::vectorised(
                     #[inline(always)]
                     || {

@@ -23,30 +23,29 @@ pub fn bias_dropout_residual(
     cpu::with(bias, |bias| {
         cpu::with(residual, |residual| {
             cpu::with_mut(&x, |x| {
-                x.par_chunks_mut(cpu::BLOCK * width)
-                    .enumerate()
-                    .for_each_init(
-                        || vec![1f32; width],
-                        |mask, (i, block)| {
-                            cpu::vectorised(
-                                #[inline(always)]
-                                || {
-                                    for (r, x) in block.chunks_exact_mut(width).enumerate() {
-                                        let row = i * cpu::BLOCK + r;
-                                        if let Some(d) = dropout {
-                                            d.fill(row, mask);
-                                        }
-                                        let residual = &residual[row * width..][..width];
-                                        for (((x, b), m), r) in
-                                            x.iter_mut().zip(bias).zip(mask.iter()).zip(residual)
-                                        {
-                                            *x = (*x + b).mul_add(*m, *r);
-                                        }
+                let rows = cpu::block_rows(width);
+                x.par_chunks_mut(rows * width).enumerate().for_each_init(
+                    || vec![1f32; width],
+                    |mask, (i, block)| {
+                        cpu::vectorised(
+                            #[inline(always)]
+                            || {
+                                for (r, x) in block.chunks_exact_mut(width).enumerate() {
+                                    let row = i * rows + r;
+                                    if let Some(d) = dropout {
+                                        d.fill(row, mask);
                                     }
-                                },
-                            )
-                        },
-                    )
+                                    let residual = &residual[row * width..][..width];
+                                    for (((x, b), m), r) in
+                                        x.iter_mut().zip(bias).zip(mask.iter()).zip(residual)
+                                    {
+                                        *x = (*x + b).mul_add(*m, *r);
+                                    }
+                                }
+                            },
+                        )
+                    },
+                )
             })
         })
     })???;

@@ -24,7 +24,7 @@ impl Scene {
     /// A PNG of 1200×600 pixels, on white.
     ///
     /// # Errors
-    /// [`Error::Compute`] when drawing fails, [`Error::Io`] without a folder for temporary files.
+    /// [`Error::Compute`] when drawing fails.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         register_font()?;
         let (width, height) = (SIZE.0 * SCALE, SIZE.1 * SCALE);
@@ -76,15 +76,15 @@ fn average(large: &[u8]) -> Vec<u8> {
     small
 }
 
-/// PNG bytes of `pixels`; plotters writes images to paths only.
+/// PNG bytes of `pixels`, three to a pixel.
 fn encode(pixels: &[u8]) -> Result<Vec<u8>> {
-    let folder = tempfile::tempdir().map_err(Error::io("the temporary folder", "create"))?;
-    let path = folder.path().join("chart.png");
-    let mut backend = BitMapBackend::new(&path, SIZE);
-    backend.blit_bitmap((0, 0), SIZE, pixels).map_err(failed)?;
-    backend.present().map_err(failed)?;
-    drop(backend);
-    std::fs::read(&path).map_err(Error::io(&path, "read"))
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIZE.0, SIZE.1);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(pixels).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(bytes)
 }
 
 fn pixel((x, y): (f64, f64)) -> (i32, i32) {

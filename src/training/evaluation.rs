@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
+use crate::device::on_worker;
 use crate::error::{Result, interrupt};
 use crate::models::{Input, SequenceClassifier};
 use crate::nn::cross_entropy;
@@ -80,7 +81,7 @@ pub fn evaluate(
             token_type_ids,
             bounds: &batch.bounds,
         };
-        let logits = model.logits(&input)?;
+        let logits = on_worker(|| model.logits(&input))?;
         loss += cross_entropy(&logits, &batch.labels)?
             .per_row
             .iter()

@@ -9,6 +9,7 @@ use super::checkpoints::Checkpoints;
 use super::{AdamW, TrainerState, TrainingArguments, learning_rate};
 use crate::batching::{DataOrder, PackedBatch, epoch_order};
 use crate::dataset::Split;
+use crate::device::on_worker;
 use crate::error::{Result, interrupt};
 use crate::models::{Gradients, Input, SequenceClassifier};
 use crate::nn::DropoutSeed;
@@ -78,7 +79,7 @@ impl Trainer<'_> {
         let mut order = (usize::MAX, Vec::new());
         while state.global_step < state.max_steps {
             let rows = self.rows_of(state.global_step, &mut order);
-            let update = self.update(rows, &mut optimizer, &mut state)?;
+            let update = on_worker(|| self.update(rows, &mut optimizer, &mut state))?;
             rows_seen += rows.len();
             progress.message(format!(
                 "loss {:.4} {:.0} tokens/s",

@@ -69,7 +69,7 @@ impl Input {
     }
 }
 
-/// The class of the output for each class of a dataset: by its name where all names are known words, else by its number.
+/// The class of the output for each class of a dataset: by its name where that is a known word, else by its number.
 fn classes(split: &Split) -> Result<Vec<i64>> {
     let names = split.label_names();
     if names.len() != LABEL_NAMES.len() {
@@ -80,8 +80,24 @@ fn classes(split: &Split) -> Result<Vec<i64>> {
             "two, negative and positive",
         ));
     }
-    let named: Option<Vec<i64>> = names.iter().map(|name| parse_label(name)).collect();
-    Ok(named.unwrap_or_else(|| vec![0, 1]))
+    match (parse_label(&names[0]), parse_label(&names[1])) {
+        (Some(first), Some(second)) if first == second => Err(Error::malformed(
+            split.folder(),
+            "column `label`",
+            format!("two names of one class: {}", names.join(", ")),
+            "two classes, negative and positive",
+        )),
+        (Some(first), _) => Ok(vec![first, 1 - first]),
+        (None, Some(second)) => Ok(vec![1 - second, second]),
+        (None, None) => {
+            tracing::warn!(
+                "{}: of the classes {} the first is taken as negative, the second as positive",
+                split.folder().display(),
+                names.join(", ")
+            );
+            Ok(vec![0, 1])
+        }
+    }
 }
 
 /// Reviews one after another.
