@@ -134,7 +134,7 @@ pub(super) fn run(arguments: &PipelineArgs, common: &CommonArgs) -> Result<Strin
 fn table(summary: &Summary) -> String {
     let mut lines = vec![format!(
         "{:<14} {:>13} {:>12} {:>14} {:>14} {:>14}",
-        "last layer", "fine-tuned on", "probe", "median cosine", "median trace", "effective rank"
+        "last layer", "fine-tuning", "probe", "median cosine", "median trace", "effective rank"
     )];
     for f in &summary.figures {
         let tuned = f
