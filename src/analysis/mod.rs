@@ -4,10 +4,18 @@
 //! A sentence is a (tokens, hidden) matrix of single precision: the non-padding tokens, the special ones included. Sums are
 //! taken in double precision.
 
+pub mod bootstrap;
+pub mod cka;
+pub mod classes;
 pub mod cone;
 pub mod cosine;
 pub mod covariance;
+pub mod directions;
 pub mod effective_rank;
+pub mod geometry;
+pub mod intrinsic_dimension;
+pub mod isotropy;
 pub mod moments;
 pub mod probe;
 pub mod quantile;
+pub mod sample;

@@ -137,6 +137,18 @@ struct SizesArgs {
     #[arg(long, value_name = "N|all", default_value = "10")]
     erank_sentences: Count,
 
+    /// Sentences of the further measures (anisotropy, IsoScore, CKA, ...): a number, or all [default: the largest of the three above]
+    #[arg(long, value_name = "N|all", conflicts_with = "no_measures")]
+    measure_sentences: Option<Count>,
+
+    /// Leave the further measures out
+    #[arg(long)]
+    no_measures: bool,
+
+    /// Decides the sample of tokens and the bootstrap of the further measures
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+
     /// Sentences per forward pass: changes memory and speed, not the figures
     #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8)]
     batch: usize,
@@ -267,6 +279,9 @@ fn layers_config(a: &LayersArgs, common: &CommonArgs) -> layers::Config {
         cosine_sentences: a.sizes.cosine_sentences,
         trace_sentences: a.sizes.trace_sentences,
         erank_sentences: a.sizes.erank_sentences,
+        measure_sentences: a.sizes.measure_sentences,
+        measures: !a.sizes.no_measures,
+        seed: a.sizes.seed,
         batch_size: a.sizes.batch,
         device: common.device.clone(),
         hub: common.hub(),
@@ -300,6 +315,9 @@ fn models_config(
         cosine_sentences: data.sizes.cosine_sentences,
         trace_sentences: data.sizes.trace_sentences,
         erank_sentences: data.sizes.erank_sentences,
+        measure_sentences: data.sizes.measure_sentences,
+        measures: !data.sizes.no_measures,
+        seed: data.sizes.seed,
         batch_size: data.sizes.batch,
         device: common.device.clone(),
         hub: common.hub(),

@@ -51,6 +51,7 @@ pub(super) fn side_by_side(title: &str, runs: &[&Run]) -> Charts {
         cosine: size("cosine"),
         trace: size("trace"),
         erank: size("erank"),
+        measures: size("measures"),
     };
     layer_charts(title, &layers, &series, sizes)
 }

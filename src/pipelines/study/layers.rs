@@ -1,11 +1,13 @@
 //! `study layers`: cosines, traces and effective rank of every layer of one model.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::Serialize;
 
 use super::Count;
 use super::charts::{Series, layer_charts};
+use super::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
 use super::statistics::{LayerSummary, Sizes, Statistics};
 use crate::artifact::{AtomicDir, Manifest};
 use crate::dataset::DatasetDict;
@@ -32,6 +34,12 @@ pub struct Config {
     pub trace_sentences: Count,
     /// Rows whose tokens are stacked for the effective rank.
     pub erank_sentences: Count,
+    /// Rows of the further measures; as many as the largest of the three without it.
+    pub measure_sentences: Option<Count>,
+    /// Take the further measures at all.
+    pub measures: bool,
+    /// Decides the sample of tokens and the bootstrap.
+    pub seed: u64,
     /// Sentences per forward pass.
     pub batch_size: usize,
     /// Where tensors live; the best device compiled in without it.
@@ -57,6 +65,10 @@ pub struct Summary {
     pub sentences: usize,
     /// Their tokens.
     pub tokens: u64,
+    /// Seconds of the forward passes, reading included.
+    pub forward_seconds: f64,
+    /// Seconds of all statistics.
+    pub statistics_seconds: f64,
     /// The largest error of a quartile of the cosines.
     pub cosine_error_bound: f64,
     /// The main figures by layer.
@@ -77,7 +89,7 @@ pub struct LayerFigures {
 }
 
 /// Run the model over the first rows of the `test` split and leave `cosine`, `cosine_variance`, `trace` and `erank` as CSV
-/// and Parquet, three pictures, and a manifest.
+/// and Parquet, three pictures, and a manifest; with the further measures also `measures`, `sentences`, `leading` and `cka`.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; those of the checkpoint, the dataset and the forward passes.
@@ -95,21 +107,32 @@ pub fn run(config: &Config) -> Result<Summary> {
             "at least one sentence",
         ));
     }
-    let sizes = Sizes {
-        cosine: config.cosine_sentences.of(split.len()),
-        trace: config.trace_sentences.of(split.len()),
-        erank: config.erank_sentences.of(split.len()),
-    };
-    let options = ExtractOptions {
+    let sizes = sizes(config, split.len());
+    let start = Instant::now();
+    let options = |limit: usize| ExtractOptions {
         layers: (0..=encoder.config().num_layers).collect(),
         batch_size: config.batch_size,
-        limit: Some(sizes.most()),
+        limit: Some(limit),
     };
-    let mut sink = StatisticsSink(Statistics::new(out.path(), sizes)?);
-    feature_extraction::extract(encoder.as_ref(), &split, &options, &mut sink)?;
+    let mut seconds = 0.0;
+    let measures = if sizes.measures > 0 {
+        let mut first = FirstLook::default();
+        let mut sink = timed(&mut seconds, |s| first.add(s.layers));
+        let some = options(sizes.measures.min(REFERENCE_SENTENCES));
+        feature_extraction::extract(encoder.as_ref(), &split, &some, &mut sink)?;
+        Some(Measures::new(out.path(), first, config.seed)?)
+    } else {
+        None
+    };
+    let mut statistics = Statistics::new(out.path(), sizes, measures)?;
+    let mut sink = timed(&mut seconds, |s| statistics.add(s.layers));
+    feature_extraction::extract(encoder.as_ref(), &split, &options(sizes.most()), &mut sink)?;
+    let forward_seconds = start.elapsed().as_secs_f64() - seconds;
 
-    let (sentences, tokens) = (sink.0.sentences(), sink.0.tokens());
-    let layers = sink.0.finish(out.path())?;
+    let (sentences, tokens) = (statistics.sentences(), statistics.tokens());
+    let finish = Instant::now();
+    let layers = statistics.finish(out.path())?;
+    seconds += finish.elapsed().as_secs_f64();
     draw(out.path(), &config.title, &layers, sizes)?;
     let encoder = encoder.config();
     let found = serde_json::json!({
@@ -117,7 +140,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         "model_type": encoder.model_type,
         "hidden_size": encoder.hidden_size,
         "num_layers": encoder.num_layers,
-        "sentences": { "cosine": sizes.cosine, "trace": sizes.trace, "erank": sizes.erank },
+        "sentences": { "cosine": sizes.cosine, "trace": sizes.trace, "erank": sizes.erank,
+            "measures": sizes.measures },
         "tokens": tokens,
     });
     manifest(config, &folder, found)?.write(&out.path().join("manifest.json"))?;
@@ -128,6 +152,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         model_type: encoder.model_type.clone(),
         sentences,
         tokens,
+        forward_seconds,
+        statistics_seconds: seconds,
         cosine_error_bound: layers
             .iter()
             .map(|l| l.cosine.error_bound)
@@ -144,12 +170,36 @@ pub fn run(config: &Config) -> Result<Summary> {
     })
 }
 
-/// Feeds the statistics with what the encoder sees.
-struct StatisticsSink(Statistics);
+fn sizes(config: &Config, rows: usize) -> Sizes {
+    let mut sizes = Sizes {
+        cosine: config.cosine_sentences.of(rows),
+        trace: config.trace_sentences.of(rows),
+        erank: config.erank_sentences.of(rows),
+        measures: 0,
+    };
+    if config.measures {
+        let most = Count::First(sizes.most());
+        sizes.measures = config.measure_sentences.unwrap_or(most).of(rows);
+    }
+    sizes
+}
 
-impl Sink for StatisticsSink {
+/// A sink that adds the time it takes to `seconds`.
+struct Timed<'a, F> {
+    seconds: &'a mut f64,
+    add: F,
+}
+
+fn timed<F: FnMut(&Sentence<'_>) -> Result<()>>(seconds: &mut f64, add: F) -> Timed<'_, F> {
+    Timed { seconds, add }
+}
+
+impl<F: FnMut(&Sentence<'_>) -> Result<()>> Sink for Timed<'_, F> {
     fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
-        self.0.add(sentence.layers)
+        let start = Instant::now();
+        (self.add)(sentence)?;
+        *self.seconds += start.elapsed().as_secs_f64();
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ pub mod models;
 
 mod arrays;
 pub(crate) mod charts;
+mod measures;
 mod statistics;
 mod table;
 

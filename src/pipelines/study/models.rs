@@ -36,6 +36,12 @@ pub struct Config {
     pub trace_sentences: Count,
     /// Rows whose tokens are stacked for the effective rank.
     pub erank_sentences: Count,
+    /// Rows of the further measures; as many as the largest of the three without it.
+    pub measure_sentences: Option<Count>,
+    /// Take the further measures at all.
+    pub measures: bool,
+    /// Decides the sample of tokens and the bootstrap.
+    pub seed: u64,
     /// Sentences per forward pass.
     pub batch_size: usize,
     /// Where tensors live; the best device compiled in without it.
@@ -59,6 +65,9 @@ impl Config {
             cosine_sentences: self.cosine_sentences,
             trace_sentences: self.trace_sentences,
             erank_sentences: self.erank_sentences,
+            measure_sentences: self.measure_sentences,
+            measures: self.measures,
+            seed: self.seed,
             batch_size: self.batch_size,
             device: self.device.clone(),
             hub: self.hub.clone(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
+use super::measures::Measures;
 use super::table::{Kind, TableWriter};
 use crate::analysis::cosine::{Cosine, CosineSummary};
 use crate::analysis::covariance::CovarianceTrace;
@@ -17,12 +18,17 @@ pub(crate) struct Sizes {
     pub cosine: usize,
     pub trace: usize,
     pub erank: usize,
+    /// 0 for none.
+    pub measures: usize,
 }
 
 impl Sizes {
     /// The number of sentences that must be read.
     pub fn most(&self) -> usize {
-        self.cosine.max(self.trace).max(self.erank)
+        self.cosine
+            .max(self.trace)
+            .max(self.erank)
+            .max(self.measures)
     }
 }
 
@@ -50,11 +56,12 @@ pub(super) struct Statistics {
     tokens: u64,
     variances: TableWriter,
     traces: TableWriter,
+    measures: Option<Measures>,
 }
 
 impl Statistics {
     /// Nothing seen yet; tables are written into `folder`.
-    pub fn new(folder: &Path, sizes: Sizes) -> Result<Self> {
+    pub fn new(folder: &Path, sizes: Sizes, measures: Option<Measures>) -> Result<Self> {
         let by_sentence = |stem, name| {
             let columns = [
                 ("sentence", Kind::Integer),
@@ -70,6 +77,7 @@ impl Statistics {
             tokens: 0,
             variances: by_sentence("cosine_variance", "variance")?,
             traces: by_sentence("trace", "trace")?,
+            measures,
         })
     }
 
@@ -123,6 +131,11 @@ impl Statistics {
                 self.traces.row(&[place[0], place[1], trace.into()])?;
             }
         }
+        if let Some(measures) = &mut self.measures
+            && sentence < sizes.measures
+        {
+            measures.add(sentence, states)?;
+        }
         self.sentences += 1;
         self.tokens += states.first().map_or(0, |s| s.1.nrows() as u64);
         Ok(())
@@ -137,6 +150,10 @@ impl Statistics {
             .par_iter()
             .map(Layer::summary)
             .collect::<Result<_>>()?;
+        let numbers: Vec<usize> = summaries.iter().map(|s| s.number).collect();
+        if let Some(measures) = self.measures {
+            measures.finish(folder, &numbers)?;
+        }
         write_cosine(folder, &summaries)?;
         write_erank(folder, &summaries)?;
         Ok(summaries)

@@ -26,6 +26,11 @@ fn table(path: &Path, keys: usize) -> (String, HashMap<String, Vec<f64>>) {
     (header, rows)
 }
 
+/// `measures.csv`: its first line, and value, low and high by "layer,measure".
+fn measures(path: &Path) -> (String, HashMap<String, Vec<f64>>) {
+    table(path, 2)
+}
+
 #[track_caller]
 fn assert_tables_agree(ours: &Path, golden: &Path, keys: usize) {
     let ((header, ours), (expected, golden)) = (table(ours, keys), table(golden, keys));
@@ -80,6 +85,17 @@ fn layers_agree_with_transformers_and_numpy() {
             let svg = fs::read_to_string(w.path(model).join(format!("{stem}.svg"))).unwrap();
             assert!(svg.contains("layer</text>") && svg.contains("sentences"));
         }
+        let (header, measures) = measures(&w.path(model).join("measures.csv"));
+        assert_eq!(header, "layer,measure,value,low,high");
+        assert_eq!(measures.len(), 3 * 19);
+        // the effective rank of all 12 sentences, where erank.csv has that of 5
+        assert!((2.0..16.0).contains(&measures["2,erank"][0]));
+        assert!(measures["0,cosine"][1] < measures["0,cosine"][0]);
+        assert!(measures["0,baseline"][1].is_nan());
+        for (stem, rows) in [("sentences", 36), ("leading", 15), ("cka", 6)] {
+            let text = fs::read_to_string(w.path(model).join(format!("{stem}.csv"))).unwrap();
+            assert_eq!(text.lines().count(), rows + 1, "{stem}");
+        }
         let manifest = fs::read_to_string(w.path(model).join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         assert_eq!(manifest["config"]["cosine_sentences"], "8");
@@ -100,6 +116,8 @@ fn the_batch_size_changes_no_table_and_an_output_is_not_replaced_unasked() {
             keys,
         );
     }
+    w.run(&layers_command("flaubert", "none", "--no-measures"));
+    assert!(!w.path("none/measures.csv").exists() && w.path("one/measures.csv").exists());
     let before = fs::read(w.path("one/cosine.csv")).unwrap();
     w.fails(
         &layers_command("flaubert", "one", ""),

@@ -1,0 +1,298 @@
+//! The measures beyond the paper, over all layers of one model.
+
+use std::path::Path;
+
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+
+use super::table::{Cell, Kind, TableWriter};
+use crate::analysis::bootstrap::{Bootstrap, Weights};
+use crate::analysis::cka::linear_cka;
+use crate::analysis::directions::DirectionSums;
+use crate::analysis::effective_rank::{EffectiveRank, effective_rank};
+use crate::analysis::geometry::{Geometry, Reference, SentenceGeometry};
+use crate::analysis::intrinsic_dimension::two_nn;
+use crate::analysis::isotropy::iso_score;
+use crate::analysis::sample::TokenSample;
+use crate::error::{Error, Result};
+use crate::linalg::covariance_trace;
+use crate::metrics::Interval;
+
+/// Sentences from which means and leading dimensions are taken before the pass over all.
+pub(super) const REFERENCE_SENTENCES: usize = 256;
+/// Dimensions that are left out of the cosine, one more each time.
+const LEADING: usize = 3;
+/// Dimensions in the table of the leading ones.
+const LISTED: usize = 5;
+/// Tokens in the sample from which CKA and the intrinsic dimension are taken.
+const SAMPLE: usize = 2000;
+/// Replicates of the bootstrap over sentences.
+const REPLICATES: usize = 400;
+
+/// A first look at some sentences: what the measures of all are compared with.
+#[derive(Default)]
+pub(super) struct FirstLook {
+    layers: Vec<(Vec<f64>, f64, Geometry)>,
+}
+
+impl FirstLook {
+    /// Add the states of one sentence: (tokens, hidden) of every layer.
+    pub fn add(&mut self, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
+        if self.layers.is_empty() {
+            let empty = |hidden: usize| Reference {
+                mean: vec![0.0; hidden],
+                leading: Vec::new(),
+            };
+            let layer = |(_, v): &(usize, ArrayView2<'_, f32>)| {
+                (vec![0.0; v.ncols()], 0.0, Geometry::new(empty(v.ncols())))
+            };
+            self.layers = states.iter().map(layer).collect();
+        }
+        for ((sum, tokens, geometry), (_, view)) in self.layers.iter_mut().zip(states) {
+            for row in view.rows() {
+                sum.iter_mut()
+                    .zip(row)
+                    .for_each(|(s, &x)| *s += f64::from(x));
+            }
+            *tokens += view.nrows() as f64;
+            geometry.add_sentence(*view)?;
+        }
+        Ok(())
+    }
+
+    fn references(self) -> Vec<Reference> {
+        self.layers
+            .into_iter()
+            .map(|(sum, tokens, geometry)| Reference {
+                mean: sum.iter().map(|s| (s / tokens) as f32).collect(),
+                leading: geometry
+                    .directions()
+                    .leading(LEADING)
+                    .into_iter()
+                    .map(|(dimension, _)| dimension)
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+/// The accumulators of one layer.
+struct Layer {
+    geometry: Geometry,
+    spectrum: EffectiveRank,
+    norm: Bootstrap,
+    cosine: Bootstrap,
+    centred: Bootstrap,
+    intra: Bootstrap,
+    trace: Bootstrap,
+}
+
+/// Takes sentences one at a time; the table by sentence grows on disk as they come.
+pub(super) struct Measures {
+    seed: u64,
+    layers: Vec<Layer>,
+    sample: TokenSample,
+    sentences: TableWriter,
+}
+
+impl Measures {
+    /// Nothing seen yet; the table by sentence is written into `folder`.
+    pub fn new(folder: &Path, first: FirstLook, seed: u64) -> Result<Self> {
+        let bootstrap = || Bootstrap::new(REPLICATES);
+        let layer = |reference: Reference| Layer {
+            spectrum: EffectiveRank::new(reference.mean.len()),
+            geometry: Geometry::new(reference),
+            norm: bootstrap(),
+            cosine: bootstrap(),
+            centred: bootstrap(),
+            intra: bootstrap(),
+            trace: bootstrap(),
+        };
+        let columns = [
+            ("sentence", Kind::Integer),
+            ("layer", Kind::Integer),
+            ("tokens", Kind::Integer),
+            ("norm", Kind::Float),
+            ("cosine", Kind::Float),
+            ("centred_cosine", Kind::Float),
+            ("intra_similarity", Kind::Float),
+        ];
+        Ok(Self {
+            seed,
+            layers: first.references().into_iter().map(layer).collect(),
+            sample: TokenSample::new(SAMPLE, seed),
+            sentences: TableWriter::create(folder, "sentences", &columns)?,
+        })
+    }
+
+    /// Add the states of sentence number `sentence`.
+    pub fn add(&mut self, sentence: usize, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
+        if states.len() != self.layers.len() {
+            return Err(Error::Mismatch(format!(
+                "sentence {sentence}: {} layers, {} in the first ones",
+                states.len(),
+                self.layers.len()
+            )));
+        }
+        let weights = Weights::of(self.seed, sentence as u64, REPLICATES);
+        let found: Vec<SentenceGeometry> = self
+            .layers
+            .par_iter_mut()
+            .zip(states)
+            .map(|(layer, (_, view))| layer.add(*view, &weights))
+            .collect::<Result<_>>()?;
+        for (g, (number, _)) in found.iter().zip(states) {
+            self.sentences.row(&[
+                sentence.into(),
+                (*number).into(),
+                g.tokens.into(),
+                g.norm.into(),
+                g.cosine.into(),
+                g.centred_cosine.into(),
+                g.intra_similarity.into(),
+            ])?;
+        }
+        let views: Vec<_> = states.iter().map(|s| s.1).collect();
+        self.sample.add_sentence(sentence as u64, &views)
+    }
+
+    /// Complete the table by sentence and write `measures`, `leading` and `cka` into `folder`; `numbers` are those of the layers.
+    pub fn finish(self, folder: &Path, numbers: &[usize]) -> Result<()> {
+        self.sentences.finish()?;
+        let samples: Vec<_> = (0..numbers.len()).map(|i| self.sample.layer(i)).collect();
+        let rows: Vec<Vec<Measure>> = self
+            .layers
+            .par_iter()
+            .zip(&samples)
+            .map(|(layer, sample)| layer.measures(sample.view()))
+            .collect::<Result<_>>()?;
+        write_measures(folder, numbers, &rows)?;
+        write_leading(folder, numbers, &self.layers)?;
+        write_cka(folder, numbers, &samples)
+    }
+}
+
+/// A value, with its interval over sentences where it has one.
+struct Measure(String, f64, Option<Interval>);
+
+impl Layer {
+    fn add(&mut self, tokens: ArrayView2<'_, f32>, weights: &Weights) -> Result<SentenceGeometry> {
+        let found = self.geometry.add_sentence(tokens)?;
+        self.spectrum.add_sentence(tokens)?;
+        self.norm.add(found.norm, found.tokens as f64, weights);
+        self.cosine.add(found.cosine, 1.0, weights);
+        self.centred.add(found.centred_cosine, 1.0, weights);
+        self.intra.add(found.intra_similarity, 1.0, weights);
+        self.trace.add(covariance_trace(tokens), 1.0, weights);
+        Ok(found)
+    }
+
+    fn measures(&self, sample: ArrayView2<'_, f32>) -> Result<Vec<Measure>> {
+        let over_sentences = |name: &str, bootstrap: &Bootstrap, less: f64| {
+            let Interval { low, high } = bootstrap.interval();
+            let interval = Interval {
+                low: low - less,
+                high: high - less,
+            };
+            Measure(name.into(), bootstrap.estimate() - less, Some(interval))
+        };
+        let alone = |name: &str, value: f64| Measure(name.into(), value, None);
+        let baseline = self.geometry.directions().baseline();
+        let values = self.spectrum.spectrum().singular_values()?;
+        let squares: Vec<f64> = values.iter().map(|v| v * v).collect();
+        let covariance = self.spectrum.spectrum().covariance();
+        let isotropy = match self.spectrum.tokens() {
+            0 | 1 => f64::NAN,
+            _ => iso_score(&covariance)?,
+        };
+        let mut measures = vec![
+            over_sentences("norm", &self.norm, 0.0),
+            over_sentences("cosine", &self.cosine, 0.0),
+            over_sentences("centred_cosine", &self.centred, 0.0),
+            over_sentences("intra_similarity", &self.intra, 0.0),
+            alone("baseline", baseline),
+            over_sentences("adjusted_intra_similarity", &self.intra, baseline),
+            over_sentences("adjusted_cosine", &self.cosine, baseline),
+            over_sentences("trace", &self.trace, 0.0),
+            alone("corpus_trace", covariance.diag().sum()),
+            alone("erank", effective_rank(&values)),
+            alone("erank_of_squares", effective_rank(&squares)),
+            alone("iso_score", isotropy),
+            alone("intrinsic_dimension", two_nn(sample)),
+        ];
+        let leading = self.geometry.directions().leading(LISTED);
+        for (k, without) in self.geometry.reduced().iter().enumerate() {
+            let share = leading.iter().take(k + 1).map(|l| l.1).sum();
+            measures.push(alone(&format!("leading_{}_share", k + 1), share));
+            let baseline = DirectionSums::baseline(without);
+            measures.push(alone(&format!("baseline_without_{}", k + 1), baseline));
+        }
+        Ok(measures)
+    }
+}
+
+fn write_measures(folder: &Path, numbers: &[usize], rows: &[Vec<Measure>]) -> Result<()> {
+    let columns = [
+        ("layer", Kind::Integer),
+        ("measure", Kind::Text),
+        ("value", Kind::Float),
+        ("low", Kind::Float),
+        ("high", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "measures", &columns)?;
+    for (&number, measures) in numbers.iter().zip(rows) {
+        for Measure(name, value, interval) in measures {
+            let ends = interval.map_or([f64::NAN; 2], |i| [i.low, i.high]);
+            table.row(&[
+                number.into(),
+                Cell::Text(name),
+                (*value).into(),
+                ends[0].into(),
+                ends[1].into(),
+            ])?;
+        }
+    }
+    table.finish()
+}
+
+fn write_leading(folder: &Path, numbers: &[usize], layers: &[Layer]) -> Result<()> {
+    let columns = [
+        ("layer", Kind::Integer),
+        ("rank", Kind::Integer),
+        ("dimension", Kind::Integer),
+        ("share", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "leading", &columns)?;
+    for (&number, layer) in numbers.iter().zip(layers) {
+        let leading = layer.geometry.directions().leading(LISTED);
+        for (rank, (dimension, share)) in leading.into_iter().enumerate() {
+            table.row(&[
+                number.into(),
+                (rank + 1).into(),
+                dimension.into(),
+                share.into(),
+            ])?;
+        }
+    }
+    table.finish()
+}
+
+fn write_cka(folder: &Path, numbers: &[usize], samples: &[ndarray::Array2<f32>]) -> Result<()> {
+    let columns = [
+        ("layer_a", Kind::Integer),
+        ("layer_b", Kind::Integer),
+        ("cka", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "cka", &columns)?;
+    let pairs: Vec<(usize, usize)> = (0..numbers.len())
+        .flat_map(|a| (a..numbers.len()).map(move |b| (a, b)))
+        .collect();
+    let values: Vec<f64> = pairs
+        .par_iter()
+        .map(|&(a, b)| linear_cka(samples[a].view(), samples[b].view()))
+        .collect::<Result<_>>()?;
+    for ((a, b), value) in pairs.into_iter().zip(values) {
+        table.row(&[numbers[a].into(), numbers[b].into(), value.into()])?;
+    }
+    table.finish()
+}
