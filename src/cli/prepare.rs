@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 
 use super::{CommonArgs, run_program};
 use crate::error::{Error, Result};
-use crate::pipelines::prepare::{self, Config, Format, MergeConfig, Shard};
+use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig, Shard};
 
 /// Tokenize labelled French reviews into a Hugging Face `DatasetDict` folder.
 ///
@@ -64,6 +64,11 @@ pub struct PrepareArgs {
     #[arg(long, conflicts_with_all = ["checkpoint", "data", "max_length", "format", "lowercase", "no_pad",
         "max_shard_size", "shard"])]
     pub merge: bool,
+
+    /// Write FlauBERT's tokenizer as tokenizer.json into OUT instead, for `AutoTokenizer` and the tokenizers crate; with
+    /// --data, count the reviews to which that format, which knows no Moses rules, gives other ids
+    #[arg(long, conflicts_with_all = ["max_length", "format", "no_pad", "max_shard_size", "shard", "merge"])]
+    pub export_tokenizer: bool,
 
     #[command(flatten)]
     common: CommonArgs,
@@ -128,17 +133,25 @@ impl PrepareArgs {
             pad: !self.no_pad,
             max_shard_bytes: self.max_shard_size,
             shard,
-            hub: prepare::HubOptions {
-                offline: self.common.offline,
-                cache_dir: self.common.cache_dir.clone(),
-                revision: self.common.revision.clone(),
-            },
+            hub: self.common.hub(),
             output: self.output.clone(),
             overwrite: self.common.overwrite,
         })
     }
 
     fn run(&self) -> Result<String> {
+        if self.export_tokenizer {
+            let summary = prepare::export_tokenizer(&ExportConfig {
+                checkpoint: self.checkpoint.clone(),
+                source: self.data.clone(),
+                lowercase: self.lowercase.then_some(true),
+                hub: self.common.hub(),
+                output: self.output.clone(),
+                overwrite: self.common.overwrite,
+            })?;
+            return serde_json::to_string_pretty(&summary)
+                .map_err(Error::compute("the summary as JSON"));
+        }
         let summary = if self.merge {
             prepare::merge(&MergeConfig {
                 output: self.output.clone(),

@@ -249,6 +249,33 @@ fn files_are_cut_at_the_size_asked_for() {
 }
 
 #[test]
+fn an_exported_tokenizer_says_how_many_texts_differ() {
+    let w = Workspace::new();
+    fs::write(
+        w.path("train.csv"),
+        "text,label\n\"Très bien, n'est-ce pas ?\",1\n\"a'b'c'd\",0\n",
+    )
+    .unwrap();
+    let summary =
+        json(&w.run("flue-cls-prepare -c tiny-flaubert --export-tokenizer --data train.csv out"));
+    assert_eq!(
+        (&summary["texts"], &summary["differing"]),
+        (&2.into(), &1.into())
+    );
+    let config = json(&fs::read_to_string(w.path("out/tokenizer_config.json")).unwrap());
+    assert_eq!(config["tokenizer_class"], "PreTrainedTokenizerFast");
+    w.run("flue-cls-prepare -c out --data train.csv again.datasets");
+    let line = "flue-cls-prepare --export-tokenizer -c";
+    w.fails(&format!("{line} tiny-flaubert out"), 1, &["out"]);
+    w.fails(
+        &format!("{line} tiny-camembert other"),
+        2,
+        &["tiny-camembert"],
+    );
+    assert!(!w.path("other").exists());
+}
+
+#[test]
 fn shards_and_their_merge_equal_the_whole() {
     let w = Workspace::new();
     fs::create_dir(w.path("tables")).unwrap();

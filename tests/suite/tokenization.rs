@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flue_study::tokenization::flaubert::{
-    FlaubertTokenizer, differences, export_tokenizer_json, moses,
+    Comparison, FlaubertTokenizer, export_tokenizer_json, moses,
 };
 use flue_study::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
 use serde::de::DeserializeOwned;
@@ -238,12 +238,17 @@ fn an_exported_tokenizer_gives_the_same_ids_to_ordinary_text() {
         "Qu'en dire ?! Rien... sinon qu'aujourd'hui\u{a0}: bof. ET VOILÀ.",
         "e\u{301}te\u{301} <special1> ça, 3,5 sur 5. \"Fin.\" L'apr. midi, p.ex. ici.",
     ];
-    let same = differences(tokenizer.as_ref(), &export, &ordinary).unwrap();
+    let differences = |texts: &[&str]| {
+        let mut comparison = Comparison::new(tokenizer.as_ref(), &export).unwrap();
+        comparison.add(texts).unwrap();
+        comparison.found()
+    };
+    let same = differences(&ordinary);
     assert_eq!((same.texts, same.differing), (ordinary.len(), 0));
     // Odd strings differ now and then, and are counted.
     let cases: Vec<Case> = lines(&folder().join("flaubert_cases.jsonl"));
     let texts: Vec<&str> = cases.iter().map(|case| case.0.as_str()).collect();
-    let odd = differences(tokenizer.as_ref(), &export, &texts).unwrap();
+    let odd = differences(&texts);
     assert!(odd.differing > 0 && odd.share() < 0.2, "{odd:?}");
     // The file opens as the tokenizer of a folder without the vocabulary.
     let alone = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! Reviews to a tokenized `DatasetDict`: read, tokenized and written batch by batch, so that memory does not grow with
 //! the corpus. A shard takes every N-th row; [`merge`] makes one folder of all shards.
 
+mod export;
 mod input;
 mod merge;
 mod stream;
@@ -24,6 +25,7 @@ use crate::tokenization::{
 pub use crate::artifact::Shard;
 pub use crate::dataset::Format;
 pub use crate::hub::HubOptions;
+pub use export::{ExportConfig, ExportSummary, export_tokenizer};
 pub use merge::{MergeConfig, merge};
 
 use input::Input;

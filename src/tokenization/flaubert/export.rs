@@ -3,7 +3,7 @@
 //! The tokenizers crate knows no Moses, but its normalisers are substitutions by regular expressions, as Moses' rules
 //! are. What it lacks is groups in replacements and the consumption of what stands right of a match, so that some rare
 //! sequences (`a'b'c'd`, single digits between no-break spaces, more than four dots before a quotation mark, the literal
-//! word `DOTMULTI`) come out differently; so do words with one of the merges that must be left out. [`differences`]
+//! word `DOTMULTI`) come out differently; so do words with one of the merges that must be left out. [`Comparison`]
 //! counts them on given texts.
 
 use std::collections::HashMap;
@@ -22,17 +22,22 @@ use super::moses::prefixes;
 use super::vocabulary::{read_merges, read_vocabulary};
 use crate::error::{Error, Result, interrupt};
 
+/// What an error speaks of.
+const CONTEXT: &str = "the exported tokenizer";
+
 /// A tokenizer in the format of the tokenizers crate.
 #[derive(Clone, Debug)]
 pub struct Export {
-    /// The text of the file.
+    /// The text of `tokenizer.json`.
     pub json: String,
+    /// The text of the `tokenizer_config.json` that goes with it, for `PreTrainedTokenizerFast`.
+    pub config: String,
     /// Merges left out because they make, or take, a symbol that has no id: the crate refuses them.
     pub dropped_merges: usize,
 }
 
 /// How an exported tokenizer compares with the real one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
     /// Texts compared.
     pub texts: usize,
@@ -98,34 +103,76 @@ pub fn export_tokenizer_json(folder: &Path, options: &TokenizerOptions) -> Resul
     });
     Ok(Export {
         json: json.to_string(),
+        config: config_of(&added, tokenizer.model_max_length()),
         dropped_merges,
     })
 }
 
-/// Count the texts to which an exported `tokenizer.json` gives other ids than the tokenizer itself.
-///
-/// # Errors
-/// When the export cannot be read by the tokenizers crate, or a signal asks the run to stop.
-pub fn differences(
-    tokenizer: &dyn Tokenizer,
-    export: &Export,
-    texts: &[&str],
-) -> Result<Differences> {
-    let context = "the exported tokenizer";
-    let exported = tokenizers::Tokenizer::from_bytes(export.json.as_bytes());
-    let exported = exported.map_err(Error::compute(context))?;
-    let encodings = tokenizer.encode_batch(texts, None)?;
-    let differs = |(text, encoding): (&&str, &super::super::Encoding)| {
-        interrupt::check()?;
-        let theirs = exported.encode_fast(*text, true);
-        let theirs = theirs.map_err(Error::compute(context))?;
-        Ok(usize::from(theirs.get_ids() != encoding.ids))
-    };
-    let differing: Result<Vec<usize>> = texts.par_iter().zip(&encodings).map(differs).collect();
-    Ok(Differences {
-        texts: texts.len(),
-        differing: differing?.iter().sum(),
-    })
+/// What `AutoTokenizer` needs to know beside `tokenizer.json`.
+fn config_of(added: &AddedTokens, model_max_length: usize) -> String {
+    let mut config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": model_max_length,
+        "clean_up_tokenization_spaces": false,
+    });
+    for key in [
+        "bos_token",
+        "sep_token",
+        "cls_token",
+        "unk_token",
+        "pad_token",
+        "mask_token",
+    ] {
+        if let Some(token) = added.special(key) {
+            config[key] = token.into();
+        }
+    }
+    format!("{config:#}\n")
+}
+
+/// An exported `tokenizer.json` held against the tokenizer that it came from.
+pub struct Comparison<'a> {
+    tokenizer: &'a dyn Tokenizer,
+    exported: tokenizers::Tokenizer,
+    found: Differences,
+}
+
+impl<'a> Comparison<'a> {
+    /// Nothing compared yet.
+    ///
+    /// # Errors
+    /// When the export cannot be read by the tokenizers crate.
+    pub fn new(tokenizer: &'a dyn Tokenizer, export: &Export) -> Result<Self> {
+        let exported = tokenizers::Tokenizer::from_bytes(export.json.as_bytes());
+        Ok(Self {
+            tokenizer,
+            exported: exported.map_err(Error::compute(CONTEXT))?,
+            found: Differences::default(),
+        })
+    }
+
+    /// Count the texts to which the export gives other ids.
+    ///
+    /// # Errors
+    /// When either cannot encode a text, or a signal asks the run to stop.
+    pub fn add(&mut self, texts: &[&str]) -> Result<()> {
+        let encodings = self.tokenizer.encode_batch(texts, None)?;
+        let differs = |(text, encoding): (&&str, &super::super::Encoding)| {
+            interrupt::check()?;
+            let theirs = self.exported.encode_fast(*text, true);
+            let theirs = theirs.map_err(Error::compute(CONTEXT))?;
+            Ok(usize::from(theirs.get_ids() != encoding.ids))
+        };
+        let differing: Result<Vec<usize>> = texts.par_iter().zip(&encodings).map(differs).collect();
+        self.found.texts += texts.len();
+        self.found.differing += differing?.iter().sum::<usize>();
+        Ok(())
+    }
+
+    /// What was found so far.
+    pub fn found(&self) -> Differences {
+        self.found
+    }
 }
 
 /// The vocabulary in the order of its ids.

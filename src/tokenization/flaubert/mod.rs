@@ -26,7 +26,7 @@ mod pair_table;
 mod trie;
 mod vocabulary;
 
-pub use export::{Differences, Export, differences, export_tokenizer_json};
+pub use export::{Comparison, Differences, Export, export_tokenizer_json};
 
 use added_tokens::{AddedTokens, Part};
 use aligned::{Alignment, Buffers, Spans};

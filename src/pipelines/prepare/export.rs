@@ -1,0 +1,134 @@
+//! FlauBERT's tokenizer as a folder that transformers opens without our code.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::input::Input;
+use crate::artifact::AtomicDir;
+use crate::corpus::Source;
+use crate::error::{Error, Result};
+use crate::hub::{Hub, HubOptions};
+use crate::progress::Progress;
+use crate::tokenization::flaubert::{Comparison, export_tokenizer_json};
+use crate::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
+
+/// Texts compared together.
+const BATCH: usize = 4096;
+
+/// What to export.
+#[derive(Debug, Clone)]
+pub struct ExportConfig {
+    /// A folder with a FlauBERT tokenizer, or a name on the hub.
+    pub checkpoint: String,
+    /// Reviews on which the export is compared with the tokenizer; none for no comparison.
+    pub source: Option<String>,
+    /// Lower-case the text first; none does as the Python class of the tokenizer does.
+    pub lowercase: Option<bool>,
+    /// How names are looked up.
+    pub hub: HubOptions,
+    /// The folder to write.
+    pub output: PathBuf,
+    /// Replace the folder when it exists.
+    pub overwrite: bool,
+}
+
+/// What was written, and how far it can be trusted.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportSummary {
+    /// The folder.
+    pub output: PathBuf,
+    /// The checkpoint that was asked for.
+    pub checkpoint: String,
+    /// Merges that the format cannot express.
+    pub dropped_merges: usize,
+    /// Reviews compared.
+    pub texts: usize,
+    /// Reviews to which the export gives other ids.
+    pub differing: usize,
+    /// Their share; none without reviews.
+    pub differing_share: Option<f64>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Write `tokenizer.json` and `tokenizer_config.json` of a FlauBERT checkpoint into a folder of their own, and count on the
+/// given reviews how often that format, which knows no Moses, gives other ids.
+///
+/// # Errors
+/// [`Error::OutputExists`]; [`Error::Usage`] for a tokenizer that is not FlauBERT's; those of reading the checkpoint and
+/// the reviews. No folder is left behind then.
+pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
+    let start = Instant::now();
+    let hub = Hub::new(config.hub.clone());
+    let folder = hub.tokenizer(&config.checkpoint)?;
+    let options = TokenizerOptions {
+        lowercase: config.lowercase,
+    };
+    let tokenizer = from_pretrained(&folder, &options)?;
+    if tokenizer.kind() != TokenizerKind::Flaubert || !folder.join("vocab.json").is_file() {
+        return Err(Error::Usage(format!(
+            "--export-tokenizer: {} has no FlauBERT vocabulary to export (vocab.json and merges.txt)",
+            config.checkpoint
+        )));
+    }
+    let output = AtomicDir::create(&config.output, config.overwrite)?;
+    let export = export_tokenizer_json(&folder, &options)?;
+    for (name, content) in [
+        ("tokenizer.json", &export.json),
+        ("tokenizer_config.json", &export.config),
+    ] {
+        let path = output.path().join(name);
+        fs::write(&path, content).map_err(Error::io(&path, "write"))?;
+    }
+    let mut comparison = Comparison::new(tokenizer.as_ref(), &export)?;
+    if let Some(source) = &config.source {
+        let input = Input::open(&Source::named(Some(source)), &hub)?;
+        for split in input.split_names() {
+            compare(&input, &split, &mut comparison)?;
+        }
+    }
+    output.commit()?;
+    let found = comparison.found();
+    warn(
+        &config.checkpoint,
+        tokenizer.as_ref(),
+        export.dropped_merges,
+    );
+    Ok(ExportSummary {
+        output: config.output.clone(),
+        checkpoint: config.checkpoint.clone(),
+        dropped_merges: export.dropped_merges,
+        texts: found.texts,
+        differing: found.differing,
+        differing_share: (found.texts > 0).then(|| found.share()),
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+fn compare(input: &Input, split: &str, comparison: &mut Comparison<'_>) -> Result<()> {
+    let mut progress = Progress::new(format!("compare {split}"), input.known_rows(split), "rows");
+    let mut reviews = input.reviews(split)?;
+    loop {
+        let batch = reviews.by_ref().take(BATCH);
+        let texts = batch
+            .map(|r| Ok(r?.text))
+            .collect::<Result<Vec<String>>>()?;
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        comparison.add(&texts)?;
+        progress.advance(texts.len() as u64);
+    }
+}
+
+fn warn(checkpoint: &str, tokenizer: &dyn Tokenizer, dropped_merges: usize) {
+    tracing::warn!(
+        "tokenizer.json has no Moses rules: substitutions stand in for them, and {dropped_merges} merges of {checkpoint} \
+         ({} tokens) have no place in it; some texts get other ids",
+        tokenizer.vocab_size()
+    );
+}
