@@ -149,7 +149,8 @@ class Masker:
 
 
 def pretrain(model, names, masker, a):
-    """Three layers first, then six, then all twelve: most epochs cost a quarter."""
+    """Three layers first, then six, then all twelve: most epochs cost a quarter. In the last stage the headline is predicted after
+    `--early` layers too, so that the lower half knows of it as well."""
     depth, start, dropout = 3, time.time(), lean.Dropout(a.dropout)
     lean.initialise(names, a.spread, a.branch)
     for stage, epochs in enumerate(a.epochs):
@@ -167,11 +168,15 @@ def pretrain(model, names, masker, a):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 types = a.kind == "flaubert" and masker.rng.random() < 0.5
-                states = lean.encode(names, ids, mask, types, dropout, depth)
+                early = [a.early] if a.early and depth == len(names.layers) else []
+                *lower, states = lean.encode(names, ids, mask, types, dropout, depth, early or [depth])
                 first, labels[:, 0] = labels[:, 0].clone(), -100
                 told, hidden = first >= 0, labels >= 0
                 words = F.cross_entropy(names.scores(states[hidden]), labels[hidden])
-                headline = F.cross_entropy(names.scores(states[:, 0][told]), first[told]) if told.any() else words.new_zeros(())
+                headline = words.new_zeros(())
+                for x in (lower if early else []) + [states]:
+                    if told.any():
+                        headline = headline + F.cross_entropy(names.scores(x[:, 0][told]), first[told])
                 (words + a.headline_weight * headline).backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -194,6 +199,7 @@ def main():
     parser.add_argument("--spread", type=float, default=0.14, help="standard deviation of the initial weights")
     parser.add_argument("--branch", type=float, default=0.3, help="initial share of what a layer adds to its input")
     parser.add_argument("--head-spread", type=float, default=0.05, help="standard deviation of a new head's weights, kept in config.json")
+    parser.add_argument("--early", type=int, default=0, help="layers after which the headline is predicted too; 0 for none")
     parser.add_argument("--gain", type=float, default=3.0, help="factor on all states in the end; see lean.widen")
     parser.add_argument("--last-gain", type=float, default=6.0, help="factor on the last states in the end")
     parser.add_argument("--dropout", type=float, default=0.05, help="in pre-training, and not on the attention weights")
