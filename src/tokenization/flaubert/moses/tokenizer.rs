@@ -18,8 +18,8 @@ use super::punctuation::strip;
 pub(crate) fn tokenize<A: Alignment>(text: &mut Buffers<A>, tokens: &mut Vec<Range<usize>>) {
     let characters = characters();
     tokens.clear();
-    remove_ascii_junk(text, characters);
-    pad_special_characters(text, characters);
+    let folded = remove_ascii_junk(text, characters);
+    pad_special_characters(text, characters, folded);
     commas(text, characters);
     apostrophes(text, characters);
     split(&text.text.bytes, tokens, characters);
@@ -27,11 +27,12 @@ pub(crate) fn tokenize<A: Alignment>(text: &mut Buffers<A>, tokens: &mut Vec<Ran
     restore_dots(text, tokens);
 }
 
-/// Control characters below U+0020 that are no white space go, and what stands around them draws together.
-fn remove_ascii_junk<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+/// Control characters below U+0020 that are no white space go, and what stands around them draws together: spaces too, which
+/// are not folded again. True when there was one, and white space is folded already.
+fn remove_ascii_junk<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) -> bool {
     let is_junk = |byte: u8| byte < 0x20 && !characters.is(u32::from(byte), SPACE);
     if !text.text.bytes.iter().any(|byte| is_junk(*byte)) {
-        return;
+        return false;
     }
     fold_white_space(text, characters);
     text.rewrite(|r| {
@@ -41,6 +42,7 @@ fn remove_ascii_junk<A: Alignment>(text: &mut Buffers<A>, characters: &Character
             }
         }
     });
+    true
 }
 
 /// `\s+` to one space.
@@ -72,9 +74,13 @@ const PASSED_OVER: [bool; 256] = {
     plain
 };
 
-/// Stripping, `\s+` to one space, spaces around every character that is neither alphanumeric nor white space nor one of
+/// Stripping, `\s+` to one space unless it is `folded`, spaces around every character that is neither alphanumeric nor white space nor one of
 /// ``.'`,-``, and the marker of each run of dots: ` DOT…MULTI `, without its last space at the end of the text.
-fn pad_special_characters<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
+fn pad_special_characters<A: Alignment>(
+    text: &mut Buffers<A>,
+    characters: &Characters,
+    folded: bool,
+) {
     strip(text, characters);
     text.rewrite(|r| {
         let bytes = r.bytes();
@@ -85,7 +91,7 @@ fn pad_special_characters<A: Alignment>(text: &mut Buffers<A>, characters: &Char
             } else if is_plain_pair(bytes, at, characters) {
                 at += 2;
             } else {
-                at = pad_at(r, at, characters);
+                at = pad_at(r, at, characters, folded);
             }
         }
     });
@@ -104,7 +110,12 @@ fn is_plain_pair(bytes: &[u8], at: usize, characters: &Characters) -> bool {
 }
 
 /// Treat what starts at `at`; where the next character starts.
-fn pad_at<A: Alignment>(r: &mut Rewrite<'_, A>, at: usize, characters: &Characters) -> usize {
+fn pad_at<A: Alignment>(
+    r: &mut Rewrite<'_, A>,
+    at: usize,
+    characters: &Characters,
+    folded: bool,
+) -> usize {
     let bytes = r.bytes();
     let (code, length) = decode(bytes, at);
     if code == u32::from(b'.') {
@@ -115,14 +126,14 @@ fn pad_at<A: Alignment>(r: &mut Rewrite<'_, A>, at: usize, characters: &Characte
         return end;
     }
     let class = characters.of(code);
-    if class & SPACE != 0 {
+    if class & SPACE != 0 && !folded {
         let end = end_of_space(bytes, at, characters);
         if &bytes[at..end] != b" " {
             r.replace(at..end, b" ");
         }
         return end;
     }
-    if class & ALNUM == 0 && !matches!(code, 0x27 | 0x2C | 0x2D | 0x60) {
+    if class & (ALNUM | SPACE) == 0 && !matches!(code, 0x27 | 0x2C | 0x2D | 0x60) {
         r.insert(at, b" ");
         r.keep_to(at + length);
         r.insert(at + length, b" ");
