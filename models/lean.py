@@ -112,20 +112,20 @@ def grow(names, depth, branch):
                 part.bias.mul_(branch)
 
 
-def encode(names, ids, mask, types, dropout, depth=None, seen_after=()):
-    """The states (B, T, H) after the last layer, or after `depth` layers; `mask` (B, T) of 0 and 1. With `seen_after`, a list of
-    numbers of layers: the list of the states after each of these, and then those."""
+def encode(names, ids, mask, types, dropout, depth=None, early=0):
+    """The states (B, T, H) after `early` layers (None for 0) and after the last layer, or after `depth` layers; `mask` (B, T) of 0
+    and 1."""
     x = dropout(names.norm(names.embed(ids, types)))
     b, t, h = x.shape
-    seen, kept = None if bool(mask.all()) else mask.bool()[:, None, None, :], []
+    seen, lower = None if bool(mask.all()) else mask.bool()[:, None, None, :], None
     for number, (q, k, v, out, norm1, up, down, norm2) in enumerate(names.layers[:depth], 1):
         heads = [f(x).view(b, t, names.heads, -1).transpose(1, 2) for f in (q, k, v)]
         a = F.scaled_dot_product_attention(*heads, attn_mask=seen).transpose(1, 2).reshape(b, t, h)
         x = norm1(x + dropout(out(a)))
         x = norm2(x + dropout(down(F.gelu(up(x)))))
-        if number in seen_after:
-            kept.append(x)
-    return (*kept, x) if seen_after else x
+        if number == early:
+            lower = x
+    return lower, x
 
 
 @torch.no_grad()
@@ -134,6 +134,6 @@ def check(model, names, ids, mask, types):
     model.eval()
     extra = {"token_type_ids": torch.zeros_like(ids)} if types else {}
     want = model(input_ids=ids, attention_mask=mask, **extra).logits
-    got = names.scores(encode(names, ids, mask, types, Dropout(0)))
+    got = names.scores(encode(names, ids, mask, types, Dropout(0))[1])
     model.train()
     return float((got - want)[mask.bool()].abs().max())

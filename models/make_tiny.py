@@ -168,15 +168,12 @@ def pretrain(model, names, masker, a):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 types = a.kind == "flaubert" and masker.rng.random() < 0.5
-                early = [a.early] if a.early and depth == len(names.layers) else []
-                *lower, states = lean.encode(names, ids, mask, types, dropout, depth, early or [depth])
+                lower, states = lean.encode(names, ids, mask, types, dropout, depth, a.early if depth == len(names.layers) else 0)
                 first, labels[:, 0] = labels[:, 0].clone(), -100
                 told, hidden = first >= 0, labels >= 0
                 words = F.cross_entropy(names.scores(states[hidden]), labels[hidden])
-                headline = words.new_zeros(())
-                for x in (lower if early else []) + [states]:
-                    if told.any():
-                        headline = headline + F.cross_entropy(names.scores(x[:, 0][told]), first[told])
+                telling = [x[:, 0][told] for x in (lower, states) if x is not None and told.any()]
+                headline = sum((F.cross_entropy(names.scores(x), first[told]) for x in telling), words.new_zeros(()))
                 (words + a.headline_weight * headline).backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -199,7 +196,7 @@ def main():
     parser.add_argument("--spread", type=float, default=0.14, help="standard deviation of the initial weights")
     parser.add_argument("--branch", type=float, default=0.3, help="initial share of what a layer adds to its input")
     parser.add_argument("--head-spread", type=float, default=0.05, help="standard deviation of a new head's weights, kept in config.json")
-    parser.add_argument("--early", type=int, default=0, help="layers after which the headline is predicted too; 0 for none")
+    parser.add_argument("--early", type=int, default=0, help="the headline is predicted after so many layers too; 0 for not at all")
     parser.add_argument("--gain", type=float, default=3.0, help="factor on all states in the end; see lean.widen")
     parser.add_argument("--last-gain", type=float, default=6.0, help="factor on the last states in the end")
     parser.add_argument("--dropout", type=float, default=0.05, help="in pre-training, and not on the attention weights")
