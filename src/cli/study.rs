@@ -156,7 +156,7 @@ struct SizesArgs {
 
 /// Train one linear probe per model and layer on the [CLS] vectors that data-cls stored
 ///
-/// Leaves treillis.csv (model,layer,accuracy), probes.csv, curves.csv, the heat map and the training curves.
+/// Leaves treillis.csv (model,layer,accuracy), probes.csv, classes.csv, curves.csv, the heat map and the training curves.
 #[derive(Debug, Args)]
 struct ClsArgs {
     #[command(flatten)]

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 
 use super::*;
-use crate::models::checkpoint::{load_classifier, load_encoder, save_classifier};
+use crate::models::checkpoint::{load_classifier, load_encoder};
 use crate::nn::{self, AdamWStep};
+
+mod checkpoints;
 
 const CASES: [&str; 4] = [
     "camembert",
@@ -378,112 +380,6 @@ fn dropout_changes_the_loss_and_is_reproducible() {
                 && run(1, 1) != (case.gradients().0, 0.0)
         );
     }
-}
-
-#[test]
-fn what_is_saved_is_read_back_and_a_new_head_is_reported() {
-    for name in CASES {
-        let case = Case::load(name);
-        let d = tempfile::tempdir().unwrap();
-        save_classifier(case.model.as_ref(), d.path()).unwrap();
-        let (again, report) =
-            load_classifier(d.path(), Config::read(d.path()).unwrap(), &Device::Cpu, 1).unwrap();
-        assert!(
-            report.initialised.is_empty() && report.unused.is_empty(),
-            "{report:?}"
-        );
-        let (a, b) = (
-            case.model.logits(&case.batch.input(false)),
-            again.logits(&case.batch.input(false)),
-        );
-        close(name, &a.unwrap(), &b.unwrap(), 0.0);
-        // The same weights without their head.
-        let path = d.path().join("model.safetensors");
-        let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
-        tensors.retain(|k, _| !k.starts_with("classifier") && !k.starts_with("sequence_summary"));
-        candle_core::safetensors::save(&tensors, &path).unwrap();
-        let (_, report) =
-            load_classifier(d.path(), Config::read(d.path()).unwrap(), &Device::Cpu, 1).unwrap();
-        assert_eq!(
-            report.initialised.len(),
-            if name.starts_with("flaubert") { 2 } else { 4 }
-        );
-        load_encoder(d.path(), &Device::Cpu).unwrap();
-    }
-}
-
-#[test]
-fn a_wrong_checkpoint_is_named() {
-    let d = tempfile::tempdir().unwrap();
-    for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(fixture("camembert").join(file), d.path().join(file)).unwrap();
-    }
-    let path = d.path().join("model.safetensors");
-    let whole = std::fs::read(&path).unwrap();
-    let message = || {
-        load_encoder(d.path(), &Device::Cpu)
-            .err()
-            .unwrap()
-            .to_string()
-    };
-
-    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(
-        message().contains("model.safetensors") && message().contains("complete"),
-        "{}",
-        message()
-    );
-
-    let tensors = candle_core::safetensors::load(
-        fixture("camembert").join("model.safetensors"),
-        &Device::Cpu,
-    )
-    .unwrap();
-    let key = "roberta.encoder.layer.1.output.dense.weight";
-    let mut fewer = tensors.clone();
-    fewer.remove(key);
-    candle_core::safetensors::save(&fewer, &path).unwrap();
-    assert!(
-        message().contains(key) && message().contains("no such tensor"),
-        "{}",
-        message()
-    );
-
-    let mut other = tensors.clone();
-    other.insert(
-        key.into(),
-        Tensor::zeros((3, 3), DType::F32, &Device::Cpu).unwrap(),
-    );
-    candle_core::safetensors::save(&other, &path).unwrap();
-    assert!(
-        message().contains(key) && message().contains("[3, 3]"),
-        "{}",
-        message()
-    );
-
-    let mut more = tensors;
-    more.insert(
-        "roberta.encoder.layer.9.x".into(),
-        Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap(),
-    );
-    candle_core::safetensors::save(&more, &path).unwrap();
-    assert!(message().contains("layer.9.x"), "{}", message());
-
-    std::fs::remove_file(&path).unwrap();
-    assert!(
-        message().contains("weights in") && message().contains("pytorch_model.bin"),
-        "{}",
-        message()
-    );
-
-    let config = d.path().join("config.json");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("\"camembert\"", "\"bert\"")).unwrap();
-    assert!(
-        message().contains("model_type") && message().contains("flaubert"),
-        "{}",
-        message()
-    );
 }
 
 #[test]

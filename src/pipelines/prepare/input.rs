@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::corpus::{Corpus, Review, Reviews, Source, parse_label};
-use crate::dataset::{DatasetDict, LABEL_NAMES, Split};
+use crate::dataset::{DatasetDict, Split};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 
@@ -57,7 +57,7 @@ impl Input {
             Input::Corpus(corpus) => RowReader::Corpus(corpus.reviews(split)),
             Input::Dataset(dict) => {
                 let split = dict.text_split(split)?;
-                let classes = classes(&split)?;
+                let classes = classes_of(&split)?;
                 let row = 0;
                 RowReader::Dataset {
                     split,
@@ -69,34 +69,37 @@ impl Input {
     }
 }
 
-/// The class of the output for each class of a dataset: by its name where that is a known word, else by its number.
-fn classes(split: &Split) -> Result<Vec<i64>> {
+/// The class of the output for each class of a dataset.
+fn classes_of(split: &Split) -> Result<Vec<i64>> {
     let names = split.label_names();
-    if names.len() != LABEL_NAMES.len() {
-        return Err(Error::malformed(
+    let classes = classes_by_name(names).ok_or_else(|| {
+        Error::malformed(
             split.folder(),
             "column `label`",
             format!("the classes {}", names.join(", ")),
             "two, negative and positive",
-        ));
+        )
+    })?;
+    if names.iter().all(|name| parse_label(name).is_none()) {
+        tracing::warn!(
+            "{}: of the classes {} the first is taken as negative, the second as positive",
+            split.folder().display(),
+            names.join(", ")
+        );
     }
-    match (parse_label(&names[0]), parse_label(&names[1])) {
-        (Some(first), Some(second)) if first == second => Err(Error::malformed(
-            split.folder(),
-            "column `label`",
-            format!("two names of one class: {}", names.join(", ")),
-            "two classes, negative and positive",
-        )),
-        (Some(first), _) => Ok(vec![first, 1 - first]),
-        (None, Some(second)) => Ok(vec![1 - second, second]),
-        (None, None) => {
-            tracing::warn!(
-                "{}: of the classes {} the first is taken as negative, the second as positive",
-                split.folder().display(),
-                names.join(", ")
-            );
-            Ok(vec![0, 1])
-        }
+    Ok(classes)
+}
+
+/// Two classes by their names, the other one of a known word, or in their order when neither is known.
+fn classes_by_name(names: &[String]) -> Option<Vec<i64>> {
+    let [first, second] = names else {
+        return None;
+    };
+    match (parse_label(first), parse_label(second)) {
+        (Some(first), Some(second)) if first == second => None,
+        (Some(first), _) => Some(vec![first, 1 - first]),
+        (None, Some(second)) => Some(vec![1 - second, second]),
+        (None, None) => Some(vec![0, 1]),
     }
 }
 
@@ -133,6 +136,32 @@ impl Iterator for RowReader {
                 *row += 1;
                 Some(review)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::classes_by_name;
+
+    #[test]
+    fn classes_keep_the_meaning_of_their_names() {
+        let found = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
+            classes_by_name(&names)
+        };
+        assert_eq!(found(&["negative", "positive"]), Some(vec![0, 1]));
+        assert_eq!(found(&["pos", "neg"]), Some(vec![1, 0]));
+        assert_eq!(found(&["pos", "mauvais"]), Some(vec![1, 0]));
+        assert_eq!(found(&["bon", "neg"]), Some(vec![1, 0]));
+        assert_eq!(found(&["mauvais", "bon"]), Some(vec![0, 1]));
+        for refused in [
+            &["pos", "positive"][..],
+            &["neg"],
+            &["neg", "neutral", "pos"],
+            &[],
+        ] {
+            assert_eq!(found(refused), None, "{refused:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::arrays::{self, ClsArrays, Source};
 use super::table::{Kind, TableWriter};
+use crate::analysis::classes::{ClassSimilarity, class_similarity};
 use crate::analysis::probe::{self, Probe, ProbeOptions, Rows};
 use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
@@ -57,6 +58,7 @@ struct Trained {
     source: Source,
     layer: usize,
     probe: Probe,
+    similarity: ClassSimilarity,
 }
 
 /// The original's options for a model's layer: 30 epochs for FlauBERT, 200 for CamemBERT but 60 at layer 12, and a step size
@@ -78,7 +80,7 @@ pub fn original_options(model: &str, layer: usize, seed: u64) -> ProbeOptions {
     }
 }
 
-/// Train all probes and leave `treillis`, `probes` and `curves` as CSV and Parquet, the heat map and the training curves.
+/// Train all probes and leave `treillis`, `probes`, `classes` (of the test vectors) and `curves` as CSV and Parquet, the heat map and the training curves.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
@@ -149,10 +151,12 @@ fn train(config: &Config, source: Source, arrays: &ClsArrays, k: usize) -> Resul
         ),
         other => other,
     })?;
+    let similarity = class_similarity(arrays.test[k].view(), &arrays.test_labels)?;
     Ok(Trained {
         source,
         layer,
         probe,
+        similarity,
     })
 }
 
@@ -167,6 +171,15 @@ fn write_tables(folder: &Path, trained: &[Trained]) -> Result<()> {
     let figures = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"].map(float);
     let columns = [&name[..], &[("epoch", Kind::Integer)], &figures].concat();
     let mut curves = TableWriter::create(folder, "curves", &columns)?;
+    let figures = [
+        "within_negative",
+        "within_positive",
+        "between",
+        "silhouette",
+    ]
+    .map(float);
+    let columns = [&name[..], &figures].concat();
+    let mut classes = TableWriter::create(folder, "classes", &columns)?;
     for t in trained {
         let (model, layer, test) = (t.source.name.into(), t.layer.into(), &t.probe.test);
         treillis.row(&[model, layer, test.accuracy().into()])?;
@@ -179,6 +192,14 @@ fn write_tables(folder: &Path, trained: &[Trained]) -> Result<()> {
             interval.low.into(),
             interval.high.into(),
             test.macro_f1().into(),
+        ])?;
+        classes.row(&[
+            model,
+            layer,
+            t.similarity.within_0.into(),
+            t.similarity.within_1.into(),
+            t.similarity.between.into(),
+            t.similarity.silhouette.into(),
         ])?;
         for (i, epoch) in t.probe.history.iter().enumerate() {
             curves.row(&[
@@ -194,6 +215,7 @@ fn write_tables(folder: &Path, trained: &[Trained]) -> Result<()> {
     }
     treillis.finish()?;
     probes.finish()?;
+    classes.finish()?;
     curves.finish()
 }
 

@@ -1,4 +1,8 @@
 //! The measures beyond the paper, over all layers of one model.
+//!
+//! Intervals are over sentences, for what a first look fixes: the mean that is taken off before the centred cosine, and the
+//! leading dimensions that `baseline_without_k` leaves out, come from the first 256 sentences; an adjusted similarity takes off the
+//! baseline as estimated, whose own spread its interval does not hold. `leading_k_share` is of the leading dimensions of all.
 
 use std::path::Path;
 

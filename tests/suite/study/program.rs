@@ -256,6 +256,22 @@ fn probes_and_cones_of_four_models() {
         };
         assert!(at(far) > high, "{model} {}", at(far));
     }
+    // Between two far clouds cosines are lower than within either; without clouds they are alike.
+    let (header, classes) = table(&w.path("results/cls/classes.csv"), 2);
+    assert_eq!(
+        header,
+        "model,layer,within_negative,within_positive,between,silhouette"
+    );
+    assert_eq!(classes.len(), 20);
+    for (layer, apart) in [(5, false), (12, true)] {
+        let [negative, positive, between, silhouette] =
+            classes[&format!("camembert_raw,{layer}")][..]
+        else {
+            panic!("four figures");
+        };
+        assert_eq!(negative.min(positive) - between > 0.1, apart, "{layer}");
+        assert_eq!(silhouette > 0.1, apart, "{layer}");
+    }
     let (_, curves) = table(&w.path("results/cls/curves.csv"), 3);
     assert_eq!(curves.len(), 10 * 30 + 2 * (4 * 200 + 60));
     assert!(w.path("results/cls/treillis.png").is_file());
