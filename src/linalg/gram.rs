@@ -71,6 +71,20 @@ impl GramMatrix {
         Ok(())
     }
 
+    /// Add one row in double precision.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when it has another number of columns.
+    pub fn push_row(&mut self, row: impl ExactSizeIterator<Item = f64>) -> Result<()> {
+        self.check(row.len())?;
+        self.waiting.extend(row);
+        if self.waiting.len() >= BLOCK * self.columns() {
+            self.flush();
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
     /// Take in all rows of another Gram matrix.
     ///
     /// # Errors
@@ -167,6 +181,12 @@ mod tests {
         let mut whole = GramMatrix::new(9);
         whole.push(x.view()).unwrap();
         let exact = x.mapv(f64::from);
+        let mut single = GramMatrix::new(9);
+        for row in exact.rows() {
+            single.push_row(row.iter().copied()).unwrap();
+        }
+        assert_eq!(single.products(), whole.products());
+        assert!(single.push_row([1.0; 8].into_iter()).is_err());
         close(
             &whole.singular_values().unwrap(),
             &singular_values(&exact).unwrap(),

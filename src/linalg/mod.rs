@@ -1,4 +1,4 @@
-//! Double-precision linear algebra on faer: covariance, symmetric eigenvalues, singular values of tall matrices.
+//! Double-precision linear algebra on faer: covariance, symmetric eigenvalues, singular values of tall matrices, linear equations.
 //!
 //! Rows are vectors (tokens, sentences), columns are dimensions. Every failure of an iterative method is an error, never
 //! a silent NaN.
@@ -7,12 +7,14 @@ mod covariance;
 mod eigen;
 mod gram;
 mod products;
+mod solve;
 mod spectrum;
 mod tall;
 
 pub use covariance::{covariance, covariance_trace};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use gram::GramMatrix;
-pub use products::pairwise_products;
+pub use products::{cross_products, pairwise_products};
+pub use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;

@@ -28,10 +28,44 @@ pub fn pairwise_products(x: ArrayView2<'_, f32>) -> Array2<f32> {
     out
 }
 
+/// `xᵀ · y` of two (vectors, dimensions) matrices of as many rows, in double precision, on all cores. Zeros when the
+/// numbers of rows differ.
+pub fn cross_products(x: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut out = Array2::zeros((x.ncols(), y.ncols()));
+    let (rows, columns) = (x.nrows(), out.dim());
+    let (x, y) = (x.as_standard_layout(), y.as_standard_layout());
+    if let (Some(a), Some(b), Some(target)) = (x.as_slice(), y.as_slice(), out.as_slice_mut())
+        && rows == y.nrows()
+    {
+        let a = MatRef::from_row_major_slice(a, rows, columns.0);
+        let b = MatRef::from_row_major_slice(b, rows, columns.1);
+        faer::linalg::matmul::matmul(
+            MatMut::from_row_major_slice_mut(target, columns.0, columns.1),
+            Accum::Replace,
+            a.transpose(),
+            b,
+            1.0,
+            faer::get_global_parallelism(),
+        );
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::s;
+
+    #[test]
+    fn products_across() {
+        let x = Array2::from_shape_fn((31, 7), |(i, j)| ((i * 5 + j) % 13) as f64 - 6.0);
+        let y = Array2::from_shape_fn((31, 9), |(i, j)| ((i * 3 + j) % 11) as f64 - 5.0);
+        assert_eq!(cross_products(x.view(), y.view()), x.t().dot(&y));
+        assert_eq!(
+            cross_products(x.view(), y.slice(s![1.., ..])),
+            Array2::<f64>::zeros((7, 9))
+        );
+    }
 
     #[test]
     fn the_lower_half_is_the_product() {

@@ -52,10 +52,11 @@ impl Chart for BoxPlot {
 }
 
 impl BoxPlot {
+    /// Median, quartiles in brackets, minimum and maximum: without words, for any language.
     fn hover(&self, category: &str, series: &BoxSeries, five: [f64; 5]) -> String {
         let [min, q1, median, q3, max] = five.map(short);
         format!(
-            "{} {category}, {}: median {median}, quartiles {q1} to {q3}, range {min} to {max}",
+            "{} {category}, {}: {median} [{q1} – {q3}], {min} … {max}",
             self.labels.x, series.name
         )
     }

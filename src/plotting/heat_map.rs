@@ -1,10 +1,10 @@
-//! A table as colours, with its percentages in the cells.
+//! A table as colours, with its values in the cells.
 
 use super::Chart;
 use super::frame::{BOTTOM, LABEL, Labels, RIGHT, SMALL, TOP, header};
 use super::scene::{Anchor, Ink, Scene, Shape, width_of};
 
-/// Shares (0 to 1) by row and column. Colours span the values that are there.
+/// Values by row and column. Colours span the values that are there.
 #[derive(Debug, Clone)]
 pub struct HeatMap {
     /// The words around it.
@@ -15,6 +15,17 @@ pub struct HeatMap {
     pub columns: Vec<String>,
     /// The values by row; NaN leaves a cell empty.
     pub values: Vec<Vec<f64>>,
+    /// How values are written in the cells.
+    pub format: CellFormat,
+}
+
+/// How a heat map writes its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellFormat {
+    /// 0.5 as 50.0 %.
+    Percent,
+    /// With two decimals.
+    Decimal,
 }
 
 impl Chart for HeatMap {
@@ -50,7 +61,10 @@ impl Chart for HeatMap {
                 } else {
                     0.5
                 };
-                let words = format!("{:.1} %", 100.0 * value);
+                let words = match self.format {
+                    CellFormat::Percent => format!("{:.1} %", 100.0 * value),
+                    CellFormat::Decimal => format!("{value:.2}"),
+                };
                 scene.add_with_hover(
                     Shape::Rectangle {
                         from: (x + 1.0, y + 1.0),

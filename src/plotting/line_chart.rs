@@ -25,6 +25,8 @@ pub struct LineSeries {
     pub points: Vec<(f64, f64)>,
     /// Dashed instead of solid.
     pub dashed: bool,
+    /// An interval around each point, low and high; empty for none.
+    pub band: Vec<(f64, f64)>,
 }
 
 impl Chart for LineChart {
@@ -45,7 +47,9 @@ impl Chart for LineChart {
             Axis::Linear
         };
         let x = Scale::new(range, xs.into_iter(), (LEFT, RIGHT));
-        let y = Scale::new(self.axis, points().map(|p| p.1), (BOTTOM, TOP));
+        let bands = self.series.iter().flat_map(|s| s.band.iter());
+        let ys = points().map(|p| p.1).chain(bands.flat_map(|b| [b.0, b.1]));
+        let y = Scale::new(self.axis, ys, (BOTTOM, TOP));
         vertical_axis(&mut scene, &y);
         horizontal_axis(&mut scene, &x);
         for series in &self.series {
@@ -56,6 +60,7 @@ impl Chart for LineChart {
                 .filter(|p| x.holds(p.0) && y.holds(p.1))
                 .collect();
             let places: Vec<_> = known.iter().map(|p| (x.place(p.0), y.place(p.1))).collect();
+            draw_band(&mut scene, series, (&x, &y), k);
             scene.add(Shape::Line {
                 points: places.clone(),
                 ink: Ink::Series(k),
@@ -101,5 +106,28 @@ impl LineChart {
             }
         }
         names
+    }
+}
+
+/// The interval as a pale area behind the line.
+fn draw_band(scene: &mut Scene, series: &LineSeries, (x, y): (&Scale, &Scale), ink: usize) {
+    let known: Vec<_> = series
+        .points
+        .iter()
+        .zip(&series.band)
+        .filter(|(p, b)| x.holds(p.0) && y.holds(b.0) && y.holds(b.1))
+        .collect();
+    let upper = known.iter().map(|(p, b)| (x.place(p.0), y.place(b.1)));
+    let lower = known
+        .iter()
+        .rev()
+        .map(|(p, b)| (x.place(p.0), y.place(b.0)));
+    let corners: Vec<_> = upper.chain(lower).collect();
+    if corners.len() > 3 {
+        scene.add(Shape::Area {
+            corners,
+            ink: Ink::Series(ink),
+            opacity: 0.18,
+        });
     }
 }

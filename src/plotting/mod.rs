@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 pub use bar_chart::{BarChart, BarSeries};
 pub use box_plot::{BoxPlot, BoxSeries};
 pub use frame::Labels;
-pub use heat_map::HeatMap;
+pub use heat_map::{CellFormat, HeatMap};
 pub use line_chart::{LineChart, LineSeries};
 pub use scale::Axis;
 pub use scatter::{Scatter, ScatterSeries};
@@ -128,6 +128,7 @@ mod tests {
                 .map(|e| (e as f64, high - 0.4 / (e as f64).sqrt()))
                 .collect(),
             dashed,
+            band: Vec::new(),
         };
         let lines = LineChart {
             labels: labels(
@@ -159,6 +160,7 @@ mod tests {
                 vec![0.730, 0.813, 0.897, 0.844, 0.896],
                 vec![0.778, 0.866, 0.934, 0.946, 0.945],
             ],
+            format: CellFormat::Percent,
         };
         let mut cloud = |name: &str, centre: f64| ScatterSeries {
             name: name.into(),
@@ -211,7 +213,7 @@ mod tests {
         let svg: Vec<String> = charts().iter().map(|(_, c)| c.scene().to_svg()).collect();
         assert!(svg[0].contains(">fine-tuned, 1 epoch</text>"));
         assert!(
-            svg[0].contains("median 0.36, quartiles 0.26 to 0.51"),
+            svg[0].contains("layer 12, raw: 0.36 [0.26 – 0.51], -0.04 … 0.86"),
             "{}",
             svg[0]
         );

@@ -135,6 +135,15 @@ fn draw(area: &Area<'_>, shape: &Shape) -> Result<()> {
                 area.draw(&PathElement::new(path, style)).map_err(failed)?;
             }
         }
+        Shape::Area {
+            corners,
+            ink,
+            opacity,
+        } => {
+            let path: Vec<_> = corners.iter().copied().map(pixel).collect();
+            area.draw(&Polygon::new(path, rgba(*ink, *opacity).filled()))
+                .map_err(failed)?;
+        }
         Shape::Dots {
             centres,
             radius,

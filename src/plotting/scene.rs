@@ -56,6 +56,12 @@ pub(super) enum Shape {
         width: f64,
         dashed: bool,
     },
+    /// A filled area.
+    Area {
+        corners: Vec<(f64, f64)>,
+        ink: Ink,
+        opacity: f64,
+    },
     /// Many dots of one colour and opacity; with opacity 0 they are there for the pointer only.
     Dots {
         centres: Vec<(f64, f64)>,
@@ -81,6 +87,17 @@ impl Scene {
             description: description.into(),
             shapes: Vec::new(),
         }
+    }
+
+    /// The same with a comma in all numbers, as French writes them.
+    pub fn with_decimal_comma(mut self) -> Self {
+        for (shape, hover) in &mut self.shapes {
+            if let Shape::Words(words) = shape {
+                words.text = decimal_comma(&words.text);
+            }
+            *hover = hover.as_deref().map(decimal_comma);
+        }
+        self
     }
 
     pub(super) fn add(&mut self, shape: Shape) {
@@ -121,4 +138,28 @@ impl Scene {
 /// The approximate width of words, for legends and labels that must not collide.
 pub(super) fn width_of(text: &str, size: f64) -> f64 {
     0.54 * size * text.chars().count() as f64
+}
+
+/// A point between two digits becomes a comma.
+fn decimal_comma(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let digit = |i: Option<usize>| {
+        i.and_then(|i| letters.get(i))
+            .is_some_and(char::is_ascii_digit)
+    };
+    let place = |(i, &c): (usize, &char)| match c {
+        '.' if digit(i.checked_sub(1)) && digit(Some(i + 1)) => ',',
+        other => other,
+    };
+    letters.iter().enumerate().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_stand_between_digits_only() {
+        assert_eq!(decimal_comma("0.5 à 12.25. Fin."), "0,5 à 12,25. Fin.");
+    }
 }

@@ -118,6 +118,22 @@ fn describe(shape: &Shape, paint: Paint) -> (&'static str, String, String) {
             );
             ("polyline", attributes, String::new())
         }
+        Shape::Area {
+            corners,
+            ink,
+            opacity,
+        } => {
+            let corners: Vec<String> = corners
+                .iter()
+                .map(|p| format!("{},{}", number(p.0), number(p.1)))
+                .collect();
+            let attributes = format!(
+                "points=\"{}\" {} fill-opacity=\"{opacity}\"",
+                corners.join(" "),
+                inks(Some(*ink), None, paint)
+            );
+            ("polygon", attributes, String::new())
+        }
         Shape::Dots {
             centres,
             radius,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use flue_study::analysis::cka::linear_cka;
+use flue_study::analysis::cka::Representation;
 use flue_study::analysis::classes::class_similarity;
 use flue_study::analysis::effective_rank::EffectiveRank;
 use flue_study::analysis::geometry::{Geometry, Reference};
@@ -147,17 +147,10 @@ fn iso_score_intrinsic_dimension_and_cka_equal_their_packages() {
         );
         close(two_nn(tokens.view()), &golden["two_nn"], 1e-5);
     }
-    close(
-        linear_cka(stacked[0].view(), stacked[1].view()).unwrap(),
-        &golden["cka"],
-        1e-9,
-    );
-    close(
-        linear_cka(stacked[0].view(), stacked[0].view()).unwrap(),
-        &Value::from(1.0),
-        1e-12,
-    );
-    assert!(linear_cka(stacked[0].view(), states[0][0].view()).is_err());
+    let [one, other] = stacked.each_ref().map(|x| Representation::new(x.view()));
+    close(one.cka(&other).unwrap(), &golden["cka"], 1e-9);
+    close(one.cka(&one).unwrap(), &Value::from(1.0), 1e-12);
+    assert!(one.cka(&Representation::new(states[0][0].view())).is_err());
     assert!(two_nn(states[0][5].view()).is_nan());
     // a twin has no ratio and is left out
     let twice = concatenate(
