@@ -75,7 +75,7 @@ pub struct Probe {
 }
 
 impl Rows<'_> {
-    fn check(&self, what: &str) -> Result<()> {
+    pub(super) fn check(&self, what: &str) -> Result<()> {
         if self.vectors.nrows() != self.labels.len() {
             return Err(Error::Mismatch(format!(
                 "{what}: {} vectors and {} labels",

@@ -14,7 +14,7 @@ pub struct Interval {
 }
 
 /// The normal quantile of a two-sided interval of 95 %.
-const Z_95: f64 = 1.959_963_984_540_054;
+pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
 /// The 95 % interval of a share of `successes` in `n` trials (Wilson 1927): unlike the textbook one it never leaves
 /// [0, 1] and holds for few trials. Everything is possible when `n` is 0.

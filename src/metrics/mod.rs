@@ -1,7 +1,9 @@
-//! How good predictions are: accuracy, F1, the confusion matrix, and how sure one can be of them.
+//! How good predictions are: accuracy, F1, the confusion matrix, and how sure one can be of them; rank correlation.
 
 mod confusion;
+mod correlation;
 mod interval;
 
 pub use confusion::ConfusionMatrix;
+pub use correlation::{spearman, spearman_interval};
 pub use interval::{Interval, bootstrap_interval, quantile, wilson_interval};
