@@ -9,7 +9,7 @@ use super::common::{CommonArgs, to_json};
 use super::{pipeline, run_program};
 use crate::error::Result;
 use crate::pipelines::report;
-use crate::pipelines::study::{Count, cls, cone, layers, models};
+use crate::pipelines::study::{Count, cls, compare, cone, convergence, layers, models};
 
 /// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after fine-tuning.
 ///
@@ -33,6 +33,8 @@ enum Study {
     FineTuning(FineTuningArgs),
     Cls(ClsArgs),
     Cone(ConeArgs),
+    Compare(CompareArgs),
+    Convergence(ConvergenceArgs),
     Report(ReportArgs),
     Pipeline(pipeline::PipelineArgs),
 }
@@ -156,7 +158,8 @@ struct SizesArgs {
 
 /// Train one linear probe per model and layer on the [CLS] vectors that data-cls stored
 ///
-/// Leaves treillis.csv (model,layer,accuracy), probes.csv, classes.csv, curves.csv, the heat map and the training curves.
+/// Leaves treillis.csv (model,layer,accuracy), probes.csv, logistic.csv (logistic regression to convergence with its strength
+/// chosen by cross-validation, and on shuffled labels), classes.csv, curves.csv, the heat maps and the training curves.
 #[derive(Debug, Args)]
 struct ClsArgs {
     #[command(flatten)]
@@ -170,7 +173,11 @@ struct ClsArgs {
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
 
-    /// Decides initial weights, order of rows and dropout
+    /// Only the original's probe: neither logistic regression nor the control on shuffled labels
+    #[arg(long)]
+    no_logistic: bool,
+
+    /// Decides initial weights, order of rows, dropout, folds and shuffled labels
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -186,6 +193,79 @@ struct ConeArgs {
     /// The folder that receives the table and the pictures
     #[arg(long, value_name = "DIR", default_value = "results/cone")]
     out: PathBuf,
+}
+
+/// Tell how alike the layers of two models are over the same tokens, raw against fine-tuned (linear CKA)
+///
+/// Leaves comparison.csv (layer_a,layer_b,cka), a heat map of all pairs of layers and a line of the same layers.
+#[derive(Debug, Args)]
+struct CompareArgs {
+    /// A dataset folder as flue-cls-prepare writes it
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// The first model: a local folder or a name on the hub
+    #[arg(long, short, value_name = "CHECKPOINT")]
+    checkpoint: String,
+
+    /// The second model, of the same tokens
+    #[arg(long, value_name = "CHECKPOINT")]
+    other: String,
+
+    /// The folder that receives the table and the pictures
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// What pictures call the two [default: both checkpoints]
+    #[arg(long, value_name = "WORDS")]
+    title: Option<String>,
+
+    /// Sentences whose tokens are sampled: a number, or all
+    #[arg(long, value_name = "N|all", default_value = "200")]
+    sentences: Count,
+
+    /// Decides the sample of 2,000 tokens
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+
+    /// Sentences per forward pass: changes memory and speed, not the figures
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8)]
+    batch: usize,
+}
+
+/// Correlate the convergence of each sentence's tokens with how well a fine-tuned model classifies it
+///
+/// Leaves convergence.csv (target,group,layer,rows,spearman,low,high), sentences.csv, cosines.csv and pictures: over all sentences,
+/// by category and by length.
+#[derive(Debug, Args)]
+struct ConvergenceArgs {
+    /// A dataset folder as flue-cls-prepare writes it
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// A fine-tuned classifier: a local folder or a name on the hub
+    #[arg(long, short, value_name = "CHECKPOINT")]
+    checkpoint: String,
+
+    /// The folder that receives tables and pictures
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// What pictures call the model [default: the checkpoint]
+    #[arg(long, value_name = "WORDS")]
+    title: Option<String>,
+
+    /// Sentences to look at: a number, or all
+    #[arg(long, value_name = "N|all", default_value = "all")]
+    sentences: Count,
+
+    /// Do not give the classifier the token types of the data (for a FlauBERT that was fine-tuned without them)
+    #[arg(long)]
+    no_token_type_ids: bool,
+
+    /// Sentences per forward pass: changes memory and speed, not the figures
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8)]
+    batch: usize,
 }
 
 #[derive(Debug, Args)]
@@ -209,6 +289,10 @@ struct ReportArgs {
     /// The page [default: report.html in the folder of results]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// The language of the page: en or fr
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    lang: report::Language,
 }
 
 /// Parse the command line and run the study it names.
@@ -249,6 +333,7 @@ fn run(arguments: &StudyArgs) -> Result<String> {
             out: a.out.clone(),
             layers: a.arrays.layers.clone(),
             epochs: a.epochs,
+            logistic: !a.no_logistic,
             seed: a.seed,
             overwrite: common.overwrite,
         })?),
@@ -258,9 +343,23 @@ fn run(arguments: &StudyArgs) -> Result<String> {
             layers: a.arrays.layers.clone(),
             overwrite: common.overwrite,
         })?),
+        Study::Compare(a) => to_json(&compare::run(&compare_config(a, common))?),
+        Study::Convergence(a) => to_json(&convergence::run(&convergence::Config {
+            data: a.data.clone(),
+            checkpoint: a.checkpoint.clone(),
+            out: a.out.clone(),
+            title: a.title.clone().unwrap_or_else(|| a.checkpoint.clone()),
+            sentences: a.sentences,
+            use_token_type_ids: !a.no_token_type_ids,
+            batch_size: a.batch,
+            device: common.device.clone(),
+            hub: common.hub(),
+            overwrite: common.overwrite,
+        })?),
         Study::Pipeline(a) => pipeline::run(a, common),
         Study::Report(a) => to_json(&report::run(&report::Config {
             results: a.results.clone(),
+            language: a.lang,
             out: a
                 .out
                 .clone()
@@ -283,6 +382,23 @@ fn layers_config(a: &LayersArgs, common: &CommonArgs) -> layers::Config {
         measures: !a.sizes.no_measures,
         seed: a.sizes.seed,
         batch_size: a.sizes.batch,
+        device: common.device.clone(),
+        hub: common.hub(),
+        overwrite: common.overwrite,
+    }
+}
+
+fn compare_config(a: &CompareArgs, common: &CommonArgs) -> compare::Config {
+    let both = || format!("{}, {}", a.checkpoint, a.other);
+    compare::Config {
+        data: a.data.clone(),
+        checkpoint: a.checkpoint.clone(),
+        other: a.other.clone(),
+        out: a.out.clone(),
+        title: a.title.clone().unwrap_or_else(both),
+        sentences: a.sentences,
+        seed: a.seed,
+        batch_size: a.batch,
         device: common.device.clone(),
         hub: common.hub(),
         overwrite: common.overwrite,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::study::{Count, cls, cone, layers, models};
+use super::study::{Count, cls, compare, cone, convergence, layers, models};
 use super::{extract, finetune, prepare, report};
 use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
@@ -122,6 +122,10 @@ pub fn run(config: &Config) -> Result<Summary> {
         for model in &both {
             run.layers(model, &suffix, tuned)?;
         }
+    }
+    for model in &both {
+        run.compare(model)?;
+        run.convergence(model)?;
     }
     run.cls_and_cone()?;
     let report = run.report()?;
@@ -332,6 +336,47 @@ impl<'a> Run<'a> {
         )
     }
 
+    fn compare(&mut self, model: &Model<'_>) -> Result<()> {
+        let c = self.config;
+        let name = format!("compare_{}", model.name);
+        let out = self.results().join(&name);
+        self.step(name, &out.clone(), |overwrite| {
+            compare::run(&compare::Config {
+                data: model.data.clone(),
+                checkpoint: model.checkpoint.into(),
+                other: model.tuned.to_string_lossy().into_owned(),
+                out,
+                title: format!("{} raw and fine-tuned", model.title),
+                sentences: Count::First(200),
+                seed: c.arguments.seed,
+                batch_size: c.batch_size,
+                device: c.device.clone(),
+                hub: c.hub.clone(),
+                overwrite,
+            })
+        })
+    }
+
+    fn convergence(&mut self, model: &Model<'_>) -> Result<()> {
+        let c = self.config;
+        let name = format!("convergence_{}", model.name);
+        let out = self.results().join(&name);
+        self.step(name, &out.clone(), |overwrite| {
+            convergence::run(&convergence::Config {
+                data: model.data.clone(),
+                checkpoint: model.tuned.to_string_lossy().into_owned(),
+                out,
+                title: format!("{} fine-tuned", model.title),
+                sentences: Count::All,
+                use_token_type_ids: c.arguments.use_token_type_ids,
+                batch_size: c.batch_size,
+                device: c.device.clone(),
+                hub: c.hub.clone(),
+                overwrite,
+            })
+        })
+    }
+
     fn cls_and_cone(&mut self) -> Result<()> {
         let (npy, results, seed) = (
             self.config.out.join("numpy_save"),
@@ -345,6 +390,7 @@ impl<'a> Run<'a> {
                 out,
                 layers: None,
                 epochs: None,
+                logistic: true,
                 seed,
                 overwrite,
             })
@@ -366,6 +412,7 @@ impl<'a> Run<'a> {
         report::run(&report::Config {
             results: self.results(),
             out: out.clone(),
+            language: report::Language::En,
             overwrite: true,
         })?;
         Ok(out)

@@ -16,6 +16,8 @@ const COMMANDS: &[&str] = &[
     "study fine-tuning",
     "study cls",
     "study cone",
+    "study compare",
+    "study convergence",
     "study report",
     "study pipeline",
 ];

@@ -1,9 +1,13 @@
 //! The pictures of the report, made from tables.
 
-use super::results::{Run, Table};
+use super::published;
+use super::results::{Run, Table, Titled};
+use super::words::Words;
 use crate::error::Result;
 use crate::pipelines::study::charts::{Charts, Series, Sizes, layer_charts};
-use crate::plotting::{Axis, HeatMap, Labels, LineChart, LineSeries, Scatter, ScatterSeries};
+use crate::plotting::{
+    Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Scatter, ScatterSeries,
+};
 
 /// What a family is called.
 pub(super) fn family_title(family: &str) -> &'static str {
@@ -15,30 +19,31 @@ pub(super) fn family_title(family: &str) -> &'static str {
 }
 
 /// What a stage is called: `raw`, `ft`, `ft_2`, or a folder's own name.
-pub(super) fn stage_title(stage: &str) -> String {
+pub(super) fn stage_title(stage: &str, words: &Words) -> String {
     match stage.strip_prefix("ft") {
-        Some("") => "fine-tuned".into(),
-        Some("_1") => "fine-tuned, 1 epoch".into(),
-        Some(n) if n.starts_with('_') => format!("fine-tuned, {} epochs", &n[1..]),
+        _ if stage == "raw" => words.raw.into(),
+        Some("") => words.tuned.into(),
+        Some("_1") => words.tuned_one.into(),
+        Some(n) if n.starts_with('_') => words.tuned_many.replace("{}", &n[1..]),
         _ => stage.to_string(),
     }
 }
 
 /// What one of `data-cls`'s files is called: `flaubert_raw`, `camembert_ft`, ...
-pub(super) fn model_title(model: &str) -> String {
+pub(super) fn model_title(model: &str, words: &Words) -> String {
     match model.split_once('_') {
-        Some((family, stage)) => format!("{} {}", family_title(family), stage_title(stage)),
+        Some((family, stage)) => format!("{} {}", family_title(family), stage_title(stage, words)),
         None => model.to_string(),
     }
 }
 
 /// The statistics by layer of several runs, side by side.
-pub(super) fn side_by_side(title: &str, runs: &[&Run]) -> Charts {
+pub(super) fn side_by_side(title: &str, runs: &[&Run], words: &Words) -> Charts {
     let layers = runs.first().map(|r| r.layers.clone()).unwrap_or_default();
     let series: Vec<Series> = runs
         .iter()
         .map(|r| Series {
-            name: stage_title(&r.stage),
+            name: stage_title(&r.stage, words),
             ..r.series.clone()
         })
         .collect();
@@ -53,11 +58,111 @@ pub(super) fn side_by_side(title: &str, runs: &[&Run]) -> Charts {
         erank: size("erank"),
         measures: size("measures"),
     };
-    layer_charts(title, &layers, &series, sizes)
+    layer_charts(title, &layers, &series, sizes, &words.charts)
+}
+
+/// A measure by layer, one line per run; the baseline also without its leading dimensions.
+pub(super) fn measure(
+    title: &str,
+    runs: &[&Run],
+    (name, what, axis): (&str, &str, &str),
+    words: &Words,
+) -> Result<LineChart> {
+    let line = |run: &Run, name: &str, dashed: bool| -> Result<LineSeries> {
+        let values = run.measure(name)?;
+        let banded = values.iter().any(|v| v[2].is_finite());
+        Ok(LineSeries {
+            name: stage_title(&run.stage, words),
+            points: values.iter().map(|v| (v[0], v[1])).collect(),
+            dashed,
+            band: values
+                .iter()
+                .filter(|_| banded)
+                .map(|v| (v[2], v[3]))
+                .collect(),
+        })
+    };
+    let mut series = Vec::new();
+    for run in runs {
+        series.push(line(run, name, false)?);
+        if name == "baseline" {
+            series.push(line(run, "baseline_without_3", true)?);
+        }
+    }
+    let subtitle = if name == "baseline" {
+        words.without_leading
+    } else if series.iter().any(|s| !s.band.is_empty()) {
+        words.bands
+    } else {
+        ""
+    };
+    Ok(LineChart {
+        labels: Labels {
+            title: format!("{title}: {what}"),
+            subtitle: subtitle.into(),
+            x: words.layer.into(),
+            y: axis.into(),
+        },
+        series,
+        axis: Axis::Linear,
+    })
+}
+
+/// Linear CKA between all layers of a run.
+pub(super) fn cka(title: &str, table: &Table, words: &Words) -> Result<HeatMap> {
+    let (a, b) = (table.words("layer_a")?, table.words("layer_b")?);
+    let values = table.numbers("cka")?;
+    let layers = different(&b);
+    let value = |x: &str, y: &str| {
+        let same = |&i: &usize| (a[i] == x && b[i] == y) || (a[i] == y && b[i] == x);
+        (0..a.len()).find(same).map_or(f64::NAN, |i| values[i])
+    };
+    Ok(HeatMap {
+        labels: Labels {
+            title: format!("{title}: {}", words.cka_title),
+            subtitle: words.cka_subtitle.into(),
+            x: words.layer.into(),
+            y: words.layer.into(),
+        },
+        rows: layers.iter().map(|l| l.to_string()).collect(),
+        columns: layers.iter().map(|l| l.to_string()).collect(),
+        values: layers
+            .iter()
+            .map(|x| layers.iter().map(|y| value(x, y)).collect())
+            .collect(),
+        format: CellFormat::Decimal,
+    })
+}
+
+/// Linear CKA of two models at the same layers, one line per pair of models.
+pub(super) fn comparison(found: &[Titled], words: &Words) -> Result<LineChart> {
+    let line = |pair: &Titled| -> Result<LineSeries> {
+        let [a, b, values] = ["layer_a", "layer_b", "cka"].map(|c| pair.table.numbers(c));
+        let (a, b, values) = (a?, b?, values?);
+        Ok(LineSeries {
+            name: pair.title.clone(),
+            points: (0..a.len())
+                .filter(|&i| a[i] == b[i])
+                .map(|i| (a[i], values[i]))
+                .collect(),
+            dashed: false,
+            band: Vec::new(),
+        })
+    };
+    Ok(LineChart {
+        labels: Labels {
+            title: words.comparison_title.into(),
+            subtitle: words.comparison_subtitle.into(),
+            x: words.layer.into(),
+            y: "CKA".into(),
+        },
+        series: found.iter().map(line).collect::<Result<_>>()?,
+        axis: Axis::Range(0.0, 1.0),
+    })
 }
 
 /// The different words of a column, in their order.
-fn different<'a>(words: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn different<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let mut seen = Vec::new();
     for word in words {
         if !seen.contains(word) {
@@ -67,8 +172,12 @@ fn different<'a>(words: &[&'a str]) -> Vec<&'a str> {
     seen
 }
 
-/// The heat map of the probes' accuracies.
-pub(super) fn treillis(table: &Table) -> Result<HeatMap> {
+/// The heat map of accuracies by model and layer.
+pub(super) fn treillis(
+    table: &Table,
+    (title, subtitle): (&str, &str),
+    words: &Words,
+) -> Result<HeatMap> {
     let (models, layers) = (table.words("model")?, table.words("layer")?);
     let accuracy = table.numbers("accuracy")?;
     let (rows, mut columns) = (different(&models), different(&layers));
@@ -79,22 +188,57 @@ pub(super) fn treillis(table: &Table) -> Result<HeatMap> {
     };
     Ok(HeatMap {
         labels: Labels {
-            title: "Accuracy of a linear probe on the [CLS] vectors".into(),
-            subtitle: "share of the test reviews whose class is found, after the last epoch".into(),
-            x: "layer".into(),
+            title: title.into(),
+            subtitle: subtitle.into(),
+            x: words.layer.into(),
             y: String::new(),
         },
         values: rows
             .iter()
             .map(|m| columns.iter().map(|l| value(m, l)).collect())
             .collect(),
-        rows: rows.iter().map(|m| model_title(m)).collect(),
+        rows: rows.iter().map(|m| model_title(m, words)).collect(),
         columns: columns.iter().map(|l| l.to_string()).collect(),
+        format: CellFormat::Percent,
+    })
+}
+
+/// The probes' accuracies by layer, with the published ones dashed.
+pub(super) fn against_published(table: &Table, words: &Words) -> Result<LineChart> {
+    let (models, layers) = (table.words("model")?, table.numbers("layer")?);
+    let accuracy = table.numbers("accuracy")?;
+    let mut series = Vec::new();
+    for model in different(&models) {
+        let line = |points: Vec<(f64, f64)>, dashed| LineSeries {
+            name: model_title(model, words),
+            points,
+            dashed,
+            band: Vec::new(),
+        };
+        let own = (0..models.len()).filter(|&i| models[i] == model);
+        series.push(line(own.map(|i| (layers[i], accuracy[i])).collect(), false));
+        let figures = model
+            .split_once('_')
+            .and_then(|(family, stage)| published::of(family, stage));
+        if let Some(figures) = figures {
+            let points = published::LAYERS.iter().zip(figures.accuracy);
+            series.push(line(points.map(|(&l, a)| (l as f64, a)).collect(), true));
+        }
+    }
+    Ok(LineChart {
+        labels: Labels {
+            title: words.treillis_title.into(),
+            subtitle: words.against_published.into(),
+            x: words.layer.into(),
+            y: words.accuracy.into(),
+        },
+        series,
+        axis: Axis::Range(0.6, 1.0),
     })
 }
 
 /// The training curves of every model in the table.
-pub(super) fn curves(table: &Table) -> Result<Vec<LineChart>> {
+pub(super) fn curves(table: &Table, words: &Words) -> Result<Vec<LineChart>> {
     let (models, layers) = (table.words("model")?, table.words("layer")?);
     let epochs = table.numbers("epoch")?;
     let (train, test) = (
@@ -105,20 +249,21 @@ pub(super) fn curves(table: &Table) -> Result<Vec<LineChart>> {
         let own: Vec<usize> = (0..models.len()).filter(|&i| models[i] == *model).collect();
         let own_layers: Vec<&str> = own.iter().map(|&i| layers[i]).collect();
         let line = |layer: &str, values: &[f64], dashed| LineSeries {
-            name: format!("layer {layer}"),
+            name: format!("{} {layer}", words.layer),
             points: own
                 .iter()
                 .filter(|&&i| layers[i] == layer)
                 .map(|&i| (epochs[i], values[i]))
                 .collect(),
             dashed,
+            band: Vec::new(),
         };
         LineChart {
             labels: Labels {
-                title: format!("{}: accuracy of the probes in training", model_title(model)),
-                subtitle: "solid: test, dashed: train (with dropout)".into(),
-                x: "epoch".into(),
-                y: "accuracy".into(),
+                title: format!("{}: {}", model_title(model, words), words.curves_title),
+                subtitle: words.curves_subtitle.into(),
+                x: words.epoch.into(),
+                y: words.accuracy.into(),
             },
             series: different(&own_layers)
                 .iter()
@@ -131,31 +276,30 @@ pub(super) fn curves(table: &Table) -> Result<Vec<LineChart>> {
 }
 
 /// The scatters of every model in the table.
-pub(super) fn cones(table: &Table) -> Result<Vec<Scatter>> {
+pub(super) fn cones(table: &Table, words: &Words) -> Result<Vec<Scatter>> {
     let (models, labels) = (table.words("model")?, table.words("label")?);
     let cosines = table.numbers("cosine")?;
     let chart = |model: &&str| {
         let own: Vec<usize> = (0..models.len()).filter(|&i| models[i] == *model).collect();
+        let points = |label: &str| {
+            own.iter()
+                .enumerate()
+                .filter(|(_, i)| labels[**i] == label)
+                .map(|(place, &i)| (place as f64, cosines[i]))
+                .collect()
+        };
         Scatter {
             labels: Labels {
-                title: format!(
-                    "{}: cosine of every [CLS] with the first one",
-                    model_title(model)
-                ),
-                subtitle: "last layer stored; the rows of train, then those of test".into(),
-                x: "review, in the order of the file".into(),
-                y: "cosine".into(),
+                title: format!("{}: {}", model_title(model, words), words.cone_title),
+                subtitle: words.cone_subtitle.into(),
+                x: words.cone_axis.into(),
+                y: words.charts.cosine_axis.into(),
             },
-            series: [("negative", "0"), ("positive", "1")]
+            series: [(words.negative, "0"), (words.positive, "1")]
                 .into_iter()
                 .map(|(name, label)| ScatterSeries {
                     name: name.into(),
-                    points: own
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, i)| labels[**i] == label)
-                        .map(|(place, &i)| (place as f64, cosines[i]))
-                        .collect(),
+                    points: points(label),
                 })
                 .collect(),
             x_axis: Axis::Range(0.0, own.len() as f64),
@@ -163,4 +307,38 @@ pub(super) fn cones(table: &Table) -> Result<Vec<Scatter>> {
         }
     };
     Ok(different(&models).iter().map(chart).collect())
+}
+
+/// The correlations over all sentences, one line per target.
+pub(super) fn convergence(found: &Titled, words: &Words) -> Result<LineChart> {
+    let table = &found.table;
+    let (targets, groups) = (table.words("target")?, table.words("group")?);
+    let columns = ["layer", "spearman", "low", "high"].map(|c| table.numbers(c));
+    let [layer, value, low, high] = columns;
+    let (layer, value, low, high) = (layer?, value?, low?, high?);
+    let line = |(target, name): (&str, &str)| {
+        let own: Vec<usize> = (0..targets.len())
+            .filter(|&i| targets[i] == target && groups[i] == "all")
+            .collect();
+        LineSeries {
+            name: name.into(),
+            points: own.iter().map(|&i| (layer[i], value[i])).collect(),
+            dashed: false,
+            band: own.iter().map(|&i| (low[i], high[i])).collect(),
+        }
+    };
+    Ok(LineChart {
+        labels: Labels {
+            title: format!("{}: {}", found.title, words.convergence_title),
+            subtitle: words.convergence_subtitle.into(),
+            x: words.layer.into(),
+            y: words.correlation.into(),
+        },
+        series: ["correct", "confidence", "loss"]
+            .into_iter()
+            .zip(words.targets)
+            .map(line)
+            .collect(),
+        axis: Axis::Linear,
+    })
 }

@@ -9,9 +9,15 @@ use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
 
 mod figures;
+mod overview;
 mod page;
+mod provenance;
+mod published;
 mod results;
 mod sections;
+mod words;
+
+pub use words::Language;
 
 /// What `study report` works on.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +26,8 @@ pub struct Config {
     pub results: PathBuf,
     /// The page.
     pub out: PathBuf,
+    /// Its language.
+    pub language: Language,
     /// Replace a page that exists.
     #[serde(skip)]
     pub overwrite: bool,
@@ -44,7 +52,8 @@ pub struct Summary {
 pub fn run(config: &Config) -> Result<Summary> {
     let found = results::Results::read(&config.results)?;
     let mut file = AtomicFile::create(&config.out, config.overwrite)?;
-    let page = sections::build(&found, &config.results, config.out.parent())?;
+    let links = page::Links::new(&config.results, config.out.parent());
+    let page = sections::build(&found, links, config.language)?;
     file.write_all(page.finish().as_bytes())
         .map_err(Error::io(&config.out, "write"))?;
     file.commit()?;

@@ -77,12 +77,18 @@ impl Table {
 pub(super) struct Run {
     /// The name of its folder.
     pub folder: String,
+    /// Its folder.
+    pub folder_path: PathBuf,
     /// `flaubert` or `camembert` when the folder's name begins so.
     pub family: Option<&'static str>,
     /// `raw`, `ft_1`, ...: the rest of the folder's name.
     pub stage: String,
     pub layers: Vec<usize>,
     pub series: Series,
+    /// layer,measure,value,low,high
+    pub measures: Option<Table>,
+    /// layer_a,layer_b,cka
+    pub cka: Option<Table>,
     pub manifest: Option<Manifest>,
 }
 
@@ -109,13 +115,9 @@ impl Run {
         let five = ["min", "q1", "median", "q3", "max"].map(|c| cosine.numbers(c));
         let [min, q1, median, q3, max] = five;
         let (min, q1, median, q3, max) = (min?, q1?, median?, q3?, max?);
-        let manifest = folder.join("manifest.json");
-        let manifest = manifest
-            .is_file()
-            .then(|| Manifest::read(&manifest))
-            .transpose()?;
         Ok(Some(Self {
             folder: name.to_string(),
+            folder_path: folder.to_path_buf(),
             family,
             series: Series {
                 name: stage.clone(),
@@ -127,14 +129,48 @@ impl Run {
             },
             stage,
             layers,
-            manifest,
+            measures: table("measures")?,
+            cka: table("cka")?,
+            manifest: read_manifest(folder)?,
         }))
+    }
+
+    /// The values of a measure by layer with the ends of their intervals: (layer, value, low, high).
+    pub fn measure(&self, name: &str) -> Result<Vec<[f64; 4]>> {
+        let Some(table) = &self.measures else {
+            return Ok(Vec::new());
+        };
+        let columns = ["layer", "value", "low", "high"].map(|c| table.numbers(c));
+        let [layer, value, low, high] = columns;
+        let (layer, value, low, high) = (layer?, value?, low?, high?);
+        let names = table.words("measure")?;
+        let own = (0..names.len()).filter(|&i| names[i] == name);
+        Ok(own.map(|i| [layer[i], value[i], low[i], high[i]]).collect())
+    }
+
+    /// Whether the model has the size of those of the original study.
+    pub fn is_base_size(&self) -> bool {
+        let number = |pointer: &str| self.setting(pointer).and_then(|v| v.as_u64());
+        number("/found/hidden_size") == Some(768) && number("/found/num_layers") == Some(12)
     }
 
     /// A setting of the study, by its path in the manifest.
     pub fn setting(&self, pointer: &str) -> Option<&serde_json::Value> {
         self.manifest.as_ref()?.config.pointer(pointer)
     }
+}
+
+fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
+    let path = folder.join("manifest.json");
+    path.is_file().then(|| Manifest::read(&path)).transpose()
+}
+
+/// A table about a model, or a pair of them.
+#[derive(Debug, Clone)]
+pub(super) struct Titled {
+    /// What its pictures call the model.
+    pub title: String,
+    pub table: Table,
 }
 
 /// The five numbers of the traces of every layer.
@@ -161,8 +197,16 @@ pub(super) struct Results {
     /// The statistics by layer: FlauBERT's, CamemBERT's, others; raw before fine-tuned.
     pub runs: Vec<Run>,
     pub treillis: Option<Table>,
+    pub logistic: Option<Table>,
     pub curves: Option<Table>,
+    pub classes: Option<Table>,
     pub cone: Option<Table>,
+    /// What `study compare` left: layer_a,layer_b,cka
+    pub comparisons: Vec<Titled>,
+    /// What `study convergence` left: target,group,layer,rows,spearman,low,high
+    pub convergence: Vec<Titled>,
+    /// The manifests of all folders, by the names of these.
+    pub manifests: Vec<(String, Manifest)>,
 }
 
 impl Results {
@@ -172,24 +216,17 @@ impl Results {
     /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken table.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut found = Results::default();
+        let mut folders = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
             let path = entry.map_err(Error::io(folder, "read"))?.path();
-            let hidden = path
-                .file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with('.'));
-            if !path.is_dir() || hidden {
-                continue;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && !name.starts_with('.') {
+                folders.push((name.to_string(), path.clone()));
             }
-            found.runs.extend(Run::read(&path)?);
-            for (slot, stem) in [
-                (&mut found.treillis, "treillis"),
-                (&mut found.curves, "curves"),
-                (&mut found.cone, "cone"),
-            ] {
-                if slot.is_none() {
-                    *slot = Table::read(&path.join(format!("{stem}.csv")))?;
-                }
-            }
+        }
+        folders.sort();
+        for (name, path) in folders {
+            found.add(&name, &path)?;
         }
         let rank = |run: &Run| match run.family {
             Some("flaubert") => 0,
@@ -199,13 +236,46 @@ impl Results {
         found
             .runs
             .sort_by_key(|run| (rank(run), run.stage != "raw", run.stage.clone()));
-        if found.runs.is_empty() && found.treillis.is_none() && found.cone.is_none() {
+        let nothing =
+            found.runs.is_empty() && found.convergence.is_empty() && found.comparisons.is_empty();
+        if nothing && found.treillis.is_none() && found.cone.is_none() {
             return Err(Error::NotFound {
                 what: format!("results of a study in {}", folder.display()),
                 remedy: "run study raw, study fine-tuning, study cls or study cone first, or name their folder with --results".into(),
             });
         }
         Ok(found)
+    }
+
+    fn add(&mut self, name: &str, folder: &Path) -> Result<()> {
+        let table = |stem: &str| Table::read(&folder.join(format!("{stem}.csv")));
+        let manifest = read_manifest(folder)?;
+        self.runs.extend(Run::read(folder)?);
+        for (slot, stem) in [
+            (&mut self.comparisons, "comparison"),
+            (&mut self.convergence, "convergence"),
+        ] {
+            let title = manifest
+                .as_ref()
+                .and_then(|m| m.config.get("title")?.as_str().map(String::from));
+            slot.extend(table(stem)?.map(|table| Titled {
+                title: title.unwrap_or_else(|| name.into()),
+                table,
+            }));
+        }
+        if self.treillis.is_none() {
+            self.treillis = table("treillis")?;
+            if self.treillis.is_some() {
+                self.logistic = table("logistic")?;
+                self.curves = table("curves")?;
+                self.classes = table("classes")?;
+            }
+        }
+        if self.cone.is_none() {
+            self.cone = table("cone")?;
+        }
+        self.manifests.extend(manifest.map(|m| (name.into(), m)));
+        Ok(())
     }
 
     /// The runs of each family, in order.

@@ -1,133 +1,250 @@
 //! The sections of the page, from top to bottom.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
-use super::figures::{self, family_title, stage_title};
-use super::page::Page;
+use super::figures::{self, family_title};
+use super::page::{Links, Page};
 use super::results::{Results, Run, Table};
+use super::words::Language;
+use super::{overview, provenance};
 use crate::error::Result;
+use crate::plotting::Chart;
 
-/// Where the tables lie, as the page links to them.
-struct Links {
-    /// From the page's folder to the folder of results.
-    base: String,
-}
-
-impl Links {
-    fn new(results: &Path, page: Option<&Path>) -> Self {
-        let page = page.filter(|p| !p.as_os_str().is_empty());
-        let base = match page.and_then(|p| results.strip_prefix(p).ok()) {
-            Some(inside) if inside.as_os_str().is_empty() => String::new(),
-            Some(inside) => format!("{}/", inside.display()),
-            None if page.is_none() && results.is_relative() => format!("{}/", results.display()),
-            None => match std::path::absolute(results) {
-                Ok(path) => format!("file://{}/", path.display()),
-                Err(_) => format!("{}/", results.display()),
-            },
-        };
-        Self { base }
-    }
-
-    fn to(&self, file: &str) -> (String, String) {
-        (format!("{}{file}", self.base), file.to_string())
-    }
-
-    fn to_table(&self, table: &Table, results: &Path) -> (String, String) {
-        let file = table.path.strip_prefix(results).unwrap_or(&table.path);
-        self.to(&file.display().to_string())
-    }
-}
-
-/// The whole page, ready to be finished; `page` is the folder it will stand in.
-pub(super) fn build(found: &Results, results: &Path, page: Option<&Path>) -> Result<Page> {
-    let links = Links::new(results, page);
-    let mut page = Page::new("How FlauBERT and CamemBERT represent a review, layer by layer");
-    page.section("figures", "Main figures");
-    page.paragraph(
-        "For every model, the last layer: the median cosine of two tokens of a sentence, the median trace of the covariance \
-         of a sentence's tokens, and the effective rank of all tokens.",
-    );
-    main_figures(&mut page, found);
+/// The whole page, ready to be finished.
+pub(super) fn build(found: &Results, links: Links, language: Language) -> Result<Page> {
+    let mut page = Page::new(language, links);
+    overview::write(&mut page, found)?;
     for (family, runs) in found.families() {
-        let title = family_title(family);
-        page.section(family, &format!("{title}, layer by layer"));
-        let charts = figures::side_by_side(title, &runs);
-        let link = |stem: &str| -> Vec<_> {
-            let file = |r: &&Run| links.to(&format!("{}/{stem}.csv", r.folder));
-            runs.iter().map(file).collect()
-        };
-        page.picture(&charts.cosine, &link("cosine"));
-        page.picture(&charts.trace, &link("trace"));
-        page.picture(&charts.erank, &link("erank"));
+        layers(&mut page, family, family_title(family), &runs)?;
     }
     for run in found.runs.iter().filter(|r| r.family.is_none()) {
-        page.section(&run.folder, &run.folder);
-        let charts = figures::side_by_side(&run.folder, &[run]);
-        for (stem, chart) in [("cosine", &charts.cosine), ("trace", &charts.trace)] {
-            page.picture(chart, &[links.to(&format!("{}/{stem}.csv", run.folder))]);
-        }
-        page.picture(
-            &charts.erank,
-            &[links.to(&format!("{}/erank.csv", run.folder))],
-        );
+        layers(&mut page, &run.folder, &run.folder, &[run])?;
     }
-    if let Some(table) = &found.treillis {
-        page.section("probes", "Linear probes");
-        page.picture(
-            &figures::treillis(table)?,
-            &[links.to_table(table, results)],
-        );
-    }
-    if let Some(table) = &found.curves {
-        for chart in figures::curves(table)? {
-            page.picture(&chart, &[links.to_table(table, results)]);
-        }
-    }
-    if let Some(table) = &found.cone {
-        page.section("cone", "One cone per class?");
-        for chart in figures::cones(table)? {
-            page.picture(&chart, &[links.to_table(table, results)]);
-        }
-    }
-    page.section("provenance", "What made these figures");
-    for run in &found.runs {
-        if let Some(manifest) = &run.manifest {
-            let text = serde_json::to_string_pretty(manifest).unwrap_or_default();
-            page.details(&format!("{}: {}", run.folder, manifest.program), &text);
-        }
-    }
+    comparisons(&mut page, found)?;
+    convergence(&mut page, found)?;
+    probes(&mut page, found)?;
+    cone(&mut page, found)?;
+    provenance::write(&mut page, found);
     Ok(page)
 }
 
-fn main_figures(page: &mut Page, found: &Results) {
-    let rows: Vec<Vec<String>> = found
-        .runs
+/// The statistics by layer of one family, raw beside fine-tuned, and the further measures.
+fn layers(page: &mut Page, id: &str, title: &str, runs: &[&Run]) -> Result<()> {
+    let words = page.words();
+    page.section(id, &words.by_layer.replace("{}", title));
+    page.paragraph(words.by_layer_text);
+    let charts = figures::side_by_side(title, runs, words);
+    let pictures: [(&str, &dyn Chart); 3] = [
+        ("cosine", &charts.cosine),
+        ("trace", &charts.trace),
+        ("erank", &charts.erank),
+    ];
+    for (stem, chart) in pictures {
+        let tables: Vec<PathBuf> = runs
+            .iter()
+            .map(|r| r.folder_path.join(format!("{stem}.csv")))
+            .collect();
+        page.picture(
+            chart,
+            &tables.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
+        );
+    }
+    let tables: Vec<&Path> = runs
         .iter()
-        .filter_map(|run| {
-            let layer = run.layers.last()?;
-            let name = match run.family {
-                Some(family) => format!("{} {}", family_title(family), stage_title(&run.stage)),
-                None => run.folder.clone(),
-            };
-            Some(vec![
-                name,
-                layer.to_string(),
-                format!("{:.3}", run.series.cosine.last()?[2]),
-                format!("{:.4}", run.series.trace.last()?[2]),
-                format!("{:.1}", run.series.erank.last()?),
-            ])
-        })
+        .filter_map(|r| r.measures.as_ref().map(|t| t.path.as_path()))
         .collect();
-    if !rows.is_empty() {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    page.section(
+        &format!("{id}-measures"),
+        &words.further.replace("{}", title),
+    );
+    page.paragraph(words.further_text);
+    for measure in words.measures {
+        page.picture(&figures::measure(title, runs, measure, words)?, &tables);
+    }
+    for run in runs {
+        if let Some(table) = &run.cka {
+            let name = format!("{title} {}", figures::stage_title(&run.stage, words));
+            page.picture_of(&figures::cka(&name, table, words)?, table);
+        }
+    }
+    Ok(())
+}
+
+/// What fine-tuning changes, layer by layer.
+fn comparisons(page: &mut Page, found: &Results) -> Result<()> {
+    if found.comparisons.is_empty() {
+        return Ok(());
+    }
+    let words = page.words();
+    page.section("comparison", words.comparison);
+    page.paragraph(words.comparison_text);
+    let tables: Vec<&Path> = found
+        .comparisons
+        .iter()
+        .map(|c| c.table.path.as_path())
+        .collect();
+    page.picture(&figures::comparison(&found.comparisons, words)?, &tables);
+    Ok(())
+}
+
+fn convergence(page: &mut Page, found: &Results) -> Result<()> {
+    if found.convergence.is_empty() {
+        return Ok(());
+    }
+    let (words, language) = (page.words(), page.language());
+    page.section("convergence", words.convergence);
+    page.paragraph(words.convergence_text);
+    for study in &found.convergence {
+        page.picture_of(&figures::convergence(study, words)?, &study.table);
+        let rows = last_layer(&study.table, |word, digits| match word.parse() {
+            Ok(value) => language.number(value, digits),
+            Err(_) => words.group_name(word),
+        })?;
+        let columns: Vec<&str> = [words.group, words.sentences]
+            .into_iter()
+            .chain(words.targets)
+            .collect();
+        page.table(&columns, &rows);
+    }
+    Ok(())
+}
+
+/// Of every group: its size and the correlations at the last layer, with their intervals.
+fn last_layer(table: &Table, number: impl Fn(&str, usize) -> String) -> Result<Vec<Vec<String>>> {
+    let columns = [
+        "target", "group", "layer", "rows", "spearman", "low", "high",
+    ];
+    let [target, group, layer, rows, value, low, high] = columns.map(|c| table.words(c));
+    let (target, group, layer, rows) = (target?, group?, layer?, rows?);
+    let (value, low, high) = (value?, low?, high?);
+    let last = layer.last().copied().unwrap_or_default();
+    let mut lines = Vec::new();
+    for name in figures::different(&group) {
+        let own = |t: &str| {
+            (0..group.len()).find(|&i| group[i] == name && target[i] == t && layer[i] == last)
+        };
+        let mut line = vec![
+            number(name, 0),
+            own("loss").map_or_else(String::new, |i| rows[i].to_string()),
+        ];
+        for t in ["correct", "confidence", "loss"] {
+            line.push(own(t).map_or_else(String::new, |i| {
+                let [value, low, high] = [value[i], low[i], high[i]].map(|v| number(v, 2));
+                format!("{value} [{low} ; {high}]")
+            }));
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+fn probes(page: &mut Page, found: &Results) -> Result<()> {
+    let Some(treillis) = &found.treillis else {
+        return Ok(());
+    };
+    let (words, language) = (page.words(), page.language());
+    page.section("probes", words.probes);
+    page.paragraph(words.probes_text);
+    let labels = (words.treillis_title, words.treillis_subtitle);
+    page.picture_of(&figures::treillis(treillis, labels, words)?, treillis);
+    if overview::comparable(found) {
+        page.picture_of(&figures::against_published(treillis, words)?, treillis);
+    }
+    if let Some(table) = &found.logistic {
+        let labels = (words.logistic_title, words.logistic_subtitle);
+        page.picture_of(&figures::treillis(table, labels, words)?, table);
         page.table(
             &[
-                "model",
-                "layer",
-                "median cosine",
-                "median trace",
-                "effective rank",
+                words.model,
+                words.layer,
+                words.original_probe,
+                words.logistic,
+                words.control,
+                words.selectivity,
+            ],
+            &probe_rows(treillis, table, page)?,
+        );
+        page.tables(&[table]);
+    }
+    if let Some(table) = &found.classes {
+        page.paragraph(words.classes);
+        let models = table.words("model")?;
+        let layers = table.words("layer")?;
+        let columns = [
+            "within_negative",
+            "within_positive",
+            "between",
+            "silhouette",
+        ];
+        let [a, b, c, d] = columns.map(|c| table.numbers(c));
+        let values = [a?, b?, c?, d?];
+        let rows: Vec<Vec<String>> = (0..models.len())
+            .map(|i| {
+                let name = figures::model_title(models[i], words);
+                let mut row = vec![name, layers[i].to_string()];
+                row.extend(values.iter().map(|v| language.number(v[i], 3)));
+                row
+            })
+            .collect();
+        page.table(
+            &[
+                words.model,
+                words.layer,
+                words.within_negative,
+                words.within_positive,
+                words.between,
+                words.silhouette,
             ],
             &rows,
         );
+        page.tables(&[table]);
     }
+    if let Some(table) = &found.curves {
+        for chart in figures::curves(table, words)? {
+            page.picture_of(&chart, table);
+        }
+    }
+    Ok(())
+}
+
+/// Of every model and layer: the accuracies of the three probes, and the selectivity.
+fn probe_rows(treillis: &Table, logistic: &Table, page: &Page) -> Result<Vec<Vec<String>>> {
+    let language = page.language();
+    let original = treillis.numbers("accuracy")?;
+    let original: HashMap<(&str, &str), f64> = treillis
+        .words("model")?
+        .into_iter()
+        .zip(treillis.words("layer")?)
+        .zip(original)
+        .collect();
+    let (models, layers) = (logistic.words("model")?, logistic.words("layer")?);
+    let columns = ["accuracy", "control_accuracy", "selectivity"].map(|c| logistic.numbers(c));
+    let [accuracy, control, selectivity] = columns;
+    let found = [accuracy?, control?, selectivity?];
+    let row = |i: usize| {
+        let (model, layer) = (models[i], layers[i]);
+        let own = original.get(&(model, layer)).copied();
+        let mut row = vec![figures::model_title(model, page.words()), layer.to_string()];
+        row.push(language.percent(own.unwrap_or(f64::NAN)));
+        row.extend(found.iter().map(|values| language.percent(values[i])));
+        row
+    };
+    Ok((0..models.len()).map(row).collect())
+}
+
+fn cone(page: &mut Page, found: &Results) -> Result<()> {
+    let Some(table) = &found.cone else {
+        return Ok(());
+    };
+    let words = page.words();
+    page.section("cone", words.cone);
+    page.paragraph(words.cone_text);
+    for chart in figures::cones(table, words)? {
+        page.picture_of(&chart, table);
+    }
+    Ok(())
 }

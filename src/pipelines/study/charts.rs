@@ -16,7 +16,31 @@ pub(crate) struct Series {
     pub erank: Vec<f64>,
 }
 
-const BOXES: &str = "boxes: quartiles and median, whiskers: minimum and maximum";
+/// The words around the pictures. `{}` stands for a number of sentences.
+pub(crate) struct ChartWords {
+    pub layer: &'static str,
+    pub cosine_title: &'static str,
+    pub cosine_axis: &'static str,
+    pub trace_title: &'static str,
+    pub trace_axis: &'static str,
+    pub erank_title: &'static str,
+    pub erank_axis: &'static str,
+    pub boxes: &'static str,
+    pub stacked: &'static str,
+}
+
+/// In English.
+pub(crate) const ENGLISH: ChartWords = ChartWords {
+    layer: "layer",
+    cosine_title: "cosines of all pairs of tokens within a sentence",
+    cosine_axis: "cosine",
+    trace_title: "trace of the covariance of the tokens of a sentence",
+    trace_axis: "trace (squared units of the embedding)",
+    erank_title: "effective rank of the tokens",
+    erank_axis: "effective rank (dimensions)",
+    boxes: "the first {} test sentences; boxes: quartiles and median, whiskers: minimum and maximum",
+    stacked: "all tokens of the first {} test sentences",
+};
 
 /// The three pictures of `study layers`, by the stem of their files.
 pub(crate) struct Charts {
@@ -31,12 +55,13 @@ pub(crate) fn layer_charts(
     layers: &[usize],
     series: &[Series],
     sizes: Sizes,
+    words: &ChartWords,
 ) -> Charts {
     let categories: Vec<String> = layers.iter().map(usize::to_string).collect();
     let labels = |what: &str, subtitle: String, y: &str| Labels {
         title: format!("{title}: {what}"),
         subtitle,
-        x: "layer".into(),
+        x: words.layer.into(),
         y: y.into(),
     };
     let boxes = |labels, axis, of: fn(&Series) -> &Vec<[f64; 5]>| BoxPlot {
@@ -54,27 +79,27 @@ pub(crate) fn layer_charts(
     Charts {
         cosine: boxes(
             labels(
-                "cosines of all pairs of tokens within a sentence",
-                format!("the first {} test sentences; {BOXES}", sizes.cosine),
-                "cosine",
+                words.cosine_title,
+                with(words.boxes, sizes.cosine),
+                words.cosine_axis,
             ),
             Axis::Range(-1.0, 1.0),
             |s| &s.cosine,
         ),
         trace: boxes(
             labels(
-                "trace of the covariance of the tokens of a sentence",
-                format!("the first {} test sentences; {BOXES}", sizes.trace),
-                "trace (squared units of the embedding)",
+                words.trace_title,
+                with(words.boxes, sizes.trace),
+                words.trace_axis,
             ),
             Axis::Log,
             |s| &s.trace,
         ),
         erank: BarChart {
             labels: labels(
-                "effective rank of the tokens",
-                format!("all tokens of the first {} test sentences", sizes.erank),
-                "effective rank (dimensions)",
+                words.erank_title,
+                with(words.stacked, sizes.erank),
+                words.erank_axis,
             ),
             categories: categories.clone(),
             series: series
@@ -86,4 +111,8 @@ pub(crate) fn layer_charts(
                 .collect(),
         },
     }
+}
+
+fn with(words: &str, n: usize) -> String {
+    words.replace("{}", &n.to_string())
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Count;
-use super::charts::{Series, layer_charts};
+use super::charts::{ENGLISH, Series, layer_charts};
 use super::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
 use super::statistics::{LayerSummary, Sizes, Statistics};
 use crate::artifact::{AtomicDir, Manifest};
@@ -208,12 +208,7 @@ fn manifest(config: &Config, checkpoint: &Path, found: serde_json::Value) -> Res
     let mut settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     settings["found"] = found;
     let mut manifest = Manifest::new("study layers", settings);
-    for name in ["config.json", "model.safetensors", "pytorch_model.bin"] {
-        let path = checkpoint.join(name);
-        if path.is_file() {
-            manifest.add_input(&path)?;
-        }
-    }
+    super::add_checkpoint(&mut manifest, checkpoint)?;
     let state = config.data.join("test/state.json");
     if state.is_file() {
         manifest.add_input(&state)?;
@@ -229,7 +224,7 @@ fn draw(folder: &Path, title: &str, layers: &[LayerSummary], sizes: Sizes) -> Re
         trace: layers.iter().map(|l| l.trace).collect(),
         erank: layers.iter().map(|l| l.erank).collect(),
     };
-    let charts = layer_charts(title, &numbers, &[series], sizes);
+    let charts = layer_charts(title, &numbers, &[series], sizes, &ENGLISH);
     plotting::save(&charts.cosine, folder, "cosine")?;
     plotting::save(&charts.trace, folder, "trace")?;
     plotting::save(&charts.erank, folder, "erank")

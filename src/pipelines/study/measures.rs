@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::table::{Cell, Kind, TableWriter};
 use crate::analysis::bootstrap::{Bootstrap, Weights};
-use crate::analysis::cka::linear_cka;
+use crate::analysis::cka::Representation;
 use crate::analysis::directions::DirectionSums;
 use crate::analysis::effective_rank::{EffectiveRank, effective_rank};
 use crate::analysis::geometry::{Geometry, Reference, SentenceGeometry};
@@ -288,15 +288,15 @@ fn write_cka(folder: &Path, numbers: &[usize], samples: &[ndarray::Array2<f32>])
         ("cka", Kind::Float),
     ];
     let mut table = TableWriter::create(folder, "cka", &columns)?;
-    let pairs: Vec<(usize, usize)> = (0..numbers.len())
-        .flat_map(|a| (a..numbers.len()).map(move |b| (a, b)))
+    let layers: Vec<_> = samples
+        .iter()
+        .map(|s| Representation::new(s.view()))
         .collect();
-    let values: Vec<f64> = pairs
-        .par_iter()
-        .map(|&(a, b)| linear_cka(samples[a].view(), samples[b].view()))
-        .collect::<Result<_>>()?;
-    for ((a, b), value) in pairs.into_iter().zip(values) {
-        table.row(&[numbers[a].into(), numbers[b].into(), value.into()])?;
+    for (a, one) in layers.iter().enumerate() {
+        for (b, other) in layers.iter().enumerate().skip(a) {
+            let value = one.cka(other)?;
+            table.row(&[numbers[a].into(), numbers[b].into(), value.into()])?;
+        }
     }
     table.finish()
 }

@@ -1,14 +1,18 @@
 //! The studies of the original's notebooks, and the tables and pictures they leave.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::error::Error;
+use crate::artifact::Manifest;
+use crate::error::{Error, Result};
 
 pub mod cls;
+pub mod compare;
 pub mod cone;
+pub mod convergence;
 pub mod layers;
 pub mod models;
 
@@ -49,7 +53,7 @@ impl fmt::Display for Count {
 impl FromStr for Count {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         match text {
             "all" => Ok(Count::All),
             number => number
@@ -65,7 +69,18 @@ impl FromStr for Count {
 }
 
 impl Serialize for Count {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Note the digests of a checkpoint's configuration and weights.
+fn add_checkpoint(manifest: &mut Manifest, folder: &Path) -> Result<()> {
+    for name in ["config.json", "model.safetensors", "pytorch_model.bin"] {
+        let path = folder.join(name);
+        if path.is_file() {
+            manifest.add_input(&path)?;
+        }
+    }
+    Ok(())
 }

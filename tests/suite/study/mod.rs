@@ -1,5 +1,6 @@
 //! The statistics, `.npy` files and the program `study`.
 
+mod beyond;
 mod measures;
 mod npy;
 mod program;

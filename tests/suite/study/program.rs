@@ -173,7 +173,8 @@ fn raw_and_fine_tuning_study_both_models_under_the_originals_names() {
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["models"].as_array().unwrap().len(), 4);
     let page = fs::read_to_string(w.path("results/report.html")).unwrap();
-    assert_eq!(page.matches("<svg").count(), 6);
+    // for each family three statistics, six further measures, and the likeness of layers of each model
+    assert_eq!(page.matches("<svg").count(), 2 * (3 + 6 + 2));
     assert!(page.contains(">fine-tuned, 2 epochs</text>"));
     assert_self_contained(&page, &w.path("results"));
     w.fails("study report", 1, &["report.html", "--overwrite"]);
@@ -272,16 +273,36 @@ fn probes_and_cones_of_four_models() {
         assert_eq!(negative.min(positive) - between > 0.1, apart, "{layer}");
         assert_eq!(silhouette > 0.1, apart, "{layer}");
     }
+    let (header, logistic) = table(&w.path("results/cls/logistic.csv"), 2);
+    assert_eq!(
+        header,
+        "model,layer,rows,accuracy,accuracy_low,accuracy_high,macro_f1,strength,validation_accuracy,train_accuracy,\
+         control_accuracy,control_train_accuracy,selectivity"
+    );
+    assert_eq!(logistic.len(), 20);
+    for model in ["flaubert_raw", "camembert_ft"] {
+        let far = &logistic[&format!("{model},12")];
+        let [accuracy, control, selectivity] = [far[1], far[8], far[10]];
+        assert!(accuracy > 0.95 && (0.3..0.7).contains(&control), "{far:?}");
+        assert!((selectivity - (accuracy - control)).abs() < 1e-8);
+        // what it can tell by chance alone it tells no better than the control
+        assert!(logistic[&format!("{model},5")][10] < 0.3);
+    }
     let (_, curves) = table(&w.path("results/cls/curves.csv"), 3);
     assert_eq!(curves.len(), 10 * 30 + 2 * (4 * 200 + 60));
     assert!(w.path("results/cls/treillis.png").is_file());
     assert!(w.path("results/cls/curves_camembert_ft_loss.svg").is_file());
     // the same seed gives the same table, whatever the number of threads
     w.run("study cls --threads 1 --out again");
-    assert_eq!(
-        fs::read(w.path("again/treillis.csv")).unwrap(),
-        fs::read(w.path("results/cls/treillis.csv")).unwrap()
-    );
+    for table in ["treillis.csv", "logistic.csv"] {
+        assert_eq!(
+            fs::read(w.path("again").join(table)).unwrap(),
+            fs::read(w.path("results/cls").join(table)).unwrap()
+        );
+    }
+    w.run("study cls --no-logistic --epochs 1 --out original");
+    assert!(w.path("original/treillis.csv").is_file());
+    assert!(!w.path("original/logistic.csv").exists());
 
     let summary: Value = serde_json::from_str(&w.run("study cone")).unwrap();
     assert_eq!(summary["cones"][3]["layer"], 12);
@@ -294,7 +315,7 @@ fn probes_and_cones_of_four_models() {
 
     w.run("study report");
     let page = fs::read_to_string(w.path("results/report.html")).unwrap();
-    assert_eq!(page.matches("<svg").count(), 1 + 4 + 4);
+    assert_eq!(page.matches("<svg").count(), 2 + 4 + 4);
     assert_self_contained(&page, &w.path("results"));
 }
 

@@ -1,0 +1,200 @@
+//! `study compare`: how alike the layers of two models are, over the same tokens.
+//!
+//! Meant for a model raw and fine-tuned: linear CKA says at which layers fine-tuning changed what is represented, and not only
+//! how it is rotated and scaled.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::ArrayView2;
+use serde::Serialize;
+
+use super::Count;
+use super::table::{Kind, TableWriter};
+use crate::analysis::cka::Representation;
+use crate::analysis::sample::TokenSample;
+use crate::artifact::{AtomicDir, Manifest};
+use crate::dataset::{DatasetDict, Split};
+use crate::error::{Error, Result};
+use crate::feature_extraction::{self, ExtractOptions, Sentence, Sink};
+use crate::hub::{Hub, HubOptions};
+use crate::models::checkpoint;
+use crate::plotting::{self, Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries};
+
+/// Tokens in the sample from which CKA is taken.
+const SAMPLE: usize = 2000;
+
+/// What `study compare` works on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// A `DatasetDict` folder with a `test` split.
+    pub data: PathBuf,
+    /// The first model: a local folder or a name on the hub.
+    pub checkpoint: String,
+    /// The second model, of the same tokens.
+    pub other: String,
+    /// The folder that receives the table and the pictures.
+    pub out: PathBuf,
+    /// What the pictures call the two.
+    pub title: String,
+    /// Rows whose tokens are sampled.
+    pub sentences: Count,
+    /// Decides the sample of tokens.
+    pub seed: u64,
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Where tensors live; the best device compiled in without it.
+    pub device: Option<String>,
+    /// Where a checkpoint's name is looked up.
+    #[serde(skip)]
+    pub hub: HubOptions,
+    /// Replace an output that exists.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What `study compare` found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The folder of the table and the pictures.
+    pub out: PathBuf,
+    /// Tokens in the sample.
+    pub tokens: usize,
+    /// The likeness of the same layers of both models.
+    pub layers: Vec<LayerLikeness>,
+}
+
+/// The likeness of a layer of one model and the same layer of the other.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct LayerLikeness {
+    /// 0 for the embeddings.
+    pub layer: usize,
+    /// Linear CKA, 0 to 1.
+    pub cka: f64,
+}
+
+/// Run both models over the first rows of the `test` split, and leave `comparison` as CSV and Parquet, two pictures and a manifest.
+///
+/// # Errors
+/// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
+pub fn run(config: &Config) -> Result<Summary> {
+    let out = AtomicDir::create(&config.out, config.overwrite)?;
+    let split = DatasetDict::open(&config.data)?.split("test")?;
+    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new("study compare", settings);
+    let one = sample(config, &config.checkpoint, &split, &mut manifest)?;
+    let other = sample(config, &config.other, &split, &mut manifest)?;
+    let state = config.data.join("test/state.json");
+    if state.is_file() {
+        manifest.add_input(&state)?;
+    }
+    let mut values = Vec::new();
+    for a in &one.layers {
+        values.push(
+            other
+                .layers
+                .iter()
+                .map(|b| a.cka(b))
+                .collect::<Result<Vec<f64>>>()?,
+        );
+    }
+    write_table(out.path(), &values)?;
+    let layers: Vec<LayerLikeness> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(layer, row)| row.get(layer).map(|&cka| LayerLikeness { layer, cka }))
+        .collect();
+    draw(out.path(), &config.title, &values, &layers)?;
+    manifest.write(&out.path().join("manifest.json"))?;
+    out.commit()?;
+    Ok(Summary {
+        out: config.out.clone(),
+        tokens: one.tokens,
+        layers,
+    })
+}
+
+/// The same tokens of every layer of one model.
+struct Sampled {
+    tokens: usize,
+    layers: Vec<Representation>,
+}
+
+fn sample(
+    config: &Config,
+    checkpoint: &str,
+    split: &Split,
+    manifest: &mut Manifest,
+) -> Result<Sampled> {
+    let device = crate::device::select(config.device.as_deref())?;
+    let folder = Hub::new(config.hub.clone()).checkpoint(checkpoint)?;
+    super::add_checkpoint(manifest, &folder)?;
+    let encoder = checkpoint::load_encoder(&folder, &device)?;
+    let layers = encoder.config().num_layers + 1;
+    let mut sink = Sampler(TokenSample::new(SAMPLE, config.seed));
+    let options = ExtractOptions {
+        layers: (0..layers).collect(),
+        batch_size: config.batch_size,
+        limit: Some(config.sentences.of(split.len())),
+    };
+    feature_extraction::extract(encoder.as_ref(), split, &options, &mut sink)?;
+    Ok(Sampled {
+        tokens: sink.0.len(),
+        layers: (0..layers)
+            .map(|layer| Representation::new(sink.0.layer(layer).view()))
+            .collect(),
+    })
+}
+
+/// Which tokens are kept depends on the seed and their places alone, so both models give the same ones.
+struct Sampler(TokenSample);
+
+impl Sink for Sampler {
+    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
+        let views: Vec<ArrayView2<'_, f32>> = sentence.layers.iter().map(|l| l.1).collect();
+        self.0.add_sentence(sentence.row as u64, &views)
+    }
+}
+
+fn write_table(folder: &Path, values: &[Vec<f64>]) -> Result<()> {
+    let columns = [
+        ("layer_a", Kind::Integer),
+        ("layer_b", Kind::Integer),
+        ("cka", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "comparison", &columns)?;
+    for (a, row) in values.iter().enumerate() {
+        for (b, &value) in row.iter().enumerate() {
+            table.row(&[a.into(), b.into(), value.into()])?;
+        }
+    }
+    table.finish()
+}
+
+fn draw(folder: &Path, title: &str, values: &[Vec<f64>], same: &[LayerLikeness]) -> Result<()> {
+    let labels = |what: &str, y: &str| Labels {
+        title: format!("{title}: {what}"),
+        subtitle: "a random sample of tokens of test; 1 when equal up to rotation and scale".into(),
+        x: "layer".into(),
+        y: y.into(),
+    };
+    let numbers = |n: usize| (0..n).map(|l| l.to_string()).collect();
+    let map = HeatMap {
+        labels: labels("likeness of all layers (linear CKA)", "layer"),
+        rows: numbers(values.len()),
+        columns: numbers(values.first().map_or(0, Vec::len)),
+        values: values.to_vec(),
+        format: CellFormat::Decimal,
+    };
+    plotting::save(&map, folder, "comparison")?;
+    let line = LineChart {
+        labels: labels("likeness of the same layers (linear CKA)", "CKA"),
+        series: vec![LineSeries {
+            name: "CKA".into(),
+            points: same.iter().map(|l| (l.layer as f64, l.cka)).collect(),
+            dashed: false,
+            band: Vec::new(),
+        }],
+        axis: Axis::Range(0.0, 1.0),
+    };
+    plotting::save(&line, folder, "comparison_same_layer")
+}

@@ -1,0 +1,134 @@
+//! `study convergence`: does the convergence of a sentence's tokens explain how well it is classified?
+//!
+//! The last question of the paper, left open there. For every sentence the mean cosine of its tokens, at each layer, is correlated
+//! (Spearman) with whether the fine-tuned classifier is right, how confident it is and what its loss is.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Count;
+use crate::artifact::{AtomicDir, Manifest};
+use crate::dataset::DatasetDict;
+use crate::error::{Error, Result};
+use crate::feature_extraction::{self, ExtractOptions};
+use crate::hub::{Hub, HubOptions};
+use crate::metrics::Interval;
+use crate::models::{Config as ModelConfig, checkpoint};
+
+mod classify;
+mod output;
+
+use classify::{CosineSink, classify};
+use output::{correlate, draw, write_tables};
+
+/// What `study convergence` works on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// A `DatasetDict` folder with a `test` split.
+    pub data: PathBuf,
+    /// A fine-tuned classifier: a local folder or a name on the hub.
+    pub checkpoint: String,
+    /// The folder that receives tables and pictures.
+    pub out: PathBuf,
+    /// What the pictures call the model.
+    pub title: String,
+    /// Rows to look at.
+    pub sentences: Count,
+    /// Give the classifier the token types of the data, as Trainer did when it was fine-tuned.
+    pub use_token_type_ids: bool,
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Where tensors live; the best device compiled in without it.
+    pub device: Option<String>,
+    /// Where a checkpoint's name is looked up.
+    #[serde(skip)]
+    pub hub: HubOptions,
+    /// Replace an output that exists.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What `study convergence` found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The folder of tables and pictures.
+    pub out: PathBuf,
+    /// Sentences that were classified.
+    pub sentences: usize,
+    /// The share that was classified right.
+    pub accuracy: f64,
+    /// The correlations over all sentences at the last layer.
+    pub last_layer: Vec<Correlation>,
+}
+
+/// A correlation over a group of sentences.
+#[derive(Debug, Clone, Serialize)]
+pub struct Correlation {
+    /// `correct`, `confidence` or `loss`.
+    pub target: &'static str,
+    /// `all`, a category, or a range of lengths.
+    pub group: String,
+    /// The layer whose cosines were taken.
+    pub layer: usize,
+    /// Sentences in the group.
+    pub rows: usize,
+    /// Spearman's correlation; NaN where one side does not vary.
+    pub spearman: f64,
+    /// Its 95 % interval, as if neither side had ties: rougher for `correct`, which has two values.
+    pub interval: Interval,
+}
+
+/// Classify the first rows of `test`, correlate, and leave `convergence`, `sentences` and `cosines` as CSV and Parquet, three pictures and
+/// a manifest.
+///
+/// # Errors
+/// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a trained head; those of the checkpoint, the
+/// dataset and the forward passes.
+pub fn run(config: &Config) -> Result<Summary> {
+    let out = AtomicDir::create(&config.out, config.overwrite)?;
+    let device = crate::device::select(config.device.as_deref())?;
+    let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
+    let model_config = ModelConfig::read(&folder)?;
+    let (model, report) = checkpoint::load_classifier(&folder, model_config, &device, 0)?;
+    if !report.initialised.is_empty() {
+        return Err(Error::Mismatch(format!(
+            "{}: no trained classification head ({} is missing): give the folder of a fine-tuned model",
+            folder.display(),
+            report.initialised.join(", ")
+        )));
+    }
+    let split = DatasetDict::open(&config.data)?.split("test")?;
+    let rows = config.sentences.of(split.len());
+    let mut sentences = classify(config, model.as_ref(), &split, rows)?;
+    let mut sink = CosineSink(&mut sentences);
+    let options = ExtractOptions {
+        layers: (0..=model.config().num_layers).collect(),
+        batch_size: config.batch_size,
+        limit: Some(rows),
+    };
+    feature_extraction::extract(model.as_ref(), &split, &options, &mut sink)?;
+
+    let correlations = correlate(&sentences)?;
+    write_tables(out.path(), &sentences, &correlations)?;
+    draw(out.path(), &config.title, &correlations)?;
+    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new("study convergence", settings);
+    super::add_checkpoint(&mut manifest, &folder)?;
+    let state = config.data.join("test/state.json");
+    if state.is_file() {
+        manifest.add_input(&state)?;
+    }
+    manifest.write(&out.path().join("manifest.json"))?;
+    out.commit()?;
+    let last = model.config().num_layers;
+    Ok(Summary {
+        out: config.out.clone(),
+        sentences: rows,
+        accuracy: sentences.iter().map(|s| s.target("correct")).sum::<f64>() / rows as f64,
+        last_layer: correlations
+            .into_iter()
+            .filter(|c| c.group == "all" && c.layer == last)
+            .collect(),
+    })
+}
