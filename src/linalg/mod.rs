@@ -14,7 +14,7 @@ mod tall;
 pub use covariance::{covariance, covariance_trace};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use gram::GramMatrix;
-pub use products::{cross_products, pairwise_products};
+pub use products::{cross_products, pairwise_products, row_products};
 pub use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;

@@ -28,6 +28,27 @@ pub fn pairwise_products(x: ArrayView2<'_, f32>) -> Array2<f32> {
     out
 }
 
+/// `x · yᵀ` of two (vectors, dimensions) matrices of as many columns: entry (i, j) is the product of row i of x and row j of y. On
+/// the calling thread. Zeros when the numbers of columns differ.
+pub fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut out = Array2::zeros((x.nrows(), y.nrows()));
+    let (columns, rows) = (x.ncols(), out.dim());
+    let (x, y) = (x.as_standard_layout(), y.as_standard_layout());
+    if let (Some(a), Some(b), Some(target)) = (x.as_slice(), y.as_slice(), out.as_slice_mut())
+        && columns == y.ncols()
+    {
+        faer::linalg::matmul::matmul(
+            MatMut::from_row_major_slice_mut(target, rows.0, rows.1),
+            Accum::Replace,
+            MatRef::from_row_major_slice(a, rows.0, columns),
+            MatRef::from_row_major_slice(b, rows.1, columns).transpose(),
+            1.0,
+            Par::Seq,
+        );
+    }
+    out
+}
+
 /// `xᵀ · y` of two (vectors, dimensions) matrices of as many rows, in double precision, on all cores. Zeros when the
 /// numbers of rows differ.
 pub fn cross_products(x: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>) -> Array2<f64> {
@@ -55,6 +76,17 @@ pub fn cross_products(x: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>) -> Array2<
 mod tests {
     use super::*;
     use ndarray::s;
+
+    #[test]
+    fn products_of_rows() {
+        let x = Array2::from_shape_fn((31, 7), |(i, j)| ((i * 5 + j) % 13) as f32 - 6.0);
+        let y = Array2::from_shape_fn((9, 7), |(i, j)| ((i * 3 + j) % 11) as f32 - 5.0);
+        assert_eq!(row_products(x.view(), y.view()), x.dot(&y.t()));
+        assert_eq!(
+            row_products(x.view(), y.slice(s![.., 1..])),
+            Array2::<f32>::zeros((31, 9))
+        );
+    }
 
     #[test]
     fn products_across() {

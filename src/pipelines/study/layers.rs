@@ -120,7 +120,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         let mut sink = timed(&mut seconds, |s| first.add(s.layers));
         let some = options(sizes.measures.min(REFERENCE_SENTENCES));
         feature_extraction::extract(encoder.as_ref(), &split, &some, &mut sink)?;
-        Some(Measures::new(out.path(), first, config.seed)?)
+        let shared = sizes.erank == sizes.measures;
+        Some(Measures::new(out.path(), first, config.seed, shared)?)
     } else {
         None
     };

@@ -83,7 +83,8 @@ impl FirstLook {
 /// The accumulators of one layer.
 struct Layer {
     geometry: Geometry,
-    spectrum: EffectiveRank,
+    /// None where the effective rank's own accumulator sees the same sentences.
+    spectrum: Option<EffectiveRank>,
     norm: Bootstrap,
     cosine: Bootstrap,
     centred: Bootstrap,
@@ -100,11 +101,12 @@ pub(super) struct Measures {
 }
 
 impl Measures {
-    /// Nothing seen yet; the table by sentence is written into `folder`.
-    pub fn new(folder: &Path, first: FirstLook, seed: u64) -> Result<Self> {
+    /// Nothing seen yet; the table by sentence is written into `folder`. With `shared` spectra the effective ranks of the same sentences
+    /// are given to [`finish`](Self::finish).
+    pub fn new(folder: &Path, first: FirstLook, seed: u64, shared: bool) -> Result<Self> {
         let bootstrap = || Bootstrap::new(REPLICATES);
         let layer = |reference: Reference| Layer {
-            spectrum: EffectiveRank::new(reference.mean.len()),
+            spectrum: (!shared).then(|| EffectiveRank::new(reference.mean.len())),
             geometry: Geometry::new(reference),
             norm: bootstrap(),
             cosine: bootstrap(),
@@ -160,15 +162,22 @@ impl Measures {
         self.sample.add_sentence(sentence as u64, &views)
     }
 
-    /// Complete the table by sentence and write `measures`, `leading` and `cka` into `folder`; `numbers` are those of the layers.
-    pub fn finish(self, folder: &Path, numbers: &[usize]) -> Result<()> {
+    /// Complete the table by sentence and write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers and
+    /// the effective ranks of the statistics.
+    pub fn finish(self, folder: &Path, ranks: &[(usize, &EffectiveRank)]) -> Result<()> {
+        let numbers: Vec<usize> = ranks.iter().map(|r| r.0).collect();
+        let numbers = &numbers[..];
         self.sentences.finish()?;
         let samples: Vec<_> = (0..numbers.len()).map(|i| self.sample.layer(i)).collect();
         let rows: Vec<Vec<Measure>> = self
             .layers
             .par_iter()
+            .zip(ranks)
             .zip(&samples)
-            .map(|(layer, sample)| layer.measures(sample.view()))
+            .map(|((layer, rank), sample)| {
+                let spectrum = layer.spectrum.as_ref().unwrap_or(rank.1);
+                layer.measures(spectrum, sample.view())
+            })
             .collect::<Result<_>>()?;
         write_measures(folder, numbers, &rows)?;
         write_leading(folder, numbers, &self.layers)?;
@@ -182,7 +191,9 @@ struct Measure(String, f64, Option<Interval>);
 impl Layer {
     fn add(&mut self, tokens: ArrayView2<'_, f32>, weights: &Weights) -> Result<SentenceGeometry> {
         let found = self.geometry.add_sentence(tokens)?;
-        self.spectrum.add_sentence(tokens)?;
+        if let Some(spectrum) = &mut self.spectrum {
+            spectrum.add_sentence(tokens)?;
+        }
         self.norm.add(found.norm, found.tokens as f64, weights);
         self.cosine.add(found.cosine, 1.0, weights);
         self.centred.add(found.centred_cosine, 1.0, weights);
@@ -191,7 +202,11 @@ impl Layer {
         Ok(found)
     }
 
-    fn measures(&self, sample: ArrayView2<'_, f32>) -> Result<Vec<Measure>> {
+    fn measures(
+        &self,
+        spectrum: &EffectiveRank,
+        sample: ArrayView2<'_, f32>,
+    ) -> Result<Vec<Measure>> {
         let over_sentences = |name: &str, bootstrap: &Bootstrap, less: f64| {
             let Interval { low, high } = bootstrap.interval();
             let interval = Interval {
@@ -202,10 +217,10 @@ impl Layer {
         };
         let alone = |name: &str, value: f64| Measure(name.into(), value, None);
         let baseline = self.geometry.directions().baseline();
-        let values = self.spectrum.spectrum().singular_values()?;
+        let values = spectrum.spectrum().singular_values()?;
         let squares: Vec<f64> = values.iter().map(|v| v * v).collect();
-        let covariance = self.spectrum.spectrum().covariance();
-        let isotropy = match self.spectrum.tokens() {
+        let covariance = spectrum.spectrum().covariance();
+        let isotropy = match spectrum.tokens() {
             0 | 1 => f64::NAN,
             _ => iso_score(&covariance)?,
         };

@@ -150,9 +150,9 @@ impl Statistics {
             .par_iter()
             .map(Layer::summary)
             .collect::<Result<_>>()?;
-        let numbers: Vec<usize> = summaries.iter().map(|s| s.number).collect();
         if let Some(measures) = self.measures {
-            measures.finish(folder, &numbers)?;
+            let ranks: Vec<_> = self.layers.iter().map(|l| (l.number, &l.erank)).collect();
+            measures.finish(folder, &ranks)?;
         }
         write_cosine(folder, &summaries)?;
         write_erank(folder, &summaries)?;
