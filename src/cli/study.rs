@@ -9,7 +9,7 @@ use super::common::{CommonArgs, to_json};
 use super::{pipeline, run_program};
 use crate::error::Result;
 use crate::pipelines::report;
-use crate::pipelines::study::{Count, cls, compare, cone, convergence, layers, models};
+use crate::pipelines::study::{Count, cls, compare, cone, convergence, export, layers, models};
 
 /// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after fine-tuning.
 ///
@@ -36,6 +36,7 @@ enum Study {
     Compare(CompareArgs),
     Convergence(ConvergenceArgs),
     Report(ReportArgs),
+    Export(ExportArgs),
     Pipeline(pipeline::PipelineArgs),
 }
 
@@ -295,6 +296,20 @@ struct ReportArgs {
     lang: report::Language,
 }
 
+/// Gather the tables of all studies for notebooks: one Parquet file for each kind of table
+///
+/// The tables of one kind stand below each other, with a first column `run`: the folder that each row comes from.
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// The folder in which the studies left their folders
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+
+    /// The folder that receives the files [default: tables in the folder of results]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
 /// Parse the command line and run the study it names.
 pub fn main() -> ExitCode {
     run_program("study", |a: &StudyArgs| &a.common, run)
@@ -357,6 +372,11 @@ fn run(arguments: &StudyArgs) -> Result<String> {
             overwrite: common.overwrite,
         })?),
         Study::Pipeline(a) => pipeline::run(a, common),
+        Study::Export(a) => to_json(&export::run(&export::Config {
+            results: a.results.clone(),
+            out: a.out.clone().unwrap_or_else(|| a.results.join("tables")),
+            overwrite: common.overwrite,
+        })?),
         Study::Report(a) => to_json(&report::run(&report::Config {
             results: a.results.clone(),
             language: a.lang,

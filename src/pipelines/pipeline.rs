@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::study::{Count, cls, compare, cone, convergence, layers, models};
+use super::study::{Count, cls, compare, cone, convergence, export, layers, models};
 use super::{extract, finetune, prepare, report};
 use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
@@ -128,6 +128,7 @@ pub fn run(config: &Config) -> Result<Summary> {
         run.convergence(model)?;
     }
     run.cls_and_cone()?;
+    run.export()?;
     let report = run.report()?;
     Ok(Summary {
         report,
@@ -403,6 +404,17 @@ impl<'a> Run<'a> {
                 overwrite,
             })
         })
+    }
+
+    /// Always made anew, as the report.
+    fn export(&self) -> Result<()> {
+        tracing::info!("export");
+        export::run(&export::Config {
+            results: self.results(),
+            out: self.config.out.join("tables"),
+            overwrite: true,
+        })?;
+        Ok(())
     }
 
     /// The report is always made anew: it is quick, and reads all there is.

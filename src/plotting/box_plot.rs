@@ -2,6 +2,7 @@
 
 use super::Chart;
 use super::frame::{BOTTOM, Labels, TOP, category_axis, header, vertical_axis};
+use super::mark::{Mark, draw_mark};
 use super::scale::{Axis, Scale, short};
 use super::scene::{Ink, Scene, Shape};
 
@@ -16,6 +17,8 @@ pub struct BoxPlot {
     pub series: Vec<BoxSeries>,
     /// The vertical axis.
     pub axis: Axis,
+    /// Values from elsewhere.
+    pub marks: Vec<Mark>,
 }
 
 /// One box per category.
@@ -33,18 +36,25 @@ impl Chart for BoxPlot {
         let names: Vec<&str> = self.series.iter().map(|s| s.name.as_str()).collect();
         header(&mut scene, &self.labels, &names);
         let values = self.series.iter().flat_map(|s| s.boxes.iter().flatten());
-        let scale = Scale::new(self.axis, values.copied(), (BOTTOM, TOP));
+        let values = values.copied().chain(self.marks.iter().map(|m| m.value));
+        let scale = Scale::new(self.axis, values, (BOTTOM, TOP));
         vertical_axis(&mut scene, &scale);
         let (centres, width) = category_axis(&mut scene, &self.categories);
         let room = 0.8 * width / self.series.len().max(1) as f64;
+        let middle = |centre: f64, k: usize| centre + (k as f64 + 0.5) * room - 0.4 * width;
         for (k, series) in self.series.iter().enumerate() {
             for (i, (&five, &centre)) in series.boxes.iter().zip(&centres).enumerate() {
                 if !five.iter().all(|&v| scale.holds(v)) {
                     continue;
                 }
-                let x = centre + (k as f64 + 0.5) * room - 0.4 * width;
+                let x = middle(centre, k);
                 let hover = self.hover(&self.categories[i], series, five);
                 draw_box(&mut scene, &scale, (x, 0.78 * room), (five, k), hover);
+            }
+        }
+        for mark in &self.marks {
+            if let Some(&centre) = centres.get(mark.category) {
+                draw_mark(&mut scene, &scale, middle(centre, mark.series), mark);
             }
         }
         scene

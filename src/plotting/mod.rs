@@ -10,6 +10,7 @@ mod box_plot;
 mod frame;
 mod heat_map;
 mod line_chart;
+mod mark;
 mod palette;
 mod png;
 mod scale;
@@ -28,6 +29,7 @@ pub use box_plot::{BoxPlot, BoxSeries};
 pub use frame::Labels;
 pub use heat_map::{CellFormat, HeatMap};
 pub use line_chart::{LineChart, LineSeries};
+pub use mark::Mark;
 pub use scale::Axis;
 pub use scatter::{Scatter, ScatterSeries};
 pub use scene::Scene;
@@ -85,6 +87,7 @@ mod tests {
             categories: layers(),
             series,
             axis,
+            marks: Vec::new(),
         };
         let raw = BoxSeries {
             name: "raw".into(),
@@ -114,6 +117,12 @@ mod tests {
                     values: (0..13).map(|l| 530.0 - 22.0 * l as f64).collect(),
                 },
             ],
+            marks: vec![Mark {
+                category: 12,
+                series: 1,
+                value: 343.0,
+                name: "published".into(),
+            }],
         };
         let mut state = 1u64;
         let mut noise = || {
@@ -218,8 +227,12 @@ mod tests {
             svg[0]
         );
         assert!(svg[3].contains(">540</text>"));
+        assert!(svg[3].contains("<title>published: 343</title>"));
         assert!(svg[5].contains(">94.6 %</text>"));
         assert_eq!(svg[5].matches(" %</text>").count(), 19);
+        assert!(svg[6].contains("<title>negative</title>") && !svg[6].contains("data-each"));
+        let inline = charts()[6].1.scene().to_inline_svg();
+        assert_eq!(inline.matches('|').count(), 2 * 5999);
         assert!(svg[6].contains("&lt;s&gt;") && !svg[6].contains("<s>"));
         // a NaN box is left out: 12 boxes
         assert_eq!(svg[1].matches("<title>").count(), 12);

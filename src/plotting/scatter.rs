@@ -2,7 +2,7 @@
 
 use super::Chart;
 use super::frame::{BOTTOM, LEFT, Labels, RIGHT, TOP, header, horizontal_axis, vertical_axis};
-use super::scale::{Axis, Scale};
+use super::scale::{Axis, Scale, short};
 use super::scene::{Ink, Scene, Shape};
 
 /// Points of several series; where they are many, they are small and let others shine through.
@@ -43,17 +43,19 @@ impl Chart for Scatter {
             _ => (2.0, 0.3),
         };
         for (k, series) in self.series.iter().enumerate() {
-            scene.add(Shape::Dots {
-                centres: series
-                    .points
-                    .iter()
-                    .filter(|p| x.holds(p.0) && y.holds(p.1))
-                    .map(|p| (x.place(p.0), y.place(p.1)))
-                    .collect(),
-                radius,
-                ink: Ink::Series(k),
-                opacity,
-            });
+            let known = series.points.iter();
+            let known: Vec<_> = known.filter(|p| x.holds(p.0) && y.holds(p.1)).collect();
+            let values = known.iter().map(|p| format!("{}: {}", p.0, short(p.1)));
+            let hover: Vec<String> = [series.name.clone()].into_iter().chain(values).collect();
+            scene.add_with_hover(
+                Shape::Dots {
+                    centres: known.iter().map(|p| (x.place(p.0), y.place(p.1))).collect(),
+                    radius,
+                    ink: Ink::Series(k),
+                    opacity,
+                },
+                hover.join("\n"),
+            );
         }
         scene
     }

@@ -77,7 +77,7 @@ pub(super) enum Shape {
 pub struct Scene {
     /// What the picture shows, in words, for those who cannot see it.
     pub(super) description: String,
-    /// Each shape with what a pointer over it reveals.
+    /// Each shape with what a pointer over it reveals. Of many dots: a line for all of them, then one for each.
     pub(super) shapes: Vec<(Shape, Option<String>)>,
 }
 

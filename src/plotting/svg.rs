@@ -56,10 +56,15 @@ impl Scene {
             let (element, attributes, inside) = describe(shape, paint);
             // Writing to a string cannot fail.
             let _ = write!(out, "<{element} {attributes}");
-            let title = hover
-                .as_ref()
-                .map(|h| format!("<title>{}</title>", escape(h)))
-                .unwrap_or_default();
+            let hover = hover.as_deref().unwrap_or_default();
+            let (all, each) = hover.split_once('\n').unwrap_or((hover, ""));
+            if !each.is_empty() && paint == Paint::Page {
+                let _ = write!(out, " data-each=\"{}\"", escape(&each.replace('\n', "|")));
+            }
+            let title = match all {
+                "" => String::new(),
+                words => format!("<title>{}</title>", escape(words)),
+            };
             if title.is_empty() && inside.is_empty() {
                 out.push_str("/>\n");
             } else {

@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "study compare",
     "study convergence",
     "study report",
+    "study export",
     "study pipeline",
 ];
 

@@ -6,7 +6,7 @@ use super::words::Words;
 use crate::error::Result;
 use crate::pipelines::study::charts::{Charts, Series, Sizes, layer_charts};
 use crate::plotting::{
-    Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Scatter, ScatterSeries,
+    Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Mark, Scatter, ScatterSeries,
 };
 
 /// What a family is called.
@@ -37,8 +37,8 @@ pub(super) fn model_title(model: &str, words: &Words) -> String {
     }
 }
 
-/// The statistics by layer of several runs, side by side.
-pub(super) fn side_by_side(title: &str, runs: &[&Run], words: &Words) -> Charts {
+/// The statistics by layer of several runs, side by side; with the published figures as marks when they may be compared.
+pub(super) fn side_by_side(title: &str, runs: &[&Run], comparable: bool, words: &Words) -> Charts {
     let layers = runs.first().map(|r| r.layers.clone()).unwrap_or_default();
     let series: Vec<Series> = runs
         .iter()
@@ -58,7 +58,38 @@ pub(super) fn side_by_side(title: &str, runs: &[&Run], words: &Words) -> Charts 
         erank: size("erank"),
         measures: size("measures"),
     };
-    layer_charts(title, &layers, &series, sizes, &words.charts)
+    let mut charts = layer_charts(title, &layers, &series, sizes, &words.charts);
+    if comparable {
+        add_published(&mut charts, runs, words);
+    }
+    charts
+}
+
+fn add_published(charts: &mut Charts, runs: &[&Run], words: &Words) {
+    for (series, run) in runs.iter().enumerate() {
+        let figures = run.family.and_then(|f| published::of(f, &run.stage));
+        let category = run.layers.iter().position(|&l| l == published::LAYER);
+        let (Some(figures), Some(category)) = (figures, category) else {
+            continue;
+        };
+        let mark = |value| Mark {
+            category,
+            series,
+            value,
+            name: format!("{}, {}", words.published, stage_title(&run.stage, words)),
+        };
+        charts.cosine.marks.push(mark(figures.median_cosine));
+        charts.trace.marks.push(mark(figures.trace));
+        charts.erank.marks.push(mark(figures.erank));
+    }
+    let labels = [
+        (&mut charts.cosine.labels, charts.cosine.marks.is_empty()),
+        (&mut charts.trace.labels, charts.trace.marks.is_empty()),
+        (&mut charts.erank.labels, charts.erank.marks.is_empty()),
+    ];
+    for (labels, _) in labels.into_iter().filter(|(_, none)| !none) {
+        labels.subtitle.push_str(words.diamonds);
+    }
 }
 
 /// A measure by layer, one line per run; the baseline also without its leading dimensions.

@@ -12,11 +12,13 @@ struct Figures {
     median_trace: f64,
     erank: f64,
     probe: f64,
+    /// The accuracy of the fine-tuned classifier.
+    classifier: f64,
 }
 
 /// Whether the published figures may stand beside those found here.
 pub(super) fn comparable(found: &Results) -> bool {
-    !found.runs.is_empty() && found.runs.iter().all(Run::is_base_size)
+    !found.runs.is_empty() && found.runs.iter().all(Run::is_original)
 }
 
 /// Write the first screen.
@@ -24,7 +26,7 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
     let words = page.words();
     if !found.runs.is_empty() {
         let names: Vec<String> = found.runs.iter().map(|run| describe(page, run)).collect();
-        page.paragraph(&words.studied.replace("{}", &names.join(" ; ")));
+        page.list(words.studied, &names);
     }
     page.note(if comparable(found) {
         words.comparable
@@ -95,6 +97,7 @@ fn figures(found: &Results, family: &str, run: &Run) -> Result<Figures> {
         median_trace: last(&run.series.trace),
         erank: run.series.erank.last().copied().unwrap_or(f64::NAN),
         probe,
+        classifier: run.classifier_accuracy(),
     })
 }
 
@@ -127,7 +130,7 @@ fn lines(
         };
         [name.to_string(), ours.join(" → "), remark]
     };
-    vec![
+    let mut lines = vec![
         line(
             words.median_cosine,
             &|f| f.median_cosine,
@@ -149,7 +152,13 @@ fn lines(
             &|p| p.accuracy[4],
             &|v| language.percent(v),
         ),
-    ]
+    ];
+    if figures.iter().any(|f| f.classifier.is_finite()) {
+        let ours = figures.iter().map(|f| language.percent(f.classifier));
+        let ours: Vec<String> = ours.collect();
+        lines.push([words.classifier.into(), ours.join(" → "), String::new()]);
+    }
+    lines
 }
 
 /// The published figures, where they cannot stand beside ours.

@@ -87,6 +87,24 @@ impl Page {
         let _ = writeln!(self.body, "<p>{}</p>", escape(text));
     }
 
+    /// A list under a few words.
+    pub fn list(&mut self, title: &str, items: &[String]) {
+        let items: String = items
+            .iter()
+            .map(|item| format!("<li>{}</li>", escape(item)))
+            .collect();
+        let _ = writeln!(
+            self.body,
+            "<p class=\"lead\">{}</p><ul class=\"lead\">{items}</ul>",
+            escape(title)
+        );
+    }
+
+    /// Lines as they are.
+    pub fn preformatted(&mut self, text: &str) {
+        let _ = writeln!(self.body, "<pre tabindex=\"0\">{}</pre>", escape(text));
+    }
+
     /// A paragraph that stands out.
     pub fn note(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p class=\"note\">{}</p>", escape(text));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::page::Page;
 use super::results::Results;
@@ -13,62 +13,154 @@ pub(super) fn write(page: &mut Page, found: &Results) {
     let words = page.words();
     page.section("provenance", words.provenance);
     page.paragraph(words.provenance_text);
-    let mut seen: Vec<String> = Vec::new();
+    let mut made = Vec::new();
     for (name, manifest) in &found.manifests {
-        add(page, name, manifest, &mut seen);
-        // The dataset and the checkpoint have manifests of their own where this toolkit made them.
-        for key in ["data", "checkpoint"] {
-            let folder = manifest.config.get(key).and_then(Value::as_str);
-            if let Some(folder) = folder
-                && let Ok(source) = Manifest::read(&Path::new(folder).join("manifest.json"))
-            {
-                add(page, folder, &source, &mut seen);
-            }
+        sources(&mut made, manifest);
+        made.push((name.clone(), manifest.clone()));
+    }
+    // prepare, fine-tune, extract, study: the order in which they were run
+    let rank = |program: &str| match program {
+        "flue-cls-prepare" => 0,
+        "flue-cls-finetune" => 1,
+        "data-cls" => 2,
+        _ => 3,
+    };
+    made.sort_by_key(|(_, m)| rank(&m.program));
+    let commands: Vec<String> = made
+        .iter()
+        .filter_map(|(name, m)| command(name, m))
+        .collect();
+    if !commands.is_empty() {
+        page.heading(words.commands);
+        page.preformatted(&commands.join("\n"));
+    }
+    for (name, manifest) in &made {
+        let json = serde_json::to_string_pretty(manifest).unwrap_or_default();
+        let title = format!("{name}: {} {}", manifest.program, manifest.version);
+        page.details(&title, &json);
+    }
+}
+
+/// The manifests of what a study read, where this toolkit made it: datasets, fine-tuned checkpoints, arrays.
+fn sources(made: &mut Vec<(String, Manifest)>, manifest: &Manifest) {
+    let folders = ["data", "datasets", "checkpoint", "other"]
+        .iter()
+        .filter_map(|key| manifest.config.get(key)?.as_str())
+        .map(|folder| (folder, format!("{folder}/manifest.json")));
+    let arrays = manifest.inputs.keys().filter(|path| path.ends_with(".npy"));
+    let arrays = arrays.map(|path| (&path[..], format!("{path}.manifest.json")));
+    for (name, path) in folders.chain(arrays) {
+        if made.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        if let Ok(source) = Manifest::read(Path::new(&path)) {
+            sources(made, &source);
+            made.push((name.to_string(), source));
         }
     }
 }
 
-fn add(page: &mut Page, name: &str, manifest: &Manifest, seen: &mut Vec<String>) {
-    if seen.iter().any(|s| s == name) {
-        return;
+/// The command line that repeats what a manifest tells of.
+fn command(place: &str, manifest: &Manifest) -> Option<String> {
+    let config = manifest.config.as_object()?;
+    let mut words = vec![manifest.program.clone()];
+    match &manifest.program[..] {
+        "flue-cls-prepare" => {
+            options(&mut words, config, &["max_shard_bytes"]);
+            words.push(quoted(place));
+        }
+        "flue-cls-finetune" => {
+            options(&mut words, config, &["arguments", "num_train", "num_test"]);
+            for (option, key) in [("-a", "num_train"), ("-b", "num_test")] {
+                let count = config.get(key).filter(|v| !v.is_null());
+                let count = count.map_or("all".into(), Value::to_string);
+                words.push(format!("{option} {count}"));
+            }
+            let arguments = config.get("arguments")?.as_object()?;
+            options(&mut words, arguments, &["shuffle"]);
+            if arguments.get("shuffle") == Some(&Value::Bool(false)) {
+                words.push("--data-order sequential".into());
+            }
+            words.push(format!("--save {}", quoted(place)));
+        }
+        "data-cls" => {
+            options(&mut words, config, &["model_type"]);
+            words.push(format!("--out {}", quoted(place)));
+        }
+        _ => options(&mut words, config, &["found"]),
     }
-    seen.push(name.to_string());
-    let json = serde_json::to_string_pretty(manifest).unwrap_or_default();
-    let text = match command(manifest) {
-        Some(command) => format!("{}: {command}\n\n{json}", page.words().command),
-        None => json,
-    };
-    page.details(
-        &format!("{name}: {} {}", manifest.program, manifest.version),
-        &text,
-    );
+    Some(words.join(" "))
 }
 
-/// The command line that repeats a study, from its settings; other programs keep their settings in words of their own.
-fn command(manifest: &Manifest) -> Option<String> {
-    if !manifest.program.starts_with("study ") {
-        return None;
-    }
-    let mut words = vec![manifest.program.clone()];
-    for (key, value) in manifest.config.as_object()? {
-        let option = match key.as_str() {
+/// Settings as options; those whose names are in `others` are left out.
+fn options(words: &mut Vec<String>, config: &Map<String, Value>, others: &[&str]) {
+    for (key, value) in config {
+        let option = match &key[..] {
+            key if others.contains(&key) => continue,
             "batch_size" => "batch".to_string(),
+            "num_train_epochs" => "num-epochs".to_string(),
+            "use_token_type_ids" => "token-type-ids".to_string(),
             other => other.replace('_', "-"),
         };
-        match (key.as_str(), value) {
-            ("found", _) | (_, Value::Null) | (_, Value::Bool(true)) => {}
-            ("use_token_type_ids", Value::Bool(false)) => words.push("--no-token-type-ids".into()),
-            (_, Value::Bool(false)) => words.push(format!("--no-{option}")),
-            (_, Value::Array(items)) => {
+        match value {
+            Value::Null => {}
+            Value::Bool(true) if key == "lowercase" => words.push("--lowercase".into()),
+            Value::Bool(true) => {}
+            Value::Bool(false) if key == "lowercase" => {}
+            Value::Bool(false) => words.push(format!("--no-{option}")),
+            Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(Value::to_string).collect();
                 words.push(format!("--{option} {}", items.join(",")));
             }
-            (_, Value::String(text)) if text.contains([' ', '\'']) => {
-                words.push(format!("--{option} '{}'", text.replace('\'', "'\\''")));
-            }
-            (_, Value::String(text)) => words.push(format!("--{option} {text}")),
-            (_, other) => words.push(format!("--{option} {other}")),
+            Value::String(text) => words.push(format!("--{option} {}", quoted(text))),
+            other => words.push(format!("--{option} {other}")),
         }
     }
-    Some(words.join(" "))
+}
+
+/// Words as a shell takes them.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn commands_repeat_what_was_run() {
+        let of = |program: &str, config: Value| {
+            command("a folder/x", &Manifest::new(program, config)).unwrap()
+        };
+        assert_eq!(
+            of(
+                "flue-cls-prepare",
+                json!({"checkpoint": "camembert-base", "revision": null, "data": "l'avis.csv", "pad": false,
+                    "lowercase": true, "max_shard_bytes": 5})
+            ),
+            "flue-cls-prepare --checkpoint camembert-base --data 'l'\\''avis.csv' --no-pad --lowercase 'a folder/x'"
+        );
+        assert_eq!(
+            of(
+                "flue-cls-finetune",
+                json!({"checkpoint": "c", "datasets": "d", "num_train": 5000, "num_test": null,
+                    "arguments": {"learning_rate": 5e-5, "num_train_epochs": 1, "shuffle": false, "use_token_type_ids": false}})
+            ),
+            "flue-cls-finetune --checkpoint c --datasets d -a 5000 -b all --learning-rate 0.00005 --num-epochs 1 \
+             --no-token-type-ids --data-order sequential --save 'a folder/x'"
+        );
+        assert_eq!(
+            of(
+                "study layers",
+                json!({"data": "d", "layers": [5, 7], "batch_size": 8, "measures": true, "found": {"tokens": 3}})
+            ),
+            "study layers --data d --layers 5,7 --batch 8"
+        );
+    }
 }

@@ -11,6 +11,9 @@ pub(super) struct Published {
     pub accuracy: [f64; 5],
 }
 
+/// The layer of the other figures.
+pub(super) const LAYER: usize = 12;
+
 /// The layers of the probes.
 pub(super) const LAYERS: [usize; 5] = [5, 7, 9, 11, 12];
 

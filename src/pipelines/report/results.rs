@@ -148,10 +148,42 @@ impl Run {
         Ok(own.map(|i| [layer[i], value[i], low[i], high[i]]).collect())
     }
 
-    /// Whether the model has the size of those of the original study.
-    pub fn is_base_size(&self) -> bool {
+    /// Whether the model is one of those of the original study, as far as size and names tell: the published checkpoints, or what was
+    /// fine-tuned from them.
+    pub fn is_original(&self) -> bool {
         let number = |pointer: &str| self.setting(pointer).and_then(|v| v.as_u64());
-        number("/found/hidden_size") == Some(768) && number("/found/num_layers") == Some(12)
+        let size = (number("/found/hidden_size"), number("/found/num_layers"));
+        let Some(checkpoint) = self.checkpoint() else {
+            return false;
+        };
+        let trained_from = Manifest::read(&checkpoint.join("manifest.json"))
+            .ok()
+            .and_then(|m| m.config.get("checkpoint")?.as_str().map(PathBuf::from));
+        let name = trained_from.as_deref().unwrap_or(checkpoint);
+        let name = name.file_name().unwrap_or_default().to_string_lossy();
+        let known = match (self.family, &self.stage[..]) {
+            (Some("flaubert"), "raw") => name == "flaubert_base_cased",
+            (Some("flaubert"), _) => name.starts_with("flaubert_base_cased"),
+            (Some(_), "raw") => name == "camembert-base",
+            (Some(_), _) => name == "camembert-base" || name.starts_with("camembert_base"),
+            (None, _) => false,
+        };
+        size == (Some(768), Some(12)) && known
+    }
+
+    /// Where the weights came from: a folder, or a name.
+    fn checkpoint(&self) -> Option<&Path> {
+        self.setting("/checkpoint")?.as_str().map(Path::new)
+    }
+
+    /// The accuracy that the classifier had after fine-tuning, from the results beside its weights; NaN when there are none.
+    pub fn classifier_accuracy(&self) -> f64 {
+        let results = self
+            .checkpoint()
+            .and_then(|folder| std::fs::read_to_string(folder.join("all_results.json")).ok())
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        let accuracy = results.and_then(|r| r.get("eval_accuracy")?.as_f64());
+        accuracy.unwrap_or(f64::NAN)
     }
 
     /// A setting of the study, by its path in the manifest.

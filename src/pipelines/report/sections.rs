@@ -15,11 +15,12 @@ use crate::plotting::Chart;
 pub(super) fn build(found: &Results, links: Links, language: Language) -> Result<Page> {
     let mut page = Page::new(language, links);
     overview::write(&mut page, found)?;
+    let comparable = overview::comparable(found);
     for (family, runs) in found.families() {
-        layers(&mut page, family, family_title(family), &runs)?;
+        layers(&mut page, (family, family_title(family)), &runs, comparable)?;
     }
     for run in found.runs.iter().filter(|r| r.family.is_none()) {
-        layers(&mut page, &run.folder, &run.folder, &[run])?;
+        layers(&mut page, (&run.folder, &run.folder), &[run], false)?;
     }
     comparisons(&mut page, found)?;
     convergence(&mut page, found)?;
@@ -30,11 +31,16 @@ pub(super) fn build(found: &Results, links: Links, language: Language) -> Result
 }
 
 /// The statistics by layer of one family, raw beside fine-tuned, and the further measures.
-fn layers(page: &mut Page, id: &str, title: &str, runs: &[&Run]) -> Result<()> {
+fn layers(
+    page: &mut Page,
+    (id, title): (&str, &str),
+    runs: &[&Run],
+    comparable: bool,
+) -> Result<()> {
     let words = page.words();
     page.section(id, &words.by_layer.replace("{}", title));
     page.paragraph(words.by_layer_text);
-    let charts = figures::side_by_side(title, runs, words);
+    let charts = figures::side_by_side(title, runs, comparable, words);
     let pictures: [(&str, &dyn Chart); 3] = [
         ("cosine", &charts.cosine),
         ("trace", &charts.trace),

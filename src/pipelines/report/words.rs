@@ -52,6 +52,9 @@ impl Language {
 
     /// A share as a percentage.
     pub(super) fn percent(self, share: f64) -> String {
+        if !share.is_finite() {
+            return "–".into();
+        }
         format!("{} %", self.number(100.0 * share, 1))
     }
 }
@@ -84,6 +87,8 @@ pub(super) struct Words {
     pub figures: &'static str,
     pub figures_text: &'static str,
     pub published: &'static str,
+    pub diamonds: &'static str,
+    pub classifier: &'static str,
     pub model: &'static str,
     pub layer: &'static str,
     pub median_cosine: &'static str,
@@ -144,7 +149,7 @@ pub(super) struct Words {
     pub sentences: &'static str,
     pub provenance: &'static str,
     pub provenance_text: &'static str,
-    pub command: &'static str,
+    pub commands: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -156,12 +161,14 @@ const ENGLISH: Words = Words {
     tuned: "fine-tuned",
     tuned_one: "fine-tuned, 1 epoch",
     tuned_many: "fine-tuned, {} epochs",
-    studied: "Studied here: {}.",
-    comparable: "The models have the size of those of the original study (Fosse, Nguyen, Sébillot and Gravier, TALN 2022): its published figures stand beside ours.",
+    studied: "Studied here",
+    comparable: "The models have the names and the size of those of the original study (Fosse, Nguyen, Sébillot and Gravier, TALN 2022): its published figures stand beside ours.",
     not_comparable: "These models are not those of the original study: its published figures are listed for reference and cannot be compared with the ones here.",
     figures: "Main figures",
-    figures_text: "At the last layer: how alike two tokens of a sentence point (median cosine), how far apart they lie (median trace of their covariance), how many dimensions all tokens use (effective rank), and how often a linear probe on the [CLS] vector finds a review's class.",
+    figures_text: "At the last layer: how alike two tokens of a sentence point (median cosine), how far apart they lie (median trace of their covariance), how many dimensions all tokens use (effective rank), how often a linear probe on the [CLS] vector finds a review's class, and how often the fine-tuned classifier does.",
     published: "published",
+    diamonds: "; diamonds: published",
+    classifier: "classifier",
     model: "model",
     layer: "layer",
     median_cosine: "median cosine",
@@ -245,7 +252,7 @@ const ENGLISH: Words = Words {
     sentences: "sentences",
     provenance: "What made these figures",
     provenance_text: "Commands, settings, versions, seeds and the digests (SHA-256) of what was read.",
-    command: "Command",
+    commands: "Commands",
 };
 
 const FRENCH: Words = Words {
@@ -257,12 +264,14 @@ const FRENCH: Words = Words {
     tuned: "affiné",
     tuned_one: "affiné, 1 époque",
     tuned_many: "affiné, {} époques",
-    studied: "Étudiés ici : {}.",
-    comparable: "Les modèles ont la taille de ceux de l’étude d’origine (Fosse, Nguyen, Sébillot et Gravier, TALN 2022) : ses chiffres publiés figurent à côté des nôtres.",
+    studied: "Étudiés ici",
+    comparable: "Les modèles ont le nom et la taille de ceux de l’étude d’origine (Fosse, Nguyen, Sébillot et Gravier, TALN 2022) : ses chiffres publiés figurent à côté des nôtres.",
     not_comparable: "Ces modèles ne sont pas ceux de l’étude d’origine : ses chiffres publiés sont rappelés, mais ne se comparent pas à ceux d’ici.",
     figures: "Chiffres principaux",
-    figures_text: "À la dernière couche : à quel point deux tokens d’une phrase pointent dans la même direction (cosinus médian), leur dispersion (trace médiane de leur covariance), le nombre de dimensions que tous les tokens occupent (rang effectif), et la fréquence à laquelle une sonde linéaire sur le vecteur [CLS] trouve la classe d’un avis.",
+    figures_text: "À la dernière couche : à quel point deux tokens d’une phrase pointent dans la même direction (cosinus médian), leur dispersion (trace médiane de leur covariance), le nombre de dimensions que tous les tokens occupent (rang effectif), la part des avis dont une sonde linéaire sur le vecteur [CLS] trouve la classe, et celle du classifieur affiné.",
     published: "publié",
+    diamonds: " ; losanges : publié",
+    classifier: "classifieur",
     model: "modèle",
     layer: "couche",
     median_cosine: "cosinus médian",
@@ -360,5 +369,5 @@ const FRENCH: Words = Words {
     sentences: "phrases",
     provenance: "Ce qui a produit ces chiffres",
     provenance_text: "Commandes, réglages, versions, graines et empreintes (SHA-256) de ce qui a été lu.",
-    command: "Commande",
+    commands: "Commandes",
 };

@@ -75,6 +75,7 @@ pub(crate) fn layer_charts(
             })
             .collect(),
         axis,
+        marks: Vec::new(),
     };
     Charts {
         cosine: boxes(
@@ -109,6 +110,7 @@ pub(crate) fn layer_charts(
                     values: s.erank.clone(),
                 })
                 .collect(),
+            marks: Vec::new(),
         },
     }
 }

@@ -13,6 +13,7 @@ pub mod cls;
 pub mod compare;
 pub mod cone;
 pub mod convergence;
+pub mod export;
 pub mod layers;
 pub mod models;
 

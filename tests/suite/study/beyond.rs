@@ -141,3 +141,65 @@ fn comparison_agrees_with_numpy() {
         assert!((layer["cka"].as_f64().unwrap() - 1.0).abs() < 1e-12);
     }
 }
+
+/// The rows and the names of the columns of a Parquet file.
+fn parquet(path: &Path) -> (usize, Vec<String>) {
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let file = fs::File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let fields = reader.schema().fields().iter();
+    let columns = fields.map(|f| f.name().clone()).collect();
+    (
+        reader.build().unwrap().map(|b| b.unwrap().num_rows()).sum(),
+        columns,
+    )
+}
+
+#[test]
+fn export_gathers_the_tables_of_all_runs() {
+    let w = Workspace::new();
+    w.fails("study export", 1, &["results"]);
+    for (out, model) in [("a", "camembert"), ("b", "flaubert")] {
+        let (data, checkpoint) = (data(model), checkpoint(model));
+        w.run(&format!(
+            "study layers --data {data} --checkpoint {checkpoint} --out results/{out}"
+        ));
+    }
+    let (data, checkpoint) = (data("camembert"), checkpoint("camembert"));
+    w.run(&format!(
+        "study convergence --data {data} --checkpoint {checkpoint} --out results/c"
+    ));
+    let summary: Value = serde_json::from_str(&w.run("study export")).unwrap();
+    let tables = w.path("results/tables");
+    let (rows, columns) = parquet(&tables.join("layers_cosine.parquet"));
+    assert_eq!(
+        (rows, summary["tables"]["layers_cosine"].as_u64()),
+        (6, Some(6))
+    );
+    assert_eq!(
+        columns.join(","),
+        "run,layer,count,mean,variance,min,q1,median,q3,max"
+    );
+    // two studies leave a table of this name: they are not mixed
+    assert_eq!(
+        parquet(&tables.join("layers_sentences.parquet")).0,
+        2 * 30 * 3
+    );
+    assert_eq!(parquet(&tables.join("convergence_sentences.parquet")).0, 30);
+    w.fails("study export", 1, &["tables", "--overwrite"]);
+    // what was exported before is not exported again
+    w.run("study export --overwrite");
+    assert_eq!(parquet(&tables.join("layers_cosine.parquet")).0, 6);
+    // a table of another version is refused, and nothing is replaced
+    fs::copy(
+        w.path("results/a/trace.parquet"),
+        w.path("results/b/cosine.parquet"),
+    )
+    .unwrap();
+    w.fails(
+        "study export --overwrite",
+        1,
+        &["b/cosine.parquet", "columns"],
+    );
+    assert_eq!(parquet(&tables.join("layers_cosine.parquet")).0, 6);
+}

@@ -1,7 +1,9 @@
 //! The statistics, `.npy` files and the program `study`.
 
 mod beyond;
+mod browser;
 mod measures;
+mod merges;
 mod npy;
 mod program;
 mod statistics;

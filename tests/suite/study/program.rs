@@ -197,7 +197,7 @@ fn assert_self_contained(page: &str, folder: &Path) {
 }
 
 /// The four files of `data-cls`, of `layers` layers: two clouds, the farther apart the higher the layer.
-fn write_arrays(folder: &Path, layers: usize) {
+pub(super) fn write_arrays(folder: &Path, layers: usize) {
     const ROWS: usize = 120;
     const HIDDEN: usize = 32;
     for (k, name) in [
