@@ -73,10 +73,8 @@ impl Embeddings {
                 .map(|(_, ids)| ids.as_slice())
                 .collect();
             let rows = table.weight.value.dim(0)?;
-            gradients.add(
-                &table.weight,
-                nn::embedding_sum_backward(&of_sum, &ids, rows, table.padding)?,
-            )?;
+            let slot = gradients.slot(&table.weight);
+            nn::embedding_sum_backward(&of_sum, &ids, rows, table.padding, slot)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::config::Config;
 use super::parameters::{Gradients, Weight};
 use crate::error::Result;
-use crate::nn::{self, Activation, AttentionShape, Dropout, DropoutSeed, LayerNormStats};
+use crate::nn::{self, Activation, AttentionShape, Dropout, DropoutSeed, LayerNormStats, Queries};
 
 /// A linear layer: weight (O, I) and bias (O).
 #[derive(Debug)]
@@ -35,10 +35,9 @@ impl Linear {
         gradient: &Tensor,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        let (of_x, of_weight) = nn::linear_backward(x, &self.weight.value, gradient)?;
-        gradients.add(&self.weight, of_weight)?;
+        nn::weight_backward(x, gradient, gradients.slot(&self.weight))?;
         gradients.add(&self.bias, nn::bias_backward(gradient)?)?;
-        Ok(of_x)
+        nn::linear_backward(&self.weight.value, gradient)
     }
 }
 
@@ -142,20 +141,20 @@ pub struct LayerTape {
 }
 
 impl EncoderLayer {
-    /// The layer's output (T, H) and, in `LayerTape`, what [`backward`](Self::backward) needs.
+    /// The layer's output, a row of H for each of `queries`, from `x` (T, H); in `LayerTape`, what [`backward`](Self::backward) needs.
     ///
     /// # Errors
     /// A candle error.
     pub fn forward(
         &self,
         x: Tensor,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
     ) -> Result<(Tensor, LayerTape)> {
         if self.pre_norm {
-            self.forward_pre_norm(x, bounds, drop)
+            self.forward_pre_norm(x, queries, drop)
         } else {
-            self.forward_post_norm(x, bounds, drop)
+            self.forward_post_norm(x, queries, drop)
         }
     }
 
@@ -166,29 +165,29 @@ impl EncoderLayer {
     pub fn backward(
         &self,
         tape: LayerTape,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
         gradient: Tensor,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
         if self.pre_norm {
-            self.backward_pre_norm(tape, bounds, drop, gradient, gradients)
+            self.backward_pre_norm(tape, queries, drop, gradient, gradients)
         } else {
-            self.backward_post_norm(tape, bounds, drop, gradient, gradients)
+            self.backward_post_norm(tape, queries, drop, gradient, gradients)
         }
     }
 
     fn forward_post_norm(
         &self,
         x: Tensor,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
     ) -> Result<(Tensor, LayerTape)> {
-        let (attended, qkv, context) = self.attend(&x, bounds, drop)?;
+        let (attended, qkv, context) = self.attend(&x, queries, drop)?;
         let sum = self.close(
             attended,
             &self.output,
-            &x,
+            &queries.of(&x)?,
             drop.at(self.index, Site::AttentionOutput),
         )?;
         let (middle, norm1) = self.norm1.forward(sum)?;
@@ -215,15 +214,15 @@ impl EncoderLayer {
     fn forward_pre_norm(
         &self,
         x: Tensor,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
     ) -> Result<(Tensor, LayerTape)> {
         let (normed, norm1) = self.norm1.forward(x)?;
-        let (attended, qkv, context) = self.attend(&normed, bounds, drop)?;
+        let (attended, qkv, context) = self.attend(&normed, queries, drop)?;
         let middle = self.close(
             attended,
             &self.output,
-            &norm1.x,
+            &queries.of(&norm1.x)?,
             drop.at(self.index, Site::AttentionOutput),
         )?;
         let (normed2, norm2) = self.norm2.forward(middle)?;
@@ -249,7 +248,7 @@ impl EncoderLayer {
     fn backward_post_norm(
         &self,
         tape: LayerTape,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
         gradient: Tensor,
         gradients: &mut Gradients,
@@ -266,18 +265,18 @@ impl EncoderLayer {
         let of_sum = self.norm1.backward(tape.norm1, &of_middle, gradients)?;
         let of_attention = self.attend_backward(
             (&tape.attention_input, tape.qkv, tape.context),
-            bounds,
+            queries,
             drop,
             &of_sum,
             gradients,
         )?;
-        nn::add_in_place(of_attention, &of_sum)
+        queries.add_to(of_attention, &of_sum)
     }
 
     fn backward_pre_norm(
         &self,
         tape: LayerTape,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
         gradient: Tensor,
         gradients: &mut Gradients,
@@ -295,12 +294,12 @@ impl EncoderLayer {
         )?;
         let of_normed = self.attend_backward(
             (&tape.attention_input, tape.qkv, tape.context),
-            bounds,
+            queries,
             drop,
             &of_middle,
             gradients,
         )?;
-        nn::add_in_place(
+        queries.add_to(
             self.norm1.backward(tape.norm1, &of_normed, gradients)?,
             &of_middle,
         )
@@ -321,13 +320,13 @@ impl EncoderLayer {
     fn attend(
         &self,
         x: &Tensor,
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
     ) -> Result<(Tensor, Tensor, Tensor)> {
         let qkv = self.qkv.forward(x)?;
         let context = nn::attention(
             &qkv,
-            bounds,
+            queries,
             self.shape,
             drop.at(self.index, Site::Attention),
         )?;
@@ -338,7 +337,7 @@ impl EncoderLayer {
     fn attend_backward(
         &self,
         (input, qkv, context): (&Tensor, Tensor, Tensor),
-        bounds: &[usize],
+        queries: Queries<'_>,
         drop: Drop<'_>,
         gradient: &Tensor,
         gradients: &mut Gradients,
@@ -348,7 +347,7 @@ impl EncoderLayer {
         let of_context = self.output.backward(&context, &of_output, gradients)?;
         drop_now((context, of_output));
         let dropout = drop.at(self.index, Site::Attention);
-        let of_qkv = nn::attention_backward(&qkv, bounds, self.shape, dropout, &of_context)?;
+        let of_qkv = nn::attention_backward(&qkv, queries, self.shape, dropout, &of_context)?;
         drop_now((qkv, of_context));
         self.qkv.backward(input, &of_qkv, gradients)
     }

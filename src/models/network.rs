@@ -10,7 +10,7 @@ use super::parameters::{Gradients, Parameters, Weight};
 use super::weights::Weights;
 use super::{Encoder, Input, Loss, SequenceClassifier, camembert, flaubert};
 use crate::error::{Error, Result};
-use crate::nn::{self, DropoutSeed};
+use crate::nn::{self, DropoutSeed, Queries};
 use crate::rng::Stream;
 
 /// What a family calls its tensors; `{}` stands for the number of the layer.
@@ -260,7 +260,8 @@ impl Builder<'_> {
 /// What a training pass keeps for its way back.
 struct Tape {
     embeddings: EmbeddingsTape,
-    layers: Vec<Option<LayerTape>>,
+    /// Of the layers that were not dropped, with their numbers.
+    layers: Vec<(usize, LayerTape)>,
     head: HeadTape,
 }
 
@@ -307,36 +308,30 @@ impl Network {
         }
     }
 
-    fn first_tokens(&self, states: &Tensor, bounds: &[usize]) -> Result<Tensor> {
-        let rows: Vec<u32> = bounds[..bounds.len() - 1]
-            .iter()
-            .map(|&b| b as u32)
-            .collect();
-        Ok(states.index_select(&Tensor::new(rows, &self.device)?, 0)?)
-    }
-
     fn head(&self) -> Result<&Head> {
         self.head.as_ref().ok_or_else(|| {
             Error::Mismatch("this model was loaded without its classification head".into())
         })
     }
 
+    /// Logits (B, C). The last layer is computed for the first tokens alone, which are all that the head sees.
     fn forward(&self, input: &Input<'_>, seed: Option<DropoutSeed>) -> Result<(Tensor, Tape)> {
         let drop = self.drop(seed);
         let (mut x, embeddings) = self.embeddings.forward(self.lookups(input)?, drop)?;
-        let mut layers = Vec::with_capacity(self.layers.len());
-        for layer in &self.layers {
-            if self.skipped(layer.index, seed) {
-                layers.push(None);
-                continue;
-            }
-            let (y, tape) = layer.forward(x, input.bounds, drop)?;
-            layers.push(Some(tape));
+        let used: Vec<usize> = (0..self.layers.len())
+            .filter(|&i| !self.skipped(i, seed))
+            .collect();
+        let mut layers = Vec::with_capacity(used.len());
+        for &i in &used {
+            let queries = queries_of(input, used.last() == Some(&i));
+            let (y, tape) = self.layers[i].forward(x, queries, drop)?;
+            layers.push((i, tape));
             x = y;
         }
-        let (logits, head) = self
-            .head()?
-            .forward(&self.first_tokens(&x, input.bounds)?, drop)?;
+        if used.is_empty() {
+            x = Queries::First(input.bounds).of(&x)?;
+        }
+        let (logits, head) = self.head()?.forward(&x, drop)?;
         Ok((
             logits,
             Tape {
@@ -356,21 +351,31 @@ impl Network {
         gradients: &mut Gradients,
     ) -> Result<()> {
         let drop = self.drop(seed);
-        let of_first = self
+        let mut g = self
             .head()?
             .backward(tape.head, drop, of_logits, gradients)?;
-        let rows: Vec<u32> = input.bounds[..input.bounds.len() - 1]
-            .iter()
-            .map(|&b| b as u32)
-            .collect();
-        let mut g = nn::embedding_sum_backward(&of_first, &[&rows], input.ids.len(), None)?;
-        for (layer, tape) in self.layers.iter().zip(tape.layers).rev() {
-            if let Some(tape) = tape {
-                g = layer.backward(tape, input.bounds, drop, g, gradients)?;
-            }
+        if tape.layers.is_empty() {
+            let shape = (input.ids.len(), self.config.hidden_size);
+            let zeros = Tensor::zeros(shape, g.dtype(), &self.device)?;
+            g = Queries::First(input.bounds).add_to(zeros, &g)?;
+        }
+        let mut last = true;
+        for (i, tape) in tape.layers.into_iter().rev() {
+            let queries = queries_of(input, last);
+            g = self.layers[i].backward(tape, queries, drop, g, gradients)?;
+            last = false;
         }
         self.embeddings
             .backward(tape.embeddings, drop, &g, gradients)
+    }
+}
+
+/// The tokens that a layer computes on the way to a classification head.
+fn queries_of<'a>(input: &Input<'a>, last_layer: bool) -> Queries<'a> {
+    if last_layer {
+        Queries::First(input.bounds)
+    } else {
+        Queries::All(input.bounds)
     }
 }
 
@@ -395,7 +400,7 @@ impl Encoder for Network {
         let (mut x, _) = self.embeddings.forward(self.lookups(input)?, drop)?;
         visit(0, &x)?;
         for layer in &self.layers[..last] {
-            x = layer.forward(x, input.bounds, drop)?.0;
+            x = layer.forward(x, Queries::All(input.bounds), drop)?.0;
             visit(layer.index + 1, &x)?;
         }
         Ok(())
@@ -408,15 +413,13 @@ impl SequenceClassifier for Network {
     }
 
     fn logits(&self, input: &Input<'_>) -> Result<Tensor> {
-        let mut first = None;
-        self.hidden_states(input, self.layers.len(), &mut |layer, states| {
-            if layer == self.layers.len() {
-                first = Some(self.first_tokens(states, input.bounds)?);
-            }
-            Ok(())
-        })?;
-        let first = first.ok_or_else(|| Error::Mismatch("the encoder has no layer".into()))?;
-        Ok(self.head()?.forward(&first, self.drop(None))?.0)
+        let drop = self.drop(None);
+        let mut x = self.embeddings.forward(self.lookups(input)?, drop)?.0;
+        for layer in &self.layers {
+            let last = layer.index + 1 == self.layers.len();
+            x = layer.forward(x, queries_of(input, last), drop)?.0;
+        }
+        Ok(self.head()?.forward(&x, drop)?.0)
     }
 
     fn accumulate_gradients(

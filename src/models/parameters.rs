@@ -3,7 +3,7 @@
 use candle_core::{Tensor, Var};
 
 use crate::error::Result;
-use crate::nn;
+use crate::nn::{self, GradientSlot};
 
 /// A trainable tensor as a layer holds it: the values, shared with the store, and its place there.
 #[derive(Debug, Clone)]
@@ -89,12 +89,22 @@ impl Parameters {
 
 /// One gradient for each parameter of a model, summed over what is added.
 #[derive(Debug)]
-pub struct Gradients(Vec<Option<Tensor>>);
+pub struct Gradients(Vec<GradientSlot>);
 
 impl Gradients {
     /// No gradient yet for any of `n` parameters.
     pub fn new(n: usize) -> Self {
-        Self((0..n).map(|_| None).collect())
+        Self((0..n).map(|_| GradientSlot::default()).collect())
+    }
+
+    /// Start anew, keeping the memory.
+    pub fn reset(&mut self) {
+        self.0.iter_mut().for_each(GradientSlot::reset);
+    }
+
+    /// Where the gradient of `weight` adds up.
+    pub fn slot(&mut self, weight: &Weight) -> &mut GradientSlot {
+        &mut self.0[weight.id]
     }
 
     /// Add to the gradient of `weight`.
@@ -102,17 +112,12 @@ impl Gradients {
     /// # Errors
     /// A candle error.
     pub fn add(&mut self, weight: &Weight, gradient: Tensor) -> Result<()> {
-        let slot = &mut self.0[weight.id];
-        *slot = Some(match slot.take() {
-            None => gradient,
-            Some(sum) => nn::add_in_place(sum, &gradient)?,
-        });
-        Ok(())
+        self.slot(weight).add(gradient)
     }
 
     /// The gradient of parameter `id`; `None` when nothing was added.
     pub fn get(&self, id: usize) -> Option<&Tensor> {
-        self.0.get(id).and_then(Option::as_ref)
+        self.0.get(id).and_then(GradientSlot::get)
     }
 
     /// The Euclidean norm of all gradients together.
@@ -123,7 +128,7 @@ impl Gradients {
         let squares = self
             .0
             .iter()
-            .flatten()
+            .filter_map(GradientSlot::get)
             .map(nn::sum_of_squares)
             .collect::<Result<Vec<_>>>()?;
         Ok(squares.iter().sum::<f64>().sqrt())

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
-use super::{Dropout, cpu, plain};
+use super::{Dropout, Queries, cpu, plain};
 use crate::error::Result;
 
 /// Queries whose scores exist at the same time.
@@ -38,47 +38,48 @@ impl AttentionShape {
 
 /// softmax(q·kᵀ/√d)·v for every sequence and head, with dropout on the probabilities.
 ///
-/// `qkv` (T, 3H) holds queries, keys and values side by side; `bounds` (B + 1) the first row of each sequence and T.
-/// Returns (T, H), heads side by side.
+/// `qkv` (T, 3H) holds queries, keys and values side by side. Returns a row of H, heads side by side, for each of `queries`.
 ///
 /// # Errors
 /// A candle error.
 pub fn attention(
     qkv: &Tensor,
-    bounds: &[usize],
+    queries: Queries<'_>,
     shape: AttentionShape,
     dropout: Option<Dropout>,
 ) -> Result<Tensor> {
     if !cpu::applies(qkv) {
-        return plain::attention(qkv, bounds, shape, dropout);
+        return plain::attention(qkv, queries, shape, dropout);
     }
-    let (rows, hidden) = (qkv.dim(0)?, shape.hidden());
+    let (rows, hidden) = (queries.rows(), shape.hidden());
     let mut out = vec![0f32; rows * hidden];
     let target = Shared(out.as_mut_ptr());
     cpu::with(qkv, |qkv| {
-        units(bounds, shape.heads).into_par_iter().for_each(|unit| {
-            SCRATCH.with_borrow_mut(|scratch| {
-                forward_unit(qkv, unit, shape, dropout, scratch, &target)
-            });
-        })
+        units(queries, shape.heads)
+            .into_par_iter()
+            .for_each(|unit| {
+                SCRATCH.with_borrow_mut(|scratch| {
+                    forward_unit(qkv, unit, shape, dropout, scratch, &target)
+                });
+            })
     })?;
     Ok(Tensor::from_vec(out, (rows, hidden), qkv.device())?)
 }
 
-/// The gradient of [`attention`] with respect to `qkv`, from that of its result (T, H).
+/// The gradient of [`attention`] with respect to `qkv`, from that of its result.
 ///
 /// # Errors
 /// A candle error.
 pub fn attention_backward(
     qkv: &Tensor,
-    bounds: &[usize],
+    queries: Queries<'_>,
     shape: AttentionShape,
     dropout: Option<Dropout>,
     gradient: &Tensor,
 ) -> Result<Tensor> {
     if !cpu::applies(qkv) {
         let mut g = plain::vjp(&[qkv], gradient, |x| {
-            plain::attention(&x[0], bounds, shape, dropout)
+            plain::attention(&x[0], queries, shape, dropout)
         })?;
         return Ok(g.remove(0));
     }
@@ -87,11 +88,13 @@ pub fn attention_backward(
     let target = Shared(out.as_mut_ptr());
     cpu::with(qkv, |qkv| {
         cpu::with(gradient, |gradient| {
-            units(bounds, shape.heads).into_par_iter().for_each(|unit| {
-                SCRATCH.with_borrow_mut(|s| {
-                    backward_unit(qkv, gradient, unit, shape, dropout, s, &target)
-                });
-            })
+            units(queries, shape.heads)
+                .into_par_iter()
+                .for_each(|unit| {
+                    SCRATCH.with_borrow_mut(|s| {
+                        backward_unit(qkv, gradient, unit, shape, dropout, s, &target)
+                    });
+                })
         })
     })??;
     Ok(Tensor::from_vec(out, (rows, width), qkv.device())?)
@@ -100,19 +103,31 @@ pub fn attention_backward(
 /// One head of one sequence.
 #[derive(Clone, Copy)]
 struct Unit {
+    /// First row of the sequence.
     start: usize,
     length: usize,
+    /// How many of its tokens attend, from the first.
+    queries: usize,
+    /// The row of the output that belongs to the first of them.
+    row: usize,
     head: usize,
 }
 
 /// All units, the longest first so that the threads end together.
-fn units(bounds: &[usize], heads: usize) -> Vec<Unit> {
-    let mut units: Vec<Unit> = bounds
-        .windows(2)
-        .flat_map(|b| {
-            (0..heads).map(|head| Unit {
+fn units(queries: Queries<'_>, heads: usize) -> Vec<Unit> {
+    let pairs = queries.bounds().windows(2).enumerate();
+    let mut units: Vec<Unit> = pairs
+        .flat_map(|(i, b)| {
+            let length = b[1] - b[0];
+            let (queries, row) = match queries {
+                Queries::All(_) => (length, b[0]),
+                Queries::First(_) => (length.min(1), i),
+            };
+            (0..heads).map(move |head| Unit {
                 start: b[0],
-                length: b[1] - b[0],
+                length,
+                queries,
+                row,
                 head,
             })
         })
@@ -296,8 +311,8 @@ fn forward_unit(
     let [q, k, v] = [0, 1, 2].map(|i| View::new(qkv, 3 * hidden, unit.start, i * hidden + column));
     scratch.probabilities.resize(QUERIES * unit.length, 0.0);
     scratch.mask.resize(QUERIES * unit.length, 0.0);
-    for first in (0..unit.length).step_by(QUERIES) {
-        let rows = QUERIES.min(unit.length - first);
+    for first in (0..unit.queries).step_by(QUERIES) {
+        let rows = QUERIES.min(unit.queries - first);
         let p = &mut scratch.probabilities[..rows * unit.length];
         probabilities(q, k, unit, first, shape, p);
         if let Some(d) = dropout {
@@ -315,7 +330,7 @@ fn forward_unit(
         };
         // SAFETY: this unit's rows and columns of the output, which no other unit writes.
         unsafe {
-            let target = out.0.add((unit.start + first) * hidden + column);
+            let target = out.0.add((unit.row + first) * hidden + column);
             product(
                 (rows, shape.head_size, unit.length),
                 (weights, v),
@@ -341,7 +356,7 @@ fn backward_unit(
     let (hidden, head_size, length) = (shape.hidden(), shape.head_size, unit.length);
     let column = unit.head * head_size;
     let [q, k, v] = [0, 1, 2].map(|i| View::new(qkv, 3 * hidden, unit.start, i * hidden + column));
-    let g = View::new(gradient, hidden, unit.start, column);
+    let g = View::new(gradient, hidden, unit.row, column);
     // SAFETY: the three column ranges of this unit's rows, which no other unit writes.
     let [dq, dk, dv] =
         [0, 1, 2].map(|i| unsafe { out.0.add(unit.start * 3 * hidden + i * hidden + column) });
@@ -352,8 +367,8 @@ fn backward_unit(
     ] {
         buffer.resize(QUERIES * length, 0.0);
     }
-    for first in (0..length).step_by(QUERIES) {
-        let rows = QUERIES.min(length - first);
+    for first in (0..unit.queries).step_by(QUERIES) {
+        let rows = QUERIES.min(unit.queries - first);
         let p = &mut scratch.probabilities[..rows * length];
         let ds = &mut scratch.gradient[..rows * length];
         let dropped = &mut scratch.mask[..rows * length];

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::cpu;
+use super::{GradientSlot, cpu};
 use crate::error::{Error, Result};
 
 /// The sum over the tables of the row that each token names: `tables[i]` (Vᵢ, H) with `ids[i]` (T) give (T, H).
@@ -53,8 +53,8 @@ fn gather_sum(tables: &[&Tensor], ids: &[&[u32]], device: &Device) -> Result<Ten
     sum.ok_or_else(|| Error::Mismatch("an embedding needs at least one table".into()))
 }
 
-/// The gradient of one table (V, H) from that of the sum (T, H): rows of the same id add up. The row `padding` stays
-/// zero, as `torch.nn.Embedding(padding_idx)` has it. Several uses of one table are given as several `ids`.
+/// Add the gradient of one table (V, H) to `slot`, from that of the sum (T, H): rows of the same id add up. The row
+/// `padding` gets nothing, as `torch.nn.Embedding(padding_idx)` has it. Several uses of one table are given as several `ids`.
 ///
 /// # Errors
 /// A candle error.
@@ -63,7 +63,8 @@ pub fn embedding_sum_backward(
     ids: &[&[u32]],
     rows: usize,
     padding: Option<u32>,
-) -> Result<Tensor> {
+    slot: &mut GradientSlot,
+) -> Result<()> {
     let width = gradient.dim(1)?;
     if !cpu::applies(gradient) {
         let mut table = Tensor::zeros((rows, width), gradient.dtype(), gradient.device())?;
@@ -80,36 +81,44 @@ pub fn embedding_sum_backward(
                 0,
             )?;
         }
-        return Ok(table);
+        return slot.add(table);
     }
-    let mut table = vec![0f32; rows * width];
+    let (sum, add) = slot.memory((rows, width).into(), gradient.device())?;
     cpu::with(gradient, |g| {
-        // Each thread owns a range of columns and takes the tokens in order: no races, and always the same sums.
-        let lanes = width
-            .div_ceil(rayon::current_num_threads().max(1))
-            .next_multiple_of(16);
-        let target = Columns(table.as_mut_ptr());
-        (0..width).into_par_iter().step_by(lanes).for_each(|from| {
-            let count = lanes.min(width - from);
-            let target = &target;
-            for ids in ids {
-                for (t, &id) in ids.iter().enumerate() {
-                    if Some(id) == padding {
-                        continue;
-                    }
-                    // SAFETY: `id < rows` (the forward pass checked it), and no other thread has these columns.
-                    let row = unsafe {
-                        std::slice::from_raw_parts_mut(
-                            target.0.add(id as usize * width + from),
-                            count,
-                        )
-                    };
-                    cpu::add_assign(row, &g[t * width + from..][..count]);
-                }
+        cpu::with_mut(&sum, |table| {
+            if !add {
+                table.par_chunks_mut(1 << 16).for_each(|t| t.fill(0.0));
             }
-        });
-    })?;
-    Ok(Tensor::from_vec(table, (rows, width), gradient.device())?)
+            add_rows(table, g, ids, width, padding);
+        })
+    })??;
+    *slot = GradientSlot::Partial(sum);
+    Ok(())
+}
+
+/// Add row t of `g` to the row `ids[t]` of `table`, for every list of ids.
+fn add_rows(table: &mut [f32], g: &[f32], ids: &[&[u32]], width: usize, padding: Option<u32>) {
+    // Each thread owns a range of columns and takes the tokens in order: no races, and always the same sums.
+    let lanes = width
+        .div_ceil(rayon::current_num_threads().max(1))
+        .next_multiple_of(16);
+    let target = Columns(table.as_mut_ptr());
+    (0..width).into_par_iter().step_by(lanes).for_each(|from| {
+        let count = lanes.min(width - from);
+        let target = &target;
+        for ids in ids {
+            for (t, &id) in ids.iter().enumerate() {
+                if Some(id) == padding {
+                    continue;
+                }
+                // SAFETY: `id < rows` (the forward pass checked it), and no other thread has these columns.
+                let row = unsafe {
+                    std::slice::from_raw_parts_mut(target.0.add(id as usize * width + from), count)
+                };
+                cpu::add_assign(row, &g[t * width + from..][..count]);
+            }
+        }
+    });
 }
 
 /// A table of which every thread writes its own columns.

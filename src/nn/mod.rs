@@ -16,10 +16,12 @@ mod attention;
 mod cpu;
 mod dropout;
 mod embedding;
+mod gradient;
 mod layer_norm;
 mod linear;
 mod loss;
 pub mod plain;
+mod queries;
 mod residual;
 mod update;
 
@@ -27,9 +29,11 @@ pub use activation::{Activation, bias_activation, bias_activation_backward};
 pub use attention::{AttentionShape, attention, attention_backward};
 pub use dropout::{Dropout, DropoutSeed};
 pub use embedding::{embedding_sum, embedding_sum_backward};
+pub use gradient::GradientSlot;
 pub use layer_norm::{LayerNormStats, layer_norm, layer_norm_backward};
-pub use linear::{add_bias, bias_backward, linear_backward, linear_no_bias};
+pub use linear::{add_bias, bias_backward, linear_backward, linear_no_bias, weight_backward};
 pub use loss::{CrossEntropy, cross_entropy};
+pub use queries::Queries;
 pub use residual::{bias_dropout_residual, bias_dropout_residual_backward};
 pub use update::{
     AdamWStep, adamw_step, add_in_place, multiply_in_place, scale_in_place, sum_of_squares,

@@ -3,7 +3,7 @@
 
 use candle_core::{D, Tensor, Var};
 
-use super::{Activation, AttentionShape, Dropout};
+use super::{Activation, AttentionShape, Dropout, Queries};
 use crate::error::{Error, Result};
 
 /// The product of `gradient` with the Jacobian of `f` at `inputs`, by candle's autograd: one gradient per input.
@@ -90,13 +90,13 @@ fn softmax(scores: &Tensor) -> Result<Tensor> {
 /// A candle error.
 pub fn attention(
     qkv: &Tensor,
-    bounds: &[usize],
+    queries: Queries<'_>,
     shape: AttentionShape,
     dropout: Option<Dropout>,
 ) -> Result<Tensor> {
     let (heads, hidden) = (shape.heads, shape.hidden());
-    let mut outputs = Vec::with_capacity(bounds.len());
-    for pair in bounds.windows(2) {
+    let mut outputs = Vec::with_capacity(queries.bounds().len());
+    for pair in queries.bounds().windows(2) {
         let (start, length) = (pair[0], pair[1] - pair[0]);
         let part = |i: usize| -> Result<Tensor> {
             let x = qkv
@@ -122,5 +122,5 @@ pub fn attention(
                 .reshape((length, hidden))?,
         );
     }
-    Ok(Tensor::cat(&outputs, 0)?)
+    queries.of(&Tensor::cat(&outputs, 0)?)
 }

@@ -186,25 +186,51 @@ fn attention_and_its_backward() {
     };
     for bounds in [vec![0, 1], vec![0, 5, 6, 150], vec![0, 64, 192, 209]] {
         let rows = bounds[bounds.len() - 1];
-        let (qkv, g) = (random("qkv", &[rows, 72]), random("up", &[rows, 24]));
-        for dropout in [None, Dropout::new(0.3, 5, SEED)] {
-            let y = attention(&qkv, &bounds, shape, dropout).unwrap();
-            close(
-                &y,
-                &plain::attention(&qkv, &bounds, shape, dropout).unwrap(),
-                1e-5,
-            );
-            let dx = attention_backward(&qkv, &bounds, shape, dropout, &g).unwrap();
-            let want = plain::vjp(&[&qkv], &g, |x| {
-                plain::attention(&x[0], &bounds, shape, dropout)
-            })
-            .unwrap();
-            close(&dx, &want[0], 2e-5);
-            matches_finite_differences(&qkv, &dx, &g, |x| {
-                attention(x, &bounds, shape, dropout).unwrap()
-            });
+        let qkv = random("qkv", &[rows, 72]);
+        for queries in [Queries::All(&bounds), Queries::First(&bounds)] {
+            let g = random("up", &[queries.rows(), 24]);
+            for dropout in [None, Dropout::new(0.3, 5, SEED)] {
+                let y = attention(&qkv, queries, shape, dropout).unwrap();
+                let want = plain::attention(&qkv, queries, shape, dropout).unwrap();
+                close(&y, &want, 1e-5);
+                let dx = attention_backward(&qkv, queries, shape, dropout, &g).unwrap();
+                let want = plain::vjp(&[&qkv], &g, |x| {
+                    plain::attention(&x[0], queries, shape, dropout)
+                })
+                .unwrap();
+                close(&dx, &want[0], 2e-5);
+                matches_finite_differences(&qkv, &dx, &g, |x| {
+                    attention(x, queries, shape, dropout).unwrap()
+                });
+            }
         }
     }
+}
+
+#[test]
+fn rows_of_first_tokens_and_the_way_back() {
+    let bounds = [0, 3, 4, 70];
+    let (x, first) = (random("x", &[70, 20]), Queries::First(&bounds));
+    let rows = first.of(&x).unwrap();
+    let values = x.to_vec2::<f32>().unwrap();
+    assert_eq!(
+        rows.to_vec2::<f32>().unwrap(),
+        [0, 3, 4].map(|i| values[i].clone())
+    );
+    let g = random("up", &[3, 20]);
+    let want = plain::vjp(&[&x], &g, |x| first.of(&x[0]))
+        .unwrap()
+        .remove(0);
+    close(
+        &first.add_to(own(&x), &g).unwrap(),
+        &(&x + want).unwrap(),
+        1e-6,
+    );
+    close(
+        &Queries::All(&bounds).add_to(own(&x), &x).unwrap(),
+        &(&x * 2.0).unwrap(),
+        1e-6,
+    );
 }
 
 #[test]
@@ -242,11 +268,21 @@ fn linear_and_its_backward() {
         random("w", &[12, 20]),
         random("up", &[70, 12]),
     );
-    let (dx, dw) = linear_backward(&x, &w, &g).unwrap();
+    let dx = linear_backward(&w, &g).unwrap();
+    let mut slot = GradientSlot::default();
+    weight_backward(&x, &g, &mut slot).unwrap();
+    let dw = own(slot.get().unwrap());
     let want = plain::vjp(&[&x, &w], &g, |v| Ok(v[0].matmul(&v[1].t()?)?)).unwrap();
     close(&dx, &want[0], 1e-5);
     close(&dw, &want[1], 1e-5);
     matches_finite_differences(&w, &dw, &g, |w| linear_no_bias(&x, w).unwrap());
+    // A second gradient adds up; after a reset the memory is written over.
+    weight_backward(&x, &g, &mut slot).unwrap();
+    close(slot.get().unwrap(), &(&dw * 2.0).unwrap(), 1e-5);
+    slot.reset();
+    assert!(slot.get().is_none());
+    weight_backward(&x, &g, &mut slot).unwrap();
+    close(slot.get().unwrap(), &dw, 1e-6);
     close(
         &add_bias(own(&x), &random("b", &[20])).unwrap(),
         &x.broadcast_add(&random("b", &[20])).unwrap(),
@@ -267,7 +303,9 @@ fn embeddings_add_up_and_padding_has_no_gradient() {
         1e-6,
     );
     let g = random("up", &[70, 20]);
-    let dw = embedding_sum_backward(&g, &[&ids], 9, Some(4)).unwrap();
+    let mut slot = GradientSlot::default();
+    embedding_sum_backward(&g, &[&ids], 9, Some(4), &mut slot).unwrap();
+    let dw = own(slot.get().unwrap());
     let want = plain::vjp(&[&words], &g, |w| Ok(w[0].index_select(&index, 0)?))
         .unwrap()
         .remove(0);
@@ -280,6 +318,11 @@ fn embeddings_add_up_and_padding_has_no_gradient() {
         };
         close(&got, &want, 1e-5);
     }
+    embedding_sum_backward(&g, &[&ids], 9, Some(4), &mut slot).unwrap();
+    close(slot.get().unwrap(), &(&dw * 2.0).unwrap(), 1e-5);
+    slot.reset();
+    embedding_sum_backward(&g, &[&ids], 9, Some(4), &mut slot).unwrap();
+    close(slot.get().unwrap(), &dw, 1e-6);
     assert!(embedding_sum(&[&words], &[&[9]]).is_err());
 }
 

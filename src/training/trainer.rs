@@ -57,6 +57,7 @@ impl Trainer<'_> {
         let arguments = self.arguments;
         let checkpoints = Checkpoints::new(self.checkpoints.clone());
         let mut optimizer = AdamW::new(self.model.parameters())?;
+        let mut gradients = Gradients::new(self.model.parameters().len());
         let mut state = self.initial_state();
         if self.resume
             && let Some(saved) = checkpoints.restore(self.model, &mut optimizer, arguments)?
@@ -79,7 +80,8 @@ impl Trainer<'_> {
         let mut order = (usize::MAX, Vec::new());
         while state.global_step < state.max_steps {
             let rows = self.rows_of(state.global_step, &mut order);
-            let update = on_worker(|| self.update(rows, &mut optimizer, &mut state))?;
+            let update =
+                on_worker(|| self.update(rows, &mut optimizer, &mut gradients, &mut state))?;
             rows_seen += rows.len();
             progress.message(format!(
                 "loss {:.4} {:.0} tokens/s",
@@ -142,10 +144,11 @@ impl Trainer<'_> {
         &self,
         rows: &[usize],
         optimizer: &mut AdamW,
+        gradients: &mut Gradients,
         state: &mut TrainerState,
     ) -> Result<Update> {
         let (a, begin) = (self.arguments, Instant::now());
-        let mut gradients = Gradients::new(self.model.parameters().len());
+        gradients.reset();
         let batches: Vec<&[usize]> = rows.chunks(a.per_device_train_batch_size).collect();
         let weight = 1.0 / batches.len() as f64;
         let mut update = Update::default();
@@ -163,13 +166,9 @@ impl Trainer<'_> {
             };
             let step = state.global_step * a.gradient_accumulation_steps as u64 + i as u64;
             let seed = Some(DropoutSeed { seed: a.seed, step });
-            let loss = self.model.accumulate_gradients(
-                &input,
-                &batch.labels,
-                weight,
-                seed,
-                &mut gradients,
-            )?;
+            let loss =
+                self.model
+                    .accumulate_gradients(&input, &batch.labels, weight, seed, gradients)?;
             update.loss += weight * loss.mean;
             update.tokens += batch.num_tokens();
         }
@@ -180,7 +179,7 @@ impl Trainer<'_> {
             a.warmup_steps,
             state.max_steps,
         );
-        let norm = optimizer.step(self.model.parameters(), &gradients, rate, a)?;
+        let norm = optimizer.step(self.model.parameters(), gradients, rate, a)?;
         state.global_step += 1;
         state.epoch = state.global_step as f64 / a.updates_per_epoch(self.rows.len()) as f64;
         state.total_loss += update.loss;
