@@ -167,11 +167,7 @@ impl Quantiles {
         }
         let (min, max) = (f64::from(self.min), f64::from(self.max));
         let inner = match &self.bins {
-            None => {
-                let mut sorted = self.kept.clone();
-                sorted.sort_unstable_by(f32::total_cmp);
-                [0.25, 0.5, 0.75].map(|q| quantile(&sorted, q))
-            }
+            None => quartiles(&self.kept),
             Some(bins) => [0.25, 0.5, 0.75].map(|q| {
                 let place = q * (self.count - 1) as f64;
                 let rank = place.floor() as u64;
@@ -184,6 +180,47 @@ impl Quantiles {
         };
         [min, inner[0], inner[1], inner[2], max]
     }
+}
+
+/// The quartiles of a list that is not empty, without sorting or copying all of it: numbers are counted in coarse bins, and only those in
+/// the bins that hold a quartile or its neighbour are sorted.
+fn quartiles(values: &[f32]) -> [f64; 3] {
+    const COARSE: usize = 1 << 12;
+    let bin = |v: f32| (((v + 1.0) * (COARSE / 2) as f32) as usize).min(COARSE - 1);
+    let mut counts = vec![0; COARSE];
+    values.iter().for_each(|&v| counts[bin(v)] += 1);
+    let last = values.len() - 1;
+    let places = [0.25, 0.5, 0.75].map(|q| q * last as f64);
+    let ranks = places.map(|p| [p.floor() as usize, (p.floor() as usize + 1).min(last)]);
+    // The bin of each rank and its rank in there.
+    let locate = |rank: usize| {
+        let (mut at, mut below) = (0, 0);
+        while below + counts[at] <= rank {
+            below += counts[at];
+            at += 1;
+        }
+        (at, rank - below)
+    };
+    let found = ranks.map(|pair| pair.map(locate));
+    let mut members: Vec<Option<Vec<f32>>> = vec![None; COARSE];
+    for (at, _) in found.as_flattened() {
+        members[*at] = Some(Vec::with_capacity(counts[*at]));
+    }
+    for &v in values {
+        if let Some(own) = &mut members[bin(v)] {
+            own.push(v);
+        }
+    }
+    members
+        .iter_mut()
+        .flatten()
+        .for_each(|m| m.sort_unstable_by(f32::total_cmp));
+    let value = |(at, rank): (usize, usize)| members[at].as_ref().map_or(f32::NAN, |m| m[rank]);
+    let mut quartiles = [0.0; 3];
+    for ((q, place), pair) in quartiles.iter_mut().zip(places).zip(found) {
+        *q = quantile(&pair.map(value), place.fract());
+    }
+    quartiles
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
     }
     let x = x.as_standard_layout().into_owned();
     finite(&x, "eigenvalues")?;
+    super::on_this_thread();
     as_faer(&x)
         .and_then(|m| m.self_adjoint_eigenvalues(Side::Lower).ok())
         .ok_or_else(|| failed("eigenvalues", shape))
@@ -43,6 +44,7 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
 pub fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
     let x = x.as_standard_layout().into_owned();
     finite(&x, "singular values")?;
+    super::on_this_thread();
     as_faer(&x)
         .and_then(|m| m.singular_values().ok())
         .ok_or_else(|| failed("singular values", x.dim()))

@@ -3,6 +3,8 @@
 //! Rows are vectors (tokens, sentences), columns are dimensions. Every failure of an iterative method is an error, never
 //! a silent NaN.
 
+use faer::Par;
+
 mod covariance;
 mod eigen;
 mod gram;
@@ -18,3 +20,9 @@ pub use products::{cross_products, pairwise_products, row_products};
 pub use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;
+
+/// Factorise on the calling thread: layers are many and run side by side, and matrices of some hundred columns gain nothing from
+/// more threads.
+fn on_this_thread() {
+    faer::set_global_parallelism(Par::Seq);
+}

@@ -25,6 +25,7 @@ impl Cholesky {
                 matrix.dim()
             )));
         }
+        super::on_this_thread();
         let values = matrix.as_standard_layout();
         let factor = values
             .as_slice()

@@ -125,6 +125,7 @@ impl TallFactor {
         self.r = if stacked.nrows() <= self.columns {
             stacked
         } else {
+            super::on_this_thread();
             Qr::new(stacked.as_ref()).thin_R().to_owned()
         };
     }

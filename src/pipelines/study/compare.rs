@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Count;
@@ -87,16 +88,11 @@ pub fn run(config: &Config) -> Result<Summary> {
     if state.is_file() {
         manifest.add_input(&state)?;
     }
-    let mut values = Vec::new();
-    for a in &one.layers {
-        values.push(
-            other
-                .layers
-                .iter()
-                .map(|b| a.cka(b))
-                .collect::<Result<Vec<f64>>>()?,
-        );
-    }
+    let values: Vec<Vec<f64>> = one
+        .layers
+        .par_iter()
+        .map(|a| other.layers.iter().map(|b| a.cka(b)).collect())
+        .collect::<Result<_>>()?;
     write_table(out.path(), &values)?;
     let layers: Vec<LayerLikeness> = values
         .iter()
@@ -140,6 +136,7 @@ fn sample(
     Ok(Sampled {
         tokens: sink.0.len(),
         layers: (0..layers)
+            .into_par_iter()
             .map(|layer| Representation::new(sink.0.layer(layer).view()))
             .collect(),
     })

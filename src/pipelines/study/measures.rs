@@ -303,15 +303,19 @@ fn write_cka(folder: &Path, numbers: &[usize], samples: &[ndarray::Array2<f32>])
         ("cka", Kind::Float),
     ];
     let mut table = TableWriter::create(folder, "cka", &columns)?;
-    let layers: Vec<_> = samples
-        .iter()
+    let layers: Vec<Representation> = samples
+        .par_iter()
         .map(|s| Representation::new(s.view()))
         .collect();
-    for (a, one) in layers.iter().enumerate() {
-        for (b, other) in layers.iter().enumerate().skip(a) {
-            let value = one.cka(other)?;
-            table.row(&[numbers[a].into(), numbers[b].into(), value.into()])?;
-        }
+    let pairs: Vec<(usize, usize)> = (0..numbers.len())
+        .flat_map(|a| (a..numbers.len()).map(move |b| (a, b)))
+        .collect();
+    let values: Vec<f64> = pairs
+        .par_iter()
+        .map(|&(a, b)| layers[a].cka(&layers[b]))
+        .collect::<Result<_>>()?;
+    for ((a, b), value) in pairs.into_iter().zip(values) {
+        table.row(&[numbers[a].into(), numbers[b].into(), value.into()])?;
     }
     table.finish()
 }
