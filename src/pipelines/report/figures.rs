@@ -129,7 +129,7 @@ pub(super) fn measure(
     };
     Ok(LineChart {
         labels: Labels {
-            title: format!("{title}: {what}"),
+            title: format!("{title}{}{what}", words.charts.colon),
             subtitle: subtitle.into(),
             x: words.layer.into(),
             y: axis.into(),
@@ -150,7 +150,7 @@ pub(super) fn cka(title: &str, table: &Table, words: &Words) -> Result<HeatMap> 
     };
     Ok(HeatMap {
         labels: Labels {
-            title: format!("{title}: {}", words.cka_title),
+            title: format!("{title}{}{}", words.charts.colon, words.cka_title),
             subtitle: words.cka_subtitle.into(),
             x: words.layer.into(),
             y: words.layer.into(),
@@ -165,13 +165,21 @@ pub(super) fn cka(title: &str, table: &Table, words: &Words) -> Result<HeatMap> 
     })
 }
 
+/// Only the family, where a title begins with it.
+fn short_title(title: &str) -> String {
+    let family = ["FlauBERT", "CamemBERT"]
+        .into_iter()
+        .find(|f| title.starts_with(f));
+    family.unwrap_or(title).into()
+}
+
 /// Linear CKA of two models at the same layers, one line per pair of models.
 pub(super) fn comparison(found: &[Titled], words: &Words) -> Result<LineChart> {
     let line = |pair: &Titled| -> Result<LineSeries> {
         let [a, b, values] = ["layer_a", "layer_b", "cka"].map(|c| pair.table.numbers(c));
         let (a, b, values) = (a?, b?, values?);
         Ok(LineSeries {
-            name: pair.title.clone(),
+            name: short_title(&pair.title),
             points: (0..a.len())
                 .filter(|&i| a[i] == b[i])
                 .map(|i| (a[i], values[i]))
@@ -291,7 +299,12 @@ pub(super) fn curves(table: &Table, words: &Words) -> Result<Vec<LineChart>> {
         };
         LineChart {
             labels: Labels {
-                title: format!("{}: {}", model_title(model, words), words.curves_title),
+                title: format!(
+                    "{}{}{}",
+                    model_title(model, words),
+                    words.charts.colon,
+                    words.curves_title
+                ),
                 subtitle: words.curves_subtitle.into(),
                 x: words.epoch.into(),
                 y: words.accuracy.into(),
@@ -321,7 +334,12 @@ pub(super) fn cones(table: &Table, words: &Words) -> Result<Vec<Scatter>> {
         };
         Scatter {
             labels: Labels {
-                title: format!("{}: {}", model_title(model, words), words.cone_title),
+                title: format!(
+                    "{}{}{}",
+                    model_title(model, words),
+                    words.charts.colon,
+                    words.cone_title
+                ),
                 subtitle: words.cone_subtitle.into(),
                 x: words.cone_axis.into(),
                 y: words.charts.cosine_axis.into(),
@@ -360,7 +378,12 @@ pub(super) fn convergence(found: &Titled, words: &Words) -> Result<LineChart> {
     };
     Ok(LineChart {
         labels: Labels {
-            title: format!("{}: {}", found.title, words.convergence_title),
+            title: format!(
+                "{}{}{}",
+                found.title.replace("fine-tuned", words.tuned),
+                words.charts.colon,
+                words.convergence_title
+            ),
             subtitle: words.convergence_subtitle.into(),
             x: words.layer.into(),
             y: words.correlation.into(),

@@ -79,7 +79,12 @@ fn title(page: &Page, family: &str, runs: &[&Run]) -> String {
         .iter()
         .map(|r| stage_title(&r.stage, page.words()))
         .collect();
-    format!("{}: {}", family_title(family), stages.join(" → "))
+    format!(
+        "{}{}{}",
+        family_title(family),
+        page.words().charts.colon,
+        stages.join(" → ")
+    )
 }
 
 fn figures(found: &Results, family: &str, run: &Run) -> Result<Figures> {
@@ -124,7 +129,12 @@ fn lines(
                 .iter()
                 .map(|p| write(p.map_or(f64::NAN, theirs)))
                 .collect::<Vec<_>>();
-            format!("{}: {}", words.published, pair.join(" → "))
+            format!(
+                "{}{}{}",
+                words.published,
+                words.charts.colon,
+                pair.join(" → ")
+            )
         } else {
             String::new()
         };

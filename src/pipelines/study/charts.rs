@@ -18,6 +18,7 @@ pub(crate) struct Series {
 
 /// The words around the pictures. `{}` stands for a number of sentences.
 pub(crate) struct ChartWords {
+    pub colon: &'static str,
     pub layer: &'static str,
     pub cosine_title: &'static str,
     pub cosine_axis: &'static str,
@@ -31,6 +32,7 @@ pub(crate) struct ChartWords {
 
 /// In English.
 pub(crate) const ENGLISH: ChartWords = ChartWords {
+    colon: ": ",
     layer: "layer",
     cosine_title: "cosines of all pairs of tokens within a sentence",
     cosine_axis: "cosine",
@@ -59,7 +61,7 @@ pub(crate) fn layer_charts(
 ) -> Charts {
     let categories: Vec<String> = layers.iter().map(usize::to_string).collect();
     let labels = |what: &str, subtitle: String, y: &str| Labels {
-        title: format!("{title}: {what}"),
+        title: format!("{title}{}{what}", words.colon),
         subtitle,
         x: words.layer.into(),
         y: y.into(),

@@ -6,4 +6,5 @@ mod measures;
 mod merges;
 mod npy;
 mod program;
+mod report;
 mod statistics;
