@@ -90,7 +90,6 @@ pub fn run_program<A: Parser>(
 
 fn start(common: &CommonArgs) -> Result<()> {
     start_logging(common);
-    device::keep_freed_memory();
     device::set_threads(common.threads)?;
     progress::set_mode(if common.quiet {
         progress::Mode::Silent

@@ -4,11 +4,13 @@ use candle_core::Device;
 
 use crate::error::{Error, Result};
 
-/// The device named `spec`: `cpu`, `cuda`, `cuda:N` or `metal`; without a name, the best one compiled in.
+/// The device named `spec`: `cpu`, `cuda`, `cuda:N` or `metal`; without a name, the best one compiled in. From then on the
+/// allocator keeps the memory of freed tensors.
 ///
 /// # Errors
 /// [`Error::Usage`] for a name that is none of these or a device that this build lacks.
 pub fn select(spec: Option<&str>) -> Result<Device> {
+    keep_freed_memory();
     let unavailable = |what: &str| {
         Error::Usage(format!(
             "--device {what}: this build or machine has none; build with --features {what}, or take cpu"
@@ -59,9 +61,9 @@ pub fn on_worker<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 /// Let the allocator keep what tensors free, for the next ones: by default glibc gives large blocks back to the system at
-/// once, and the tensors of every step would be fresh pages, zeroed and mapped one by one. Call once, at the start; elsewhere
-/// than on glibc it does nothing.
-pub fn keep_freed_memory() {
+/// once, and the tensors of every step would be fresh pages, zeroed and mapped one by one. Not for
+/// the tokenizers: their many small blocks would wait for each other in the one arena. Elsewhere than on glibc it does nothing.
+fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         // The largest threshold that glibc takes: half of the heap of an arena.
