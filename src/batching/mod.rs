@@ -45,6 +45,33 @@ pub fn epoch_order(rows: &[usize], order: DataOrder, seed: u64, epoch: usize) ->
     }
 }
 
+/// The order of `rows` in epoch `epoch` such that neighbours have similar lengths; `lengths` are their tokens, in the order of
+/// `rows`. A random order is cut into parts of `batch_size` times 50 rows (fewer where that leaves less than four parts), each
+/// sorted from long to short; the longest row of all comes first, so that memory that does not suffice is noticed at once.
+///
+/// Reference: transformers' `LengthGroupedSampler` and `get_length_grouped_indices` in `trainer_pt_utils.py`.
+pub fn length_grouped_order(
+    rows: &[usize],
+    lengths: &[usize],
+    batch_size: usize,
+    seed: u64,
+    epoch: usize,
+) -> Vec<usize> {
+    let places: Vec<usize> = (0..rows.len()).collect();
+    let mut order = epoch_order(&places, DataOrder::Shuffled, seed, epoch);
+    let batches = (rows.len() / (batch_size * 4)).clamp(1, 50);
+    let part = batches * batch_size;
+    for places in order.chunks_mut(part) {
+        places.sort_by_key(|&place| std::cmp::Reverse(lengths[place]));
+    }
+    let heads = (0..order.len()).step_by(part);
+    // The first of several that are equally long.
+    if let Some(longest) = heads.rev().max_by_key(|&head| lengths[order[head]]) {
+        order.swap(0, longest);
+    }
+    order.into_iter().map(|place| rows[place]).collect()
+}
+
 /// The tokens of B rows end to end, T in all. Only tokens whose mask is 1 are here.
 #[derive(Debug, Clone, Default)]
 pub struct PackedBatch {

@@ -8,7 +8,9 @@ use clap::{Args, Parser, ValueEnum};
 use super::common::{CommonArgs, to_json};
 use super::run_program;
 use crate::error::Result;
-use crate::pipelines::finetune::{Config, SchedulerType, TrainingArguments, run};
+use crate::pipelines::finetune::{
+    BestMetric, Config, EvalStrategy, SchedulerType, TrainingArguments, run,
+};
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
 ///
@@ -128,6 +130,48 @@ pub(super) struct TrainingOptions {
     /// Do not show FlauBERT the token_type_ids column (Trainer does, which adds the embedding of word 0 to every token)
     #[arg(long)]
     no_token_type_ids: bool,
+
+    /// Batches of rows of similar lengths
+    #[arg(long)]
+    group_by_length: bool,
+
+    /// Leave the embeddings and the lowest N encoder layers as they are
+    #[arg(long, value_name = "N")]
+    freeze: Option<usize>,
+
+    /// Evaluate during training: not at all, after every epoch, or every --eval-steps updates
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "no")]
+    eval_strategy: Strategy,
+
+    /// Updates between two evaluations [default: those of --logging-steps]
+    #[arg(long, value_name = "N")]
+    eval_steps: Option<u64>,
+
+    /// End with the weights of the best evaluation instead of the last ones
+    #[arg(long)]
+    load_best_model_at_end: bool,
+
+    /// What makes an evaluation the best: the lowest loss, the highest accuracy or the highest macro-F1
+    #[arg(long, value_enum, value_name = "METRIC", default_value = "loss")]
+    metric_for_best_model: Metric,
+
+    /// Stop after N evaluations in a row without a better one
+    #[arg(long, value_name = "N")]
+    early_stopping_patience: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Strategy {
+    No,
+    Epoch,
+    Steps,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Metric {
+    Loss,
+    Accuracy,
+    F1,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -185,6 +229,21 @@ impl TrainingOptions {
             save_steps: self.save_steps,
             shuffle: matches!(self.data_order, Order::Shuffled),
             use_token_type_ids: !self.no_token_type_ids,
+            group_by_length: self.group_by_length,
+            freeze: self.freeze,
+            eval_strategy: match self.eval_strategy {
+                Strategy::No => EvalStrategy::No,
+                Strategy::Epoch => EvalStrategy::Epoch,
+                Strategy::Steps => EvalStrategy::Steps,
+            },
+            eval_steps: self.eval_steps,
+            load_best_model_at_end: self.load_best_model_at_end,
+            metric_for_best_model: match self.metric_for_best_model {
+                Metric::Loss => BestMetric::Loss,
+                Metric::Accuracy => BestMetric::Accuracy,
+                Metric::F1 => BestMetric::F1,
+            },
+            early_stopping_patience: self.early_stopping_patience,
         }
     }
 }

@@ -69,6 +69,12 @@ pub trait SequenceClassifier: Encoder {
     /// All trainable tensors.
     fn parameters(&self) -> &Parameters;
 
+    /// Leave the embeddings and the lowest `layers` encoder layers as they are: from now on they get no gradient.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Usage`] when the model has fewer layers.
+    fn freeze(&mut self, layers: usize) -> Result<()>;
+
     /// Logits (B, C) without dropout.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub struct Network {
     layers: Vec<EncoderLayer>,
     head: Option<Head>,
     parameters: Parameters,
+    /// With `Some(n)` neither the embeddings nor the lowest n layers get a gradient.
+    frozen: Option<usize>,
 }
 
 /// Takes tensors from a checkpoint and registers them as parameters.
@@ -251,6 +253,7 @@ impl Builder<'_> {
                 layers,
                 head,
                 parameters,
+                frozen: None,
             },
             initialised,
         ))
@@ -259,8 +262,9 @@ impl Builder<'_> {
 
 /// What a training pass keeps for its way back.
 struct Tape {
-    embeddings: EmbeddingsTape,
-    /// Of the layers that were not dropped, with their numbers.
+    /// Unless they are frozen.
+    embeddings: Option<EmbeddingsTape>,
+    /// Of the layers that were neither dropped nor frozen, with their numbers.
     layers: Vec<(usize, LayerTape)>,
     head: HeadTape,
 }
@@ -318,6 +322,7 @@ impl Network {
     fn forward(&self, input: &Input<'_>, seed: Option<DropoutSeed>) -> Result<(Tensor, Tape)> {
         let drop = self.drop(seed);
         let (mut x, embeddings) = self.embeddings.forward(self.lookups(input)?, drop)?;
+        let embeddings = self.frozen.is_none().then_some(embeddings);
         let used: Vec<usize> = (0..self.layers.len())
             .filter(|&i| !self.skipped(i, seed))
             .collect();
@@ -325,7 +330,9 @@ impl Network {
         for &i in &used {
             let queries = queries_of(input, used.last() == Some(&i));
             let (y, tape) = self.layers[i].forward(x, queries, drop)?;
-            layers.push((i, tape));
+            if self.frozen.is_none_or(|n| i >= n) {
+                layers.push((i, tape));
+            }
             x = y;
         }
         if used.is_empty() {
@@ -354,7 +361,7 @@ impl Network {
         let mut g = self
             .head()?
             .backward(tape.head, drop, of_logits, gradients)?;
-        if tape.layers.is_empty() {
+        if tape.layers.is_empty() && tape.embeddings.is_some() {
             let shape = (input.ids.len(), self.config.hidden_size);
             let zeros = Tensor::zeros(shape, g.dtype(), &self.device)?;
             g = Queries::First(input.bounds).add_to(zeros, &g)?;
@@ -365,8 +372,10 @@ impl Network {
             g = self.layers[i].backward(tape, queries, drop, g, gradients)?;
             last = false;
         }
-        self.embeddings
-            .backward(tape.embeddings, drop, &g, gradients)
+        match tape.embeddings {
+            Some(tape) => self.embeddings.backward(tape, drop, &g, gradients),
+            None => Ok(()),
+        }
     }
 }
 
@@ -410,6 +419,17 @@ impl Encoder for Network {
 impl SequenceClassifier for Network {
     fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    fn freeze(&mut self, layers: usize) -> Result<()> {
+        let n = self.layers.len();
+        if layers > n {
+            return Err(Error::Usage(format!(
+                "--freeze {layers}: this model has {n} encoder layers"
+            )));
+        }
+        self.frozen = Some(layers);
+        Ok(())
     }
 
     fn logits(&self, input: &Input<'_>) -> Result<Tensor> {

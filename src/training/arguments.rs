@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SchedulerType;
+use super::{BestMetric, EvalStrategy, SchedulerType};
 use crate::error::{Error, Result};
 
 /// The settings of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[allow(missing_docs)] // the names are those of `TrainingArguments`, documented there and in `--help`
 pub struct TrainingArguments {
     pub learning_rate: f64,
@@ -29,6 +30,17 @@ pub struct TrainingArguments {
     pub shuffle: bool,
     /// Whether the model sees the `token_type_ids` column, as it does under Trainer.
     pub use_token_type_ids: bool,
+    /// Batches of rows of similar lengths.
+    pub group_by_length: bool,
+    /// With `Some(n)` the embeddings and the lowest n encoder layers stay as they are.
+    pub freeze: Option<usize>,
+    pub eval_strategy: EvalStrategy,
+    /// Updates between two evaluations; `None` for `logging_steps`.
+    pub eval_steps: Option<u64>,
+    pub load_best_model_at_end: bool,
+    pub metric_for_best_model: BestMetric,
+    /// Stop after so many evaluations in a row without a better metric.
+    pub early_stopping_patience: Option<u64>,
 }
 
 impl Default for TrainingArguments {
@@ -51,6 +63,13 @@ impl Default for TrainingArguments {
             save_steps: 0,
             shuffle: true,
             use_token_type_ids: true,
+            group_by_length: false,
+            freeze: None,
+            eval_strategy: EvalStrategy::No,
+            eval_steps: None,
+            load_best_model_at_end: false,
+            metric_for_best_model: BestMetric::Loss,
+            early_stopping_patience: None,
         }
     }
 }
@@ -76,10 +95,16 @@ impl TrainingArguments {
                 self.gradient_accumulation_steps,
             ),
             ("--logging-steps", self.logging_steps as usize),
+            ("--eval-steps", self.eval_steps.unwrap_or(1) as usize),
+            (
+                "--early-stopping-patience",
+                self.early_stopping_patience.unwrap_or(1) as usize,
+            ),
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, n)| *n == 0) {
             return Err(Error::Usage(format!("{name} 0: expected at least 1")));
         }
+        self.validate_combinations()?;
         let numbers = [
             ("--learning-rate", self.learning_rate, f64::MAX),
             ("--weight-decay", self.weight_decay, f64::MAX),
@@ -100,6 +125,48 @@ impl TrainingArguments {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Refuse an option that has no effect without another one, or contradicts it.
+    fn validate_combinations(&self) -> Result<()> {
+        let (strategy, patience) = (self.eval_strategy, self.early_stopping_patience);
+        let evaluates = "--eval-strategy epoch or steps";
+        let cases = [
+            (
+                self.group_by_length && !self.shuffle,
+                "--group-by-length",
+                "--data-order shuffled",
+            ),
+            (
+                self.eval_steps.is_some() && strategy != EvalStrategy::Steps,
+                "--eval-steps",
+                "--eval-strategy steps",
+            ),
+            (
+                self.load_best_model_at_end && strategy == EvalStrategy::No,
+                "--load-best-model-at-end",
+                evaluates,
+            ),
+            (
+                patience.is_some() && strategy == EvalStrategy::No,
+                "--early-stopping-patience",
+                evaluates,
+            ),
+        ];
+        match cases.iter().find(|(wrong, ..)| *wrong) {
+            Some((_, option, other)) => Err(Error::Usage(format!("{option} needs {other}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the model is evaluated after update `step`, in a run of `per_epoch` updates an epoch.
+    pub(super) fn evaluates_after(&self, step: u64, per_epoch: u64) -> bool {
+        let every = match self.eval_strategy {
+            EvalStrategy::No => return false,
+            EvalStrategy::Epoch => per_epoch,
+            EvalStrategy::Steps => self.eval_steps.unwrap_or(self.logging_steps),
+        };
+        step > 0 && step.is_multiple_of(every)
     }
 
     /// Rows that one update sees at most.

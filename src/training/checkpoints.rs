@@ -19,6 +19,8 @@ pub(super) struct Checkpoints(PathBuf);
 const ARGUMENTS: &str = "training_args.json";
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
+/// The beginning of the name of a folder with the best weights; the step follows.
+const BEST: &str = "best-";
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
@@ -37,18 +39,43 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     })
 }
 
+fn load_tensors(path: &Path) -> Result<HashMap<String, Tensor>> {
+    let remedy = "a complete file: remove this checkpoint and resume from the one before";
+    candle_core::safetensors::load(path, &Device::Cpu)
+        .map_err(|e| Error::malformed(path, "", e, remedy))
+}
+
+/// Put the weights of a checkpoint's folder into the model.
+fn load_weights(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
+    let path = folder.join("model.safetensors");
+    let weights = load_tensors(&path)?;
+    for p in model.parameters().iter() {
+        let missing = |name: &String| {
+            Error::malformed(&path, format!("tensor {name:?}"), "nothing", "a tensor")
+        };
+        let parts = p
+            .names
+            .iter()
+            .map(|n| weights.get(n).ok_or_else(|| missing(n)))
+            .collect::<Result<Vec<_>>>()?;
+        p.var
+            .set(&Tensor::cat(&parts, 0)?.to_device(p.var.device())?)?;
+    }
+    Ok(())
+}
+
 impl Checkpoints {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self(folder)
     }
 
-    /// (step, folder) of every checkpoint, oldest first.
-    fn list(&self) -> Vec<(u64, PathBuf)> {
+    /// (step, folder) of every folder whose name is `prefix` and a step, oldest first.
+    fn list(&self, prefix: &str) -> Vec<(u64, PathBuf)> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         let step = |path: &Path| {
             path.file_name()?
                 .to_str()?
-                .strip_prefix("checkpoint-")?
+                .strip_prefix(prefix)?
                 .parse()
                 .ok()
         };
@@ -81,11 +108,12 @@ impl Checkpoints {
         write_json(&dir.path().join(STATE), state)?;
         write_json(&dir.path().join(ARGUMENTS), arguments)?;
         dir.commit()?;
-        let mut all = self.list();
+        let mut all = self.list("checkpoint-");
         all.truncate(all.len().saturating_sub(2));
         for (_, path) in all {
             fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
         }
+        self.prune_best(state.best_global_step)?;
         tracing::info!(
             "checkpoint of step {} saved in {}",
             state.global_step,
@@ -101,7 +129,7 @@ impl Checkpoints {
         optimizer: &mut AdamW,
         arguments: &TrainingArguments,
     ) -> Result<Option<TrainerState>> {
-        let Some((_, folder)) = self.list().pop() else {
+        let Some((_, folder)) = self.list("checkpoint-").pop() else {
             return Ok(None);
         };
         let saved: TrainingArguments = read_json(&folder.join(ARGUMENTS))?;
@@ -117,35 +145,45 @@ impl Checkpoints {
             )));
         }
         let state: TrainerState = read_json(&folder.join(STATE))?;
-        let load = |name: &str| {
-            let path = folder.join(name);
-            let remedy = "a complete file: remove this checkpoint and resume from the one before";
-            candle_core::safetensors::load(&path, &Device::Cpu)
-                .map_err(|e| Error::malformed(&path, "", e, remedy))
-        };
-        let weights = load("model.safetensors")?;
-        for p in model.parameters().iter() {
-            let missing = |name: &String| {
-                Error::malformed(
-                    folder.join("model.safetensors"),
-                    format!("tensor {name:?}"),
-                    "nothing",
-                    "a tensor",
-                )
-            };
-            let parts = p
-                .names
-                .iter()
-                .map(|n| weights.get(n).ok_or_else(|| missing(n)))
-                .collect::<Result<Vec<_>>>()?;
-            p.var
-                .set(&Tensor::cat(&parts, 0)?.to_device(p.var.device())?)?;
-        }
-        let mut moments = load(OPTIMIZER)?;
+        load_weights(model, &folder)?;
+        let mut moments = load_tensors(&folder.join(OPTIMIZER))?;
         optimizer.restore(model.parameters(), state.global_step, |name| {
             moments.remove(name)
         })?;
         Ok(Some(state))
+    }
+
+    /// Write the weights after update `step`, the best so far; the folder they are in.
+    pub(super) fn save_best(&self, model: &dyn SequenceClassifier, step: u64) -> Result<PathBuf> {
+        let path = self.best(step);
+        let dir = AtomicDir::create(&path, true)?;
+        save_classifier(model, dir.path())?;
+        dir.commit()?;
+        self.prune_best(Some(step))?;
+        Ok(path)
+    }
+
+    /// Put the weights that [`Self::save_best`] wrote after update `step` into the model.
+    pub(super) fn load_best(&self, model: &dyn SequenceClassifier, step: u64) -> Result<()> {
+        load_weights(model, &self.best(step))
+    }
+
+    fn best(&self, step: u64) -> PathBuf {
+        self.0.join(format!("{BEST}{step}"))
+    }
+
+    /// Remove the best weights of former times, but those to which a kept checkpoint would go back.
+    fn prune_best(&self, current: Option<u64>) -> Result<()> {
+        let mut wanted = vec![current];
+        for (_, folder) in self.list("checkpoint-") {
+            wanted.push(read_json::<TrainerState>(&folder.join(STATE))?.best_global_step);
+        }
+        for (step, path) in self.list(BEST) {
+            if !wanted.contains(&Some(step)) {
+                fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Remove them all: the run is complete.

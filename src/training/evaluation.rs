@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use super::TrainingArguments;
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
 use crate::error::{Result, interrupt};
+use crate::metrics::ConfusionMatrix;
 use crate::models::{Input, SequenceClassifier};
 use crate::nn::cross_entropy;
 use crate::progress::Progress;
@@ -41,6 +44,31 @@ pub struct EvaluationRecord {
 }
 
 impl Evaluation {
+    /// How often each label was predicted as each class.
+    ///
+    /// # Errors
+    /// None that data from [`evaluate`] can cause.
+    pub fn confusion(&self) -> Result<ConfusionMatrix> {
+        let both = || self.labels.iter().chain(&self.predictions);
+        let mut matrix = ConfusionMatrix::new(both().max().map_or(0, |&c| c as usize + 1));
+        for (&label, &prediction) in self.labels.iter().zip(&self.predictions) {
+            matrix.add(label as usize, prediction as usize)?;
+        }
+        Ok(matrix)
+    }
+
+    /// The mean F1 of the classes; NaN when there is no row.
+    pub fn macro_f1(&self) -> f64 {
+        self.confusion().map_or(f64::NAN, |m| m.macro_f1())
+    }
+
+    /// What the log keeps of an evaluation in training: the record, and the macro-F1 as `eval_f1`.
+    pub(super) fn log_entry(&self) -> Value {
+        let mut entry = json!(self.record());
+        entry["eval_f1"] = json!(self.macro_f1());
+        entry
+    }
+
     /// The evaluation under Trainer's names.
     pub fn record(&self) -> EvaluationRecord {
         let seconds = self.runtime.max(1e-9);
@@ -54,7 +82,7 @@ impl Evaluation {
     }
 }
 
-/// Evaluate `model` on `rows` of `split`, `batch_size` at a time, without dropout.
+/// Evaluate `model` on `rows` of `split`, without dropout, with a progress bar.
 ///
 /// # Errors
 /// What reading a row or the model gives; [`crate::error::Error::Interrupted`] after a signal.
@@ -62,19 +90,31 @@ pub fn evaluate(
     model: &dyn SequenceClassifier,
     split: &Split,
     rows: &[usize],
-    batch_size: usize,
-    use_token_type_ids: bool,
+    arguments: &TrainingArguments,
+) -> Result<Evaluation> {
+    let mut progress = Progress::new("evaluate", rows.len() as u64, "rows");
+    evaluate_rows(model, split, rows, arguments, &mut |n| {
+        progress.advance(n as u64);
+    })
+}
+
+/// [`evaluate`] that reports the rows of each batch to `done`.
+pub(super) fn evaluate_rows(
+    model: &dyn SequenceClassifier,
+    split: &Split,
+    rows: &[usize],
+    arguments: &TrainingArguments,
+    done: &mut dyn FnMut(usize),
 ) -> Result<Evaluation> {
     let start = Instant::now();
-    let mut progress = Progress::new("evaluate", rows.len() as u64, "rows");
     let (mut predictions, mut labels, mut loss, mut steps) = (Vec::new(), Vec::new(), 0.0, 0);
-    for chunk in rows.chunks(batch_size) {
+    for chunk in rows.chunks(arguments.per_device_eval_batch_size) {
         interrupt::check()?;
         let batch = PackedBatch::gather(split, chunk)?;
         let token_type_ids = batch
             .token_type_ids
             .as_deref()
-            .filter(|_| use_token_type_ids);
+            .filter(|_| arguments.use_token_type_ids);
         let input = Input {
             ids: &batch.ids,
             columns: &batch.columns,
@@ -89,7 +129,7 @@ pub fn evaluate(
         predictions.extend(logits.argmax(1)?.to_vec1::<u32>()?);
         labels.extend(batch.labels);
         steps += 1;
-        progress.advance(chunk.len() as u64);
+        done(chunk.len());
     }
     let n = labels.len().max(1) as f64;
     let correct = predictions

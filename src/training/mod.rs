@@ -4,7 +4,9 @@ mod arguments;
 mod checkpoints;
 mod evaluation;
 mod optimizer;
+mod row_order;
 mod scheduler;
+mod selection;
 mod trainer;
 mod trainer_state;
 
@@ -12,5 +14,6 @@ pub use arguments::TrainingArguments;
 pub use evaluation::{Evaluation, EvaluationRecord, evaluate};
 pub use optimizer::AdamW;
 pub use scheduler::{SchedulerType, learning_rate};
+pub use selection::{BestMetric, EvalStrategy};
 pub use trainer::{TrainOutput, Trainer};
 pub use trainer_state::{LogEntry, TrainerState};

@@ -6,8 +6,10 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::checkpoints::Checkpoints;
+use super::evaluation::evaluate_rows;
+use super::row_order::RowOrder;
 use super::{AdamW, TrainerState, TrainingArguments, learning_rate};
-use crate::batching::{DataOrder, PackedBatch, epoch_order};
+use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
 use crate::error::{Result, interrupt};
@@ -25,6 +27,10 @@ pub struct Trainer<'a> {
     pub split: &'a Split,
     /// The rows to train on, in sequential order.
     pub rows: &'a [usize],
+    /// The data of evaluations during training.
+    pub eval_split: &'a Split,
+    /// The rows of it to evaluate on.
+    pub eval_rows: &'a [usize],
     /// Where checkpoints go while the run is under way.
     pub checkpoints: PathBuf,
     /// Go on from the newest checkpoint, when there is one.
@@ -49,7 +55,7 @@ pub struct TrainOutput {
 impl Trainer<'_> {
     /// Train to the end.
     ///
-    /// After a signal, or every `save_steps` updates, a checkpoint is saved from which `resume` goes on bit-equal.
+    /// The checkpoints stay until [`Self::clear_checkpoints`]. After a signal, or every `save_steps` updates, a checkpoint is saved from which `resume` goes on bit-equal.
     ///
     /// # Errors
     /// [`crate::error::Error::Interrupted`] after a signal; what reading rows, the model or the disk gives.
@@ -77,15 +83,27 @@ impl Trainer<'_> {
         let mut progress = Progress::new("train", state.max_steps, "steps");
         progress.advance(first_step);
         let mut rows_seen = 0;
-        let mut order = (usize::MAX, Vec::new());
-        while state.global_step < state.max_steps {
-            let rows = self.rows_of(state.global_step, &mut order);
+        let mut order = RowOrder::new(self.split, self.rows, arguments)?;
+        loop {
+            if self.evaluation_is_due(&state)
+                && let Err(error) = self.evaluate(&checkpoints, &mut state)
+            {
+                if interrupt::raised().is_some() {
+                    checkpoints.save(self.model, &optimizer, &state, arguments)?;
+                }
+                return Err(error);
+            }
+            if self.is_over(&state) {
+                break;
+            }
+            let rows = order.of_update(state.global_step);
             let update =
                 on_worker(|| self.update(rows, &mut optimizer, &mut gradients, &mut state))?;
             rows_seen += rows.len();
             progress.message(format!(
-                "loss {:.4} {:.0} tokens/s",
+                "loss {:.4} lr {:.2e} {:.0} tokens/s",
                 update.loss,
+                update.learning_rate,
                 update.tokens as f64 / update.seconds
             ));
             progress.advance(1);
@@ -98,7 +116,7 @@ impl Trainer<'_> {
             stopped?;
         }
         drop(progress);
-        checkpoints.clear()?;
+        self.load_best(&checkpoints, &state)?;
         let seconds = start.elapsed().as_secs_f64().max(1e-9);
         let steps = state.global_step - first_step;
         Ok(TrainOutput {
@@ -108,6 +126,14 @@ impl Trainer<'_> {
             train_steps_per_second: steps as f64 / seconds,
             state,
         })
+    }
+
+    /// Remove the checkpoints: what training gave has been written elsewhere.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Io`] when one cannot be removed.
+    pub fn clear_checkpoints(&self) -> Result<()> {
+        Checkpoints::new(self.checkpoints.clone()).clear()
     }
 
     fn initial_state(&self) -> TrainerState {
@@ -122,21 +148,62 @@ impl Trainer<'_> {
         }
     }
 
-    /// The rows of update `step`, counted from 0 over the whole run. `order` keeps the (number, order) of an epoch.
-    fn rows_of<'o>(&self, step: u64, order: &'o mut (usize, Vec<usize>)) -> &'o [usize] {
+    /// Evaluate after this update: the figures go into the log, and the best weights to the disk when they are wanted.
+    fn evaluate(&self, checkpoints: &Checkpoints, state: &mut TrainerState) -> Result<()> {
         let a = self.arguments;
-        let per_epoch = a.updates_per_epoch(self.rows.len());
-        let epoch = (step / per_epoch) as usize;
-        if order.0 != epoch {
-            let kind = if a.shuffle {
-                DataOrder::Shuffled
-            } else {
-                DataOrder::Sequential
-            };
-            *order = (epoch, epoch_order(self.rows, kind, a.seed, epoch));
+        let (split, rows) = (self.eval_split, self.eval_rows);
+        let evaluation = evaluate_rows(self.model, split, rows, a, &mut |_| {})?;
+        let better = state.record_metric(
+            a.metric_for_best_model,
+            a.metric_for_best_model.of(&evaluation),
+        );
+        if better && a.load_best_model_at_end {
+            let folder = checkpoints.save_best(self.model, state.global_step)?;
+            state.best_model_checkpoint = Some(folder.to_string_lossy().into_owned());
         }
-        let from = (step % per_epoch) as usize * a.rows_per_update();
-        &order.1[from..self.rows.len().min(from + a.rows_per_update())]
+        state.evaluated_step = state.global_step;
+        state.push(evaluation.log_entry());
+        tracing::info!(
+            "step {}: eval_loss {:.4}, eval_accuracy {:.4}, eval_f1 {:.4}{}",
+            state.global_step,
+            evaluation.loss,
+            evaluation.accuracy,
+            evaluation.macro_f1(),
+            if better { ", the best so far" } else { "" }
+        );
+        Ok(())
+    }
+
+    /// Whether the evaluation after the present update is still to be made.
+    fn evaluation_is_due(&self, state: &TrainerState) -> bool {
+        let per_epoch = self.arguments.updates_per_epoch(self.rows.len());
+        let step = state.global_step;
+        step != state.evaluated_step && self.arguments.evaluates_after(step, per_epoch)
+    }
+
+    /// Whether no update is left, or the evaluations have not become better for too long.
+    fn is_over(&self, state: &TrainerState) -> bool {
+        let waited = state.early_stopping_patience_counter;
+        let patience = self.arguments.early_stopping_patience;
+        let early = patience.is_some_and(|p| waited >= p);
+        if early && state.global_step < state.max_steps {
+            tracing::info!(
+                "stopping early after step {} of {}: {waited} evaluations without a better one",
+                state.global_step,
+                state.max_steps
+            );
+        }
+        early || state.global_step >= state.max_steps
+    }
+
+    /// Put the best weights back when they are wanted and not those of the end.
+    fn load_best(&self, checkpoints: &Checkpoints, state: &TrainerState) -> Result<()> {
+        let best = state.best_global_step;
+        if let Some(step) = best.filter(|_| self.arguments.load_best_model_at_end) {
+            checkpoints.load_best(self.model, step)?;
+            tracing::info!("the weights are those after step {step}, the best evaluated");
+        }
+        Ok(())
     }
 
     /// One update: gradients of its micro-batches, clipping, AdamW, log.
@@ -179,6 +246,7 @@ impl Trainer<'_> {
             a.warmup_steps,
             state.max_steps,
         );
+        update.learning_rate = rate;
         let norm = optimizer.step(self.model.parameters(), gradients, rate, a)?;
         state.global_step += 1;
         state.epoch = state.global_step as f64 / a.updates_per_epoch(self.rows.len()) as f64;
@@ -203,5 +271,6 @@ impl Trainer<'_> {
 struct Update {
     tokens: usize,
     loss: f64,
+    learning_rate: f64,
     seconds: f64,
 }

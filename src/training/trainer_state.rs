@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::BestMetric;
+
 /// One line of the log: of training, of an evaluation, or of the end.
 pub type LogEntry = Map<String, Value>;
 
 /// Where a run stands and what it has logged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainerState {
     /// Updates done.
     pub global_step: u64,
@@ -31,6 +34,16 @@ pub struct TrainerState {
     pub pending_loss: f64,
     /// Updates since the last log line.
     pub pending_steps: u64,
+    /// The best `metric_for_best_model` so far.
+    pub best_metric: Option<f64>,
+    /// The update after which it was found.
+    pub best_global_step: Option<u64>,
+    /// The folder that keeps the weights of that moment while the run is under way, when they are wanted at its end.
+    pub best_model_checkpoint: Option<String>,
+    /// Evaluations since the best one.
+    pub early_stopping_patience_counter: u64,
+    /// The update after which the model was evaluated last; 0 before the first evaluation.
+    pub evaluated_step: u64,
 }
 
 impl TrainerState {
@@ -40,6 +53,21 @@ impl TrainerState {
         self.push(json!({"loss": loss, "grad_norm": grad_norm, "learning_rate": learning_rate}));
         self.pending_loss = 0.0;
         self.pending_steps = 0;
+    }
+
+    /// Take note of the metric of an evaluation; whether it is the best so far. As Trainer's `_determine_best_metric` and
+    /// its `EarlyStoppingCallback`: an equal value is not better, and one that is no number never is.
+    pub(super) fn record_metric(&mut self, metric: BestMetric, value: f64) -> bool {
+        let best = self.best_metric;
+        let better = !value.is_nan() && best.is_none_or(|best| metric.is_better(value, best));
+        if better {
+            self.best_metric = Some(value);
+            self.best_global_step = Some(self.global_step);
+            self.early_stopping_patience_counter = 0;
+        } else {
+            self.early_stopping_patience_counter += 1;
+        }
+        better
     }
 
     /// Append an entry, completed by `epoch` and `step`.

@@ -17,7 +17,7 @@ use crate::models::checkpoint::{LoadReport, load_classifier, save_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
 use crate::tokenization::TOKENIZER_FILES;
 use crate::training::{Evaluation, EvaluationRecord, TrainOutput, Trainer, evaluate};
-pub use crate::training::{SchedulerType, TrainingArguments};
+pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, TrainingArguments};
 
 /// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
 const SUBSET_SEED: u64 = 42;
@@ -111,20 +111,16 @@ pub fn run(config: &Config) -> Result<Summary> {
         arguments: &config.arguments,
         split: &train,
         rows: &train_rows,
+        eval_split: &test,
+        eval_rows: &test_rows,
         checkpoints: checkpoints_of(&save),
         resume: config.resume,
     };
     let mut output = trainer.train()?;
-    let a = &config.arguments;
-    let evaluation = evaluate(
-        model.as_ref(),
-        &test,
-        &test_rows,
-        a.per_device_eval_batch_size,
-        a.use_token_type_ids,
-    )?;
+    let evaluation = evaluate(model.as_ref(), &test, &test_rows, &config.arguments)?;
     output.state.push(json!(evaluation.record()));
     write(config, &folder, &save, model.as_ref(), &output, &evaluation)?;
+    trainer.clear_checkpoints()?;
     Ok(Summary {
         evaluation: evaluation.record(),
         epoch: output.state.epoch,
@@ -182,7 +178,15 @@ fn load(
         model.override_dropout(p);
     }
     let device = device::select(config.device.as_deref())?;
-    load_classifier(folder, model, &device, config.arguments.seed)
+    let (mut model, report) = load_classifier(folder, model, &device, config.arguments.seed)?;
+    if let Some(layers) = config.arguments.freeze {
+        model.freeze(layers)?;
+        let all = model.config().num_layers;
+        tracing::info!(
+            "frozen: the embeddings and the lowest {layers} of {all} encoder layers; the backward pass stops above them"
+        );
+    }
+    Ok((model, report))
 }
 
 /// What a reader of the log wants to know before the first step.
