@@ -160,3 +160,36 @@ impl PackedBatch {
         self.ids.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_similar_lengths_are_neighbours_and_the_longest_is_first() {
+        let rows: Vec<usize> = (100..137).collect();
+        let lengths: Vec<usize> = (0..37).map(|i| 10 + i * 29 % 37 / 2).collect();
+        let length = |row: &usize| lengths[row - 100];
+        let random = epoch_order(&rows, DataOrder::Shuffled, 7, 1);
+        let got = length_grouped_order(&rows, &lengths, 3, 7, 1);
+        // 37 / (3 · 4) = 3 batches to a part
+        let mut want: Vec<Vec<usize>> = random.chunks(9).map(<[usize]>::to_vec).collect();
+        for part in &mut want {
+            part.sort_by_key(|row| std::cmp::Reverse(length(row)));
+        }
+        let longest = lengths.iter().max().unwrap();
+        let at = want.iter().position(|p| length(&p[0]) == *longest).unwrap();
+        assert!(at > 0, "this seed shows no exchange");
+        let (first, long) = (want[0][0], want[at][0]);
+        (want[0][0], want[at][0]) = (long, first);
+        assert_eq!(got, want.concat());
+        assert_ne!(got, length_grouped_order(&rows, &lengths, 3, 7, 2));
+    }
+
+    #[test]
+    fn few_rows_are_one_sorted_part() {
+        let got = length_grouped_order(&[5, 6, 7, 8], &[2, 9, 4, 3], 8, 1, 0);
+        assert_eq!(got, [6, 7, 8, 5]);
+        assert!(length_grouped_order(&[], &[], 8, 1, 0).is_empty());
+    }
+}

@@ -9,7 +9,7 @@ use super::common::{CommonArgs, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::finetune::{
-    BestMetric, Config, EvalStrategy, SchedulerType, TrainingArguments, run,
+    BestMetric, Config, EvalStrategy, SchedulerType, TrainingArguments, run, run_seeds,
 };
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
@@ -55,6 +55,15 @@ struct FinetuneArgs {
     /// Override every dropout of the model
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
+
+    /// Fine-tune once with each of these seeds, into SAVEDIR/seed-N, and compare the figures in SAVEDIR/summary.json
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        conflicts_with = "seed"
+    )]
+    seeds: Vec<u64>,
 
     #[command(flatten)]
     training: TrainingOptions,
@@ -272,6 +281,12 @@ pub fn main() -> ExitCode {
     run_program(
         "flue-cls-finetune",
         |a: &FinetuneArgs| &a.common,
-        |a| -> Result<String> { to_json(&run(&a.config())?) },
+        |a| -> Result<String> {
+            if a.seeds.is_empty() {
+                to_json(&run(&a.config())?)
+            } else {
+                to_json(&run_seeds(&a.config(), &a.seeds)?)
+            }
+        },
     )
 }

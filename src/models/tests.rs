@@ -10,6 +10,7 @@ use crate::models::checkpoint::{load_classifier, load_encoder};
 use crate::nn::{self, AdamWStep};
 
 mod checkpoints;
+mod freezing;
 
 const CASES: [&str; 4] = [
     "camembert",

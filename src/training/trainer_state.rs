@@ -78,3 +78,27 @@ impl TrainerState {
         self.log_history.push(entry);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_better_metric_starts_the_count_anew() {
+        let mut state = TrainerState::default();
+        let mut found = Vec::new();
+        for (step, value) in [0.7, 0.6, 0.6, f64::NAN, 0.5].into_iter().enumerate() {
+            state.global_step = 10 * (step as u64 + 1);
+            let better = state.record_metric(BestMetric::Loss, value);
+            found.push((better, state.early_stopping_patience_counter));
+        }
+        let want = [(true, 0), (true, 0), (false, 1), (false, 2), (true, 0)];
+        assert_eq!(found, want);
+        assert_eq!(
+            (state.best_metric, state.best_global_step),
+            (Some(0.5), Some(50))
+        );
+        assert!(!state.record_metric(BestMetric::Accuracy, 0.4));
+        assert!(state.record_metric(BestMetric::F1, 0.6));
+    }
+}

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::common::Workspace;
 
+mod evaluations;
+mod options;
+
 const QUICK: &str = "-a 40 -b 24 --logging-steps 1 -q";
 
 fn prepared(checkpoint: &str) -> Workspace {

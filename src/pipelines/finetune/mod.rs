@@ -1,23 +1,25 @@
 //! Fine-tuning a checkpoint on prepared data: the work of `flue-cls-finetune`.
 
-use std::fs;
+mod chart;
+mod output;
+mod seeds;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::prepare;
-use crate::artifact::{AtomicDir, Manifest};
 use crate::batching::subset;
 use crate::dataset::DatasetDict;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::hub::{Hub, HubOptions};
-use crate::models::checkpoint::{LoadReport, load_classifier, save_classifier};
+use crate::models::checkpoint::{LoadReport, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
-use crate::tokenization::TOKENIZER_FILES;
-use crate::training::{Evaluation, EvaluationRecord, TrainOutput, Trainer, evaluate};
 pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, TrainingArguments};
+use crate::training::{EvaluationRecord, Trainer, evaluate};
+pub use seeds::{SeedsSummary, run_seeds};
 
 /// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
 const SUBSET_SEED: u64 = 42;
@@ -51,6 +53,23 @@ pub struct Config {
     pub hub: HubOptions,
 }
 
+impl Config {
+    fn validate(&self) -> Result<()> {
+        self.arguments.validate()?;
+        if self.dropout.is_some_and(|p| !(0.0..1.0).contains(&p)) {
+            return Err(Error::Usage(
+                "--dropout: expected a probability from 0 to below 1".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn save_folder(&self) -> PathBuf {
+        let default = || basename(&self.checkpoint).into();
+        self.save.clone().unwrap_or_else(default)
+    }
+}
+
 /// The evaluation on the rows of `test`, under Trainer's names.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
@@ -76,32 +95,34 @@ pub fn basename(checkpoint: &str) -> &str {
 /// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`], [`Error::Mismatch`] when data and model
 /// do not fit, [`Error::Interrupted`] with a checkpoint saved, and what reading and writing give.
 pub fn run(config: &Config) -> Result<Summary> {
-    config.arguments.validate()?;
-    if config.dropout.is_some_and(|p| !(0.0..1.0).contains(&p)) {
-        return Err(Error::Usage(
-            "--dropout: expected a probability from 0 to below 1".into(),
-        ));
-    }
-    let save = config
-        .save
-        .clone()
-        .unwrap_or_else(|| basename(&config.checkpoint).into());
+    config.validate()?;
+    let save = config.save_folder();
     if save.exists() && !config.overwrite {
         return Err(Error::OutputExists(save));
     }
-    let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
-    let prepared = prepare_if_needed(config, &save)?;
-    let data = DatasetDict::open(prepared.path())?;
+    let (checkpoint, prepared) = inputs(config, &save)?;
+    run_on(config, &checkpoint, &prepared.path(), &save)
+}
+
+/// The checkpoint's folder, and the data.
+fn inputs(config: &Config, save: &Path) -> Result<(PathBuf, Prepared)> {
+    let checkpoint = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
+    Ok((checkpoint, prepare_if_needed(config, save)?))
+}
+
+/// [`run`] on data and a checkpoint that are at hand.
+fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Result<Summary> {
+    let data = DatasetDict::open(datasets)?;
     let (train, test) = (data.split("train")?, data.split("test")?);
     let train_rows = subset(&train, config.num_train, SUBSET_SEED)?;
     let test_rows = subset(&test, config.num_test, SUBSET_SEED)?;
     if train_rows.is_empty() || test_rows.is_empty() {
         return Err(Error::Mismatch(format!(
             "{}: no row to train on or to test on",
-            prepared.path().display()
+            datasets.display()
         )));
     }
-    let (model, report) = load(config, &folder, train.label_names())?;
+    let (model, report) = load(config, folder, train.label_names())?;
     model
         .config()
         .check_first_token(train.example(train_rows[0])?.input_ids, train.folder())?;
@@ -113,13 +134,13 @@ pub fn run(config: &Config) -> Result<Summary> {
         rows: &train_rows,
         eval_split: &test,
         eval_rows: &test_rows,
-        checkpoints: checkpoints_of(&save),
+        checkpoints: checkpoints_of(save),
         resume: config.resume,
     };
     let mut output = trainer.train()?;
     let evaluation = evaluate(model.as_ref(), &test, &test_rows, &config.arguments)?;
     output.state.push(json!(evaluation.record()));
-    write(config, &folder, &save, model.as_ref(), &output, &evaluation)?;
+    output::write(config, folder, save, model.as_ref(), &output, &evaluation)?;
     trainer.clear_checkpoints()?;
     Ok(Summary {
         evaluation: evaluation.record(),
@@ -216,62 +237,4 @@ fn checkpoints_of(save: &Path) -> PathBuf {
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
     save.with_file_name(format!("{name}.checkpoints"))
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
-    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
-}
-
-/// Leave the folder that `save_pretrained` would, with Trainer's records.
-fn write(
-    config: &Config,
-    checkpoint: &Path,
-    save: &Path,
-    model: &dyn SequenceClassifier,
-    output: &TrainOutput,
-    evaluation: &Evaluation,
-) -> Result<()> {
-    let dir = AtomicDir::create(save, config.overwrite)?;
-    save_classifier(model, dir.path())?;
-    for name in TOKENIZER_FILES {
-        let from = checkpoint.join(name);
-        if from.is_file() {
-            fs::copy(&from, dir.path().join(name)).map_err(Error::io(&from, "copy"))?;
-        }
-    }
-    write_json(&dir.path().join("trainer_state.json"), &json!(output.state))?;
-    write_json(
-        &dir.path().join("training_args.json"),
-        &json!(config.arguments),
-    )?;
-    let mut results = json!(evaluation.record());
-    for (key, value) in [
-        ("epoch", json!(output.state.epoch)),
-        ("train_loss", json!(output.train_loss)),
-        ("train_runtime", json!(output.train_runtime)),
-        (
-            "train_samples_per_second",
-            json!(output.train_samples_per_second),
-        ),
-        (
-            "train_steps_per_second",
-            json!(output.train_steps_per_second),
-        ),
-    ] {
-        results[key] = value;
-    }
-    write_json(&dir.path().join("all_results.json"), &results)?;
-    let settings = json!({
-        "checkpoint": config.checkpoint,
-        "datasets": config.datasets,
-        "num_train": config.num_train,
-        "num_test": config.num_test,
-        "dropout": config.dropout,
-        "arguments": config.arguments,
-    });
-    let mut manifest = Manifest::new("flue-cls-finetune", settings);
-    manifest.add_input(&checkpoint.join("config.json"))?;
-    manifest.write(&dir.path().join("manifest.json"))?;
-    dir.commit()
 }

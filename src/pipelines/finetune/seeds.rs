@@ -1,0 +1,141 @@
+//! The same fine-tuning with several seeds, and how much its figures vary.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::output::{MANIFEST, RESULTS, settings};
+use super::{Config, inputs, run_on};
+use crate::artifact::{AtomicFile, Manifest};
+use crate::error::{Error, Result};
+
+/// The figures of [`RESULTS`] that are compared.
+const FIGURES: [&str; 4] = ["eval_loss", "eval_accuracy", "eval_f1", "train_loss"];
+
+/// One figure over all runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The sample standard deviation, with n − 1; null for a single run.
+    pub std: Option<f64>,
+    /// The figure of each run, in the order of the seeds.
+    pub values: Vec<f64>,
+}
+
+impl Spread {
+    fn of(values: Vec<f64>) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+        Self {
+            mean,
+            std: (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+            values,
+        }
+    }
+}
+
+/// What several runs gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeedsSummary {
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Loss, accuracy and macro-F1 of the evaluation, and the training loss, under their names in `all_results.json`.
+    #[serde(flatten)]
+    pub figures: BTreeMap<&'static str, Spread>,
+}
+
+/// Fine-tune once with each seed into `SAVEDIR/seed-N`, and leave `SAVEDIR/summary.json`.
+///
+/// With `resume` the runs that are complete are kept, and one that was interrupted goes on.
+///
+/// # Errors
+/// [`Error::Usage`] for a seed given twice, [`Error::Mismatch`] for a complete run with other settings, and those of
+/// [`super::run`].
+pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
+    config.validate()?;
+    if let Some((_, twice)) = (1..).zip(seeds).find(|(i, s)| seeds[*i..].contains(s)) {
+        return Err(Error::Usage(format!("--seeds: {twice} is given twice")));
+    }
+    let save = config.save_folder();
+    if save.exists() && !config.overwrite && !config.resume {
+        return Err(Error::OutputExists(save));
+    }
+    let (checkpoint, prepared) = inputs(config, &save)?;
+    fs::create_dir_all(&save).map_err(Error::io(&save, "create"))?;
+    let mut results = Vec::new();
+    for (number, &seed) in (1..).zip(seeds) {
+        let mut config = config.clone();
+        config.arguments.seed = seed;
+        let folder = save.join(format!("seed-{seed}"));
+        if !(config.resume && is_complete(&config, &folder)?) {
+            tracing::info!("seed {seed}, run {number} of {}", seeds.len());
+            run_on(&config, &checkpoint, &prepared.path(), &folder)?;
+        }
+        results.push(read_results(&folder)?);
+    }
+    let value = |r: &Value, key: &str| r[key].as_f64().unwrap_or(f64::NAN);
+    let values = |key: &str| results.iter().map(|r| value(r, key)).collect();
+    let summary = SeedsSummary {
+        seeds: seeds.to_vec(),
+        figures: FIGURES.map(|key| (key, Spread::of(values(key)))).into(),
+    };
+    write(&save.join("summary.json"), &summary)?;
+    Ok(summary)
+}
+
+/// Whether `folder` holds the complete run of `config`.
+fn is_complete(config: &Config, folder: &Path) -> Result<bool> {
+    if !folder.exists() {
+        return Ok(false);
+    }
+    let wanted = settings(config);
+    if Manifest::read(&folder.join(MANIFEST))?.config != wanted {
+        return Err(Error::Mismatch(format!(
+            "{} was made with other settings: give the same options, or start anew without --resume",
+            folder.display()
+        )));
+    }
+    tracing::info!("{} is complete", folder.display());
+    Ok(true)
+}
+
+fn read_results(folder: &Path) -> Result<Value> {
+    let path: PathBuf = folder.join(RESULTS);
+    let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::malformed(
+            &path,
+            format!("line {}", e.line()),
+            e,
+            "a file of this toolkit",
+        )
+    })
+}
+
+fn write(path: &Path, summary: &SeedsSummary) -> Result<()> {
+    let text = serde_json::to_string_pretty(summary).map_err(Error::compute(path.display()))?;
+    let mut file = AtomicFile::create(path, true)?;
+    file.write_all((text + "\n").as_bytes())
+        .map_err(Error::io(path, "write"))?;
+    file.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spread;
+
+    #[test]
+    fn the_deviation_is_that_of_a_sample() {
+        // statistics.stdev([2, 4, 9]) = 3.605551275463989
+        let spread = Spread::of(vec![2.0, 4.0, 9.0]);
+        assert_eq!(spread.mean, 5.0);
+        assert!((spread.std.unwrap() - 3.605_551_275_463_989).abs() < 1e-12);
+        assert_eq!(Spread::of(vec![2.0]).std, None);
+    }
+}
