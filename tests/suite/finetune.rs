@@ -25,6 +25,32 @@ fn json(w: &Workspace, path: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(w.path(path)).unwrap()).unwrap()
 }
 
+/// Run `line --resume -s killed` again and again, killed `kills` times after so many milliseconds, and then to its end.
+fn killed_and_resumed(w: &Workspace, line: &str, kills: u64, moment: impl Fn(u64) -> u64) {
+    let mut killed = 0;
+    for round in 0..400u64 {
+        let mut child = w
+            .command(&format!("{line} --resume -s killed"))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        if killed < kills {
+            // A spread of moments: before the first step, between and during checkpoints.
+            std::thread::sleep(Duration::from_millis(moment(round)));
+            child.kill().unwrap();
+            let status = child.wait().unwrap();
+            killed += u64::from(status.code().is_none());
+            if status.success() {
+                fs::remove_dir_all(w.path("killed")).unwrap();
+            }
+            continue;
+        }
+        assert!(child.wait().unwrap().success());
+        break;
+    }
+    assert!(killed >= kills, "only {killed} kills");
+}
+
 #[test]
 fn it_leaves_what_save_pretrained_and_trainer_leave() {
     for (checkpoint, tokenizer) in [
@@ -132,28 +158,7 @@ fn killed_twenty_times_and_resumed_it_ends_bit_equal() {
     let w = prepared("tiny-camembert");
     let line = "flue-cls-finetune -a 160 -b 8 --save-steps 2 -q -d data -c tiny-camembert";
     w.run(&format!("{line} -s whole"));
-    let mut kills = 0;
-    for round in 0..400u64 {
-        let mut child = w
-            .command(&format!("{line} --resume -s killed"))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        if kills < 20 {
-            // A spread of moments: before the first step, between and during checkpoints.
-            std::thread::sleep(Duration::from_millis(30 + 37 * (round % 11)));
-            child.kill().unwrap();
-            let status = child.wait().unwrap();
-            kills += u64::from(status.code().is_none());
-            if status.success() {
-                fs::remove_dir_all(w.path("killed")).unwrap();
-            }
-            continue;
-        }
-        assert!(child.wait().unwrap().success());
-        break;
-    }
-    assert!(kills >= 20, "only {kills} kills");
+    killed_and_resumed(&w, line, 20, |round| 30 + 37 * (round % 11));
     let weights = |out: &str| fs::read(w.path(out).join("model.safetensors")).unwrap();
     assert!(weights("whole") == weights("killed"), "the weights differ");
     let log = |out: &str| {

@@ -14,7 +14,7 @@ use super::table::{Kind, TableWriter};
 use crate::analysis::cka::Representation;
 use crate::analysis::sample::TokenSample;
 use crate::artifact::{AtomicDir, Manifest};
-use crate::dataset::{DatasetDict, Split};
+use crate::dataset::Split;
 use crate::error::{Error, Result};
 use crate::feature_extraction::{self, ExtractOptions, Sentence, Sink};
 use crate::hub::{Hub, HubOptions};
@@ -79,15 +79,12 @@ pub struct LayerLikeness {
 /// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
     let out = AtomicDir::create(&config.out, config.overwrite)?;
-    let split = DatasetDict::open(&config.data)?.split("test")?;
+    let split = super::test_split(&config.data)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study compare", settings);
     let one = sample(config, &config.checkpoint, &split, &mut manifest)?;
     let other = sample(config, &config.other, &split, &mut manifest)?;
-    let state = config.data.join("test/state.json");
-    if state.is_file() {
-        manifest.add_input(&state)?;
-    }
+    super::add_data(&mut manifest, &config.data)?;
     let values: Vec<Vec<f64>> = one
         .layers
         .par_iter()

@@ -10,7 +10,6 @@ use super::charts::{ENGLISH, Series, layer_charts};
 use super::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
 use super::statistics::{LayerSummary, Sizes, Statistics};
 use crate::artifact::{AtomicDir, Manifest};
-use crate::dataset::DatasetDict;
 use crate::error::{Error, Result};
 use crate::feature_extraction::{self, ExtractOptions, Sentence, Sink};
 use crate::hub::{Hub, HubOptions};
@@ -98,15 +97,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let device = crate::device::select(config.device.as_deref())?;
     let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
     let encoder = checkpoint::load_encoder(&folder, &device)?;
-    let split = DatasetDict::open(&config.data)?.split("test")?;
-    if split.is_empty() {
-        return Err(Error::malformed(
-            &config.data,
-            "split test",
-            "no row",
-            "at least one sentence",
-        ));
-    }
+    let split = super::test_split(&config.data)?;
     let sizes = sizes(config, split.len());
     let start = Instant::now();
     let options = |limit: usize| ExtractOptions {
@@ -210,10 +201,7 @@ fn manifest(config: &Config, checkpoint: &Path, found: serde_json::Value) -> Res
     settings["found"] = found;
     let mut manifest = Manifest::new("study layers", settings);
     super::add_checkpoint(&mut manifest, checkpoint)?;
-    let state = config.data.join("test/state.json");
-    if state.is_file() {
-        manifest.add_input(&state)?;
-    }
+    super::add_data(&mut manifest, &config.data)?;
     Ok(manifest)
 }
 

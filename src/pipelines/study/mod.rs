@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use crate::artifact::Manifest;
+use crate::dataset::{DatasetDict, Split};
 use crate::error::{Error, Result};
 
 pub mod cls;
@@ -73,6 +74,29 @@ impl Serialize for Count {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// The `test` split of the data, of at least one row.
+fn test_split(data: &Path) -> Result<Split> {
+    let split = DatasetDict::open(data)?.split("test")?;
+    if split.is_empty() {
+        return Err(Error::malformed(
+            data,
+            "split test",
+            "no row",
+            "at least one sentence",
+        ));
+    }
+    Ok(split)
+}
+
+/// Note the digest of the data's `test` split, where `datasets` left its state.
+fn add_data(manifest: &mut Manifest, data: &Path) -> Result<()> {
+    let state = data.join("test/state.json");
+    if state.is_file() {
+        manifest.add_input(&state)?;
+    }
+    Ok(())
 }
 
 /// Note the digests of a checkpoint's configuration and weights.

@@ -1,12 +1,10 @@
 //! Evaluations during training, the best model, early stopping, and that an interruption changes none of them.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{json, prepared};
+use super::{json, killed_and_resumed, prepared};
 use crate::common::Workspace;
 
 /// The evaluations in the log, without their speed, and the one after training last.
@@ -138,27 +136,7 @@ fn an_interruption_changes_neither_evaluations_nor_the_best_model() {
     let line = "flue-cls-finetune -q -a 160 -b 24 --learning-rate 3e-3 -d data -c tiny-camembert --save-steps 3 \
                 --eval-strategy steps --eval-steps 2 --load-best-model-at-end --early-stopping-patience 8";
     w.run(&format!("{line} -s whole"));
-    let mut kills = 0;
-    for round in 0..400u64 {
-        let mut child = w
-            .command(&format!("{line} --resume -s killed"))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        if kills < 10 {
-            std::thread::sleep(Duration::from_millis(40 + 53 * (round % 9)));
-            child.kill().unwrap();
-            let status = child.wait().unwrap();
-            kills += u64::from(status.code().is_none());
-            if status.success() {
-                fs::remove_dir_all(w.path("killed")).unwrap();
-            }
-            continue;
-        }
-        assert!(child.wait().unwrap().success());
-        break;
-    }
-    assert!(kills >= 10, "only {kills} kills");
+    killed_and_resumed(&w, line, 10, |round| 40 + 53 * (round % 9));
     assert!(weights(&w, "whole") == weights(&w, "killed"));
     assert_eq!(evaluations(&w, "whole"), evaluations(&w, "killed"));
     let best = |out: &str| json(&w, &format!("{out}/trainer_state.json"))["best_metric"].clone();

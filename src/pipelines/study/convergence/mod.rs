@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::Count;
 use crate::artifact::{AtomicDir, Manifest};
-use crate::dataset::DatasetDict;
 use crate::error::{Error, Result};
 use crate::feature_extraction::{self, ExtractOptions};
 use crate::hub::{Hub, HubOptions};
@@ -98,7 +97,7 @@ pub fn run(config: &Config) -> Result<Summary> {
             report.initialised.join(", ")
         )));
     }
-    let split = DatasetDict::open(&config.data)?.split("test")?;
+    let split = super::test_split(&config.data)?;
     let rows = config.sentences.of(split.len());
     let mut sentences = classify(config, model.as_ref(), &split, rows)?;
     let mut sink = CosineSink(&mut sentences);
@@ -115,10 +114,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study convergence", settings);
     super::add_checkpoint(&mut manifest, &folder)?;
-    let state = config.data.join("test/state.json");
-    if state.is_file() {
-        manifest.add_input(&state)?;
-    }
+    super::add_data(&mut manifest, &config.data)?;
     manifest.write(&out.path().join("manifest.json"))?;
     out.commit()?;
     let last = model.config().num_layers;
