@@ -1,11 +1,13 @@
-//! An encoder over a split: each sentence's hidden states go to a sink, one sentence at a time, in row order.
+//! An encoder over the rows of a split: each sentence's hidden states go to a sink, one sentence at a time, in the order of
+//! the rows.
 //!
-//! Batches are packed, so nothing is computed for padding and rows need no sorting. At any time the states of one batch
-//! exist, whatever the number of rows.
+//! Sentences are packed end to end, so nothing is computed for padding and sorting them by length would save nothing. At any
+//! time the states of one pass exist, whatever the number of rows. Time grows linearly with tokens, but for attention, which
+//! grows with the square of a sentence's length.
 
 use std::collections::BTreeSet;
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ndarray::ArrayView2;
 
 use crate::batching::PackedBatch;
@@ -13,7 +15,10 @@ use crate::dataset::Split;
 use crate::device::on_worker;
 use crate::error::{Error, Result, interrupt};
 use crate::models::{Encoder, Input};
+use crate::nn::Queries;
 use crate::progress::Progress;
+
+mod sentences;
 
 /// One sentence with the hidden states that were asked for.
 pub struct Sentence<'a> {
@@ -27,17 +32,29 @@ pub struct Sentence<'a> {
     pub text: &'a str,
     /// The tokens that are not padding, special ones included.
     pub token_ids: &'a [u32],
-    /// (layer, states of shape (tokens, hidden size)), by increasing layer.
+    /// (layer, states of shape (records, hidden size)), by increasing layer. There is a record for each token of
+    /// [`Tokens::All`], else one.
     pub layers: &'a [(usize, ArrayView2<'a, f32>)],
 }
 
 /// What takes the sentences: a statistic, or a file.
 pub trait Sink {
-    /// Called once per sentence, in row order.
+    /// Called once per sentence, in the order of the rows.
     ///
     /// # Errors
     /// An error ends the extraction.
     fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()>;
+}
+
+/// Which states of a sentence are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tokens {
+    /// The first token's, `[CLS]` or `<s>`.
+    Cls,
+    /// Every token's that is not padding.
+    All,
+    /// The mean over those tokens, special ones included.
+    Mean,
 }
 
 /// What to extract.
@@ -45,117 +62,119 @@ pub trait Sink {
 pub struct ExtractOptions {
     /// Layers, 0 (embeddings) to n. Nothing is computed above the highest.
     pub layers: Vec<usize>,
-    /// Rows computed together. It changes memory and speed, not the states.
+    /// Which states.
+    pub tokens: Tokens,
+    /// The most rows computed together; fewer where they are long. It changes memory and speed, not the states.
     pub batch_size: usize,
-    /// Only the first rows; `None` for all.
-    pub limit: Option<usize>,
 }
 
-/// Run `encoder` over the rows of `split`, without dropout and from ids and mask alone, and hand every sentence to `sink`.
-///
-/// # Errors
-/// [`Error::Mismatch`] when the data does not fit the model, [`Error::Interrupted`] after a signal, what reading a
-/// row, the encoder or the sink gives.
-pub fn extract(
-    encoder: &dyn Encoder,
-    split: &Split,
-    options: &ExtractOptions,
-    sink: &mut dyn Sink,
-) -> Result<()> {
-    let rows = options.limit.map_or(split.len(), |n| n.min(split.len()));
-    let layers: BTreeSet<usize> = options.layers.iter().copied().collect();
-    let Some(&last) = layers.last() else {
-        return Err(Error::Usage("no layer was asked for".into()));
-    };
-    if rows > 0 {
-        encoder
-            .config()
-            .check_first_token(split.example(0)?.input_ids, split.folder())?;
+/// Bytes that the widest activation of a pass may take: what the caches hold some of, and the allocator keeps.
+const PASS_BYTES: usize = 24 << 20;
+
+/// An encoder about to run over rows of a split, without dropout and from ids and mask alone.
+pub struct Extractor<'a> {
+    encoder: &'a dyn Encoder,
+    split: &'a Split,
+    layers: BTreeSet<usize>,
+    last: usize,
+    tokens: Tokens,
+    batch_size: usize,
+    /// The most tokens of a pass, unless one sentence has more.
+    pass_tokens: usize,
+    progress: Progress,
+}
+
+impl<'a> Extractor<'a> {
+    /// Check that split and encoder fit each other. `rows` is how many will be asked for, for the progress bar.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] without a layer, [`Error::Mismatch`] when the data was prepared for another model.
+    pub fn new(
+        encoder: &'a dyn Encoder,
+        split: &'a Split,
+        options: &ExtractOptions,
+        rows: usize,
+    ) -> Result<Self> {
+        let layers: BTreeSet<usize> = options.layers.iter().copied().collect();
+        let Some(&last) = layers.last() else {
+            return Err(Error::Usage("no layer was asked for".into()));
+        };
+        let config = encoder.config();
+        if !split.is_empty() {
+            config.check_first_token(split.example(0)?.input_ids, split.folder())?;
+        }
+        let widest = config.intermediate_size.max(3 * config.hidden_size);
+        Ok(Self {
+            encoder,
+            split,
+            layers,
+            last,
+            tokens: options.tokens,
+            batch_size: options.batch_size.max(1),
+            pass_tokens: PASS_BYTES / (4 * widest.max(1)),
+            progress: Progress::new(
+                format!("hidden states of {}", split.name()),
+                rows as u64,
+                "rows",
+            ),
+        })
     }
-    let mut progress = Progress::new(
-        format!("hidden states of {}", split.name()),
-        rows as u64,
-        "rows",
-    );
-    for start in (0..rows).step_by(options.batch_size.max(1)) {
-        interrupt::check()?;
-        let numbers: Vec<usize> = (start..rows.min(start + options.batch_size.max(1))).collect();
-        let batch = PackedBatch::gather(split, &numbers)?;
+
+    /// Hand every one of `rows` to `sink`, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a signal, what reading a row, the encoder or the sink gives.
+    pub fn run(&mut self, rows: &[usize], sink: &mut dyn Sink) -> Result<()> {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            interrupt::check()?;
+            let (pass, later) = rest.split_at(self.rows_of_pass(rest)?);
+            let batch = PackedBatch::gather(self.split, pass)?;
+            let states = on_worker(|| self.states(&batch))?;
+            sentences::hand_over(self.split, &batch, &states, self.tokens, sink)?;
+            self.progress.advance(pass.len() as u64);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// How many of the first rows make one pass.
+    fn rows_of_pass(&self, rows: &[usize]) -> Result<usize> {
+        let mut tokens = 0;
+        for (i, &row) in rows.iter().take(self.batch_size).enumerate() {
+            tokens += self.split.example(row)?.tokens().len();
+            if i > 0 && tokens > self.pass_tokens {
+                return Ok(i);
+            }
+        }
+        Ok(rows.len().min(self.batch_size))
+    }
+
+    /// The states of the wanted layers, as f32 on the CPU.
+    fn states(&self, batch: &PackedBatch) -> Result<Vec<(usize, Tensor)>> {
         let input = Input {
             ids: &batch.ids,
             columns: &batch.columns,
             token_type_ids: None,
             bounds: &batch.bounds,
         };
-        let states = on_worker(|| wanted_states(encoder, &input, &layers, last))?;
-        hand_over(split, &batch, &states, encoder.config().hidden_size, sink)?;
-        progress.advance(numbers.len() as u64);
-    }
-    Ok(())
-}
-
-/// The states of `layers`, as f32 on the CPU.
-fn wanted_states(
-    encoder: &dyn Encoder,
-    input: &Input<'_>,
-    layers: &BTreeSet<usize>,
-    last: usize,
-) -> Result<Vec<(usize, Tensor)>> {
-    let mut states = Vec::with_capacity(layers.len());
-    encoder.hidden_states(input, last, &mut |layer, tensor| {
-        if layers.contains(&layer) {
-            let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-            states.push((layer, tensor.contiguous()?));
-        }
-        Ok(())
-    })?;
-    Ok(states)
-}
-
-/// Cut the states of a batch into sentences, without copying them.
-fn hand_over(
-    split: &Split,
-    batch: &PackedBatch,
-    states: &[(usize, Tensor)],
-    hidden: usize,
-    sink: &mut dyn Sink,
-) -> Result<()> {
-    let storages: Vec<_> = states
-        .iter()
-        .map(|(layer, t)| (*layer, t.storage_and_layout()))
-        .collect();
-    let mut slices: Vec<(usize, &[f32])> = Vec::with_capacity(storages.len());
-    for (layer, (storage, layout)) in &storages {
-        let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
-            (&**storage, layout.contiguous_offsets())
-        else {
-            return Err(Error::Mismatch(
-                "hidden states are not f32 on the CPU".into(),
-            ));
+        let of_last = match self.tokens {
+            Tokens::Cls => Queries::First(&batch.bounds),
+            Tokens::All | Tokens::Mean => Queries::All(&batch.bounds),
         };
-        slices.push((*layer, &values[start..end]));
+        let mut states = Vec::with_capacity(self.layers.len());
+        self.encoder
+            .hidden_states(&input, self.last, of_last, &mut |layer, tensor| {
+                if self.layers.contains(&layer) {
+                    let tensor = match self.tokens {
+                        Tokens::Cls if layer < self.last => of_last.of(tensor)?,
+                        _ => tensor.clone(),
+                    };
+                    let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+                    states.push((layer, tensor.contiguous()?));
+                }
+                Ok(())
+            })?;
+        Ok(states)
     }
-    for (i, &row) in batch.rows.iter().enumerate() {
-        let (from, to) = (batch.bounds[i], batch.bounds[i + 1]);
-        let layers = slices
-            .iter()
-            .map(|(layer, values)| {
-                let view = ArrayView2::from_shape(
-                    (to - from, hidden),
-                    &values[from * hidden..to * hidden],
-                );
-                Ok((*layer, view.map_err(Error::compute("hidden states"))?))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let example = split.example(row)?;
-        sink.sentence(&Sentence {
-            row,
-            idx: example.idx,
-            label: example.label,
-            text: example.text,
-            token_ids: &batch.ids[from..to],
-            layers: &layers,
-        })?;
-    }
-    Ok(())
 }

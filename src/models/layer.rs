@@ -158,6 +158,32 @@ impl EncoderLayer {
         }
     }
 
+    /// What [`forward`](Self::forward) gives without dropout, for when no backward pass follows: nothing is kept, and what is
+    /// no longer needed is written over.
+    ///
+    /// # Errors
+    /// A candle error.
+    pub fn infer(&self, x: Tensor, queries: Queries<'_>) -> Result<Tensor> {
+        let residual = queries.of(&x)?;
+        let input = self.norm_if(self.pre_norm, &self.norm1, x)?;
+        let context = nn::attention(&self.qkv.forward(&input)?, queries, self.shape, None)?;
+        let attended = self.output.product(&context)?;
+        let middle = self.close(attended, &self.output, &residual, None)?;
+        drop_now((input, residual, context));
+        let middle = self.norm_if(!self.pre_norm, &self.norm1, middle)?;
+        let input = self.norm_if(self.pre_norm, &self.norm2, middle.clone())?;
+        let expanded = self.expand.product(&input)?;
+        let activated =
+            nn::bias_activation_in_place(expanded, &self.expand.bias.value, self.activation)?;
+        let contracted = self.contract.product(&activated)?;
+        let y = self.close(contracted, &self.contract, &middle, None)?;
+        self.norm_if(!self.pre_norm, &self.norm2, y)
+    }
+
+    fn norm_if(&self, here: bool, norm: &LayerNorm, x: Tensor) -> Result<Tensor> {
+        Ok(if here { norm.forward(x)?.0 } else { x })
+    }
+
     /// The gradient of the layer's input from that of its output; adds those of its parameters.
     ///
     /// # Errors

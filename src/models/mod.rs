@@ -6,7 +6,7 @@
 use candle_core::Tensor;
 
 use crate::error::Result;
-use crate::nn::DropoutSeed;
+use crate::nn::{DropoutSeed, Queries};
 
 mod camembert;
 pub mod checkpoint;
@@ -44,8 +44,8 @@ pub trait Encoder: Send + Sync {
     /// Its configuration.
     fn config(&self) -> &Config;
 
-    /// Compute hidden states 0 (embeddings) to `last` without dropout, and hand each (T, H) to `visit` with its number.
-    /// Nothing is computed above `last`, and no state is kept.
+    /// Compute hidden states 0 (embeddings) to `last` without dropout, and hand each (T, H) to `visit` with its number; of
+    /// layer `last` a row for each of `of_last`. Nothing is computed above `last`, and no state is kept.
     ///
     /// # Errors
     /// An id or a length outside the model's range, an error of `visit`, or a candle error.
@@ -53,6 +53,7 @@ pub trait Encoder: Send + Sync {
         &self,
         input: &Input<'_>,
         last: usize,
+        of_last: Queries<'_>,
         visit: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()>;
 }

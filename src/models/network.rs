@@ -397,6 +397,7 @@ impl Encoder for Network {
         &self,
         input: &Input<'_>,
         last: usize,
+        of_last: Queries<'_>,
         visit: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()> {
         if last > self.layers.len() {
@@ -407,10 +408,18 @@ impl Encoder for Network {
         }
         let drop = self.drop(None);
         let (mut x, _) = self.embeddings.forward(self.lookups(input)?, drop)?;
+        if last == 0 {
+            return visit(0, &of_last.of(&x)?);
+        }
         visit(0, &x)?;
         for layer in &self.layers[..last] {
-            x = layer.forward(x, Queries::All(input.bounds), drop)?.0;
-            visit(layer.index + 1, &x)?;
+            let number = layer.index + 1;
+            let queries = match number == last {
+                true => of_last,
+                false => Queries::All(input.bounds),
+            };
+            x = layer.infer(x, queries)?;
+            visit(number, &x)?;
         }
         Ok(())
     }

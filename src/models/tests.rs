@@ -160,12 +160,40 @@ fn hidden_states_are_those_of_transformers() {
             Ok(())
         };
         case.model
-            .hidden_states(&case.batch.input(false), last, &mut check)
+            .hidden_states(
+                &case.batch.input(false),
+                last,
+                Queries::All(&case.batch.bounds),
+                &mut check,
+            )
             .unwrap();
         assert_eq!(seen, last + 1);
+        let bounds = &case.batch.bounds;
+        for last in 0..=last {
+            let mut states = Vec::new();
+            for queries in [Queries::All(bounds), Queries::First(bounds)] {
+                let mut keep = |layer, x: &Tensor| {
+                    if layer == last {
+                        states.push(x.clone());
+                    }
+                    Ok(())
+                };
+                let input = case.batch.input(false);
+                case.model
+                    .hidden_states(&input, last, queries, &mut keep)
+                    .unwrap();
+            }
+            let want = Queries::First(bounds).of(&states[0]).unwrap();
+            close(&format!("{name}, first tokens"), &states[1], &want, 2e-6);
+        }
         let error = case
             .model
-            .hidden_states(&case.batch.input(false), last + 1, &mut |_, _| Ok(()))
+            .hidden_states(
+                &case.batch.input(false),
+                last + 1,
+                Queries::All(&case.batch.bounds),
+                &mut |_, _| Ok(()),
+            )
             .unwrap_err();
         assert!(
             error.to_string().contains("layers 0 (embeddings) to 2"),

@@ -90,6 +90,34 @@ pub fn bias_activation(x: Tensor, bias: &Tensor, f: Activation) -> Result<(Tenso
     Ok((Tensor::from_vec(out, (rows, width), x.device())?, x))
 }
 
+/// f(x + bias) alone, written over `x` where possible, for when no backward pass follows. `x` (T, I); `bias` (I).
+///
+/// # Errors
+/// A candle error.
+pub fn bias_activation_in_place(x: Tensor, bias: &Tensor, f: Activation) -> Result<Tensor> {
+    if !cpu::applies(&x) {
+        return plain::activation(&x.broadcast_add(bias)?, f);
+    }
+    let width = x.dim(1)?;
+    cpu::with(bias, |bias| {
+        cpu::with_mut(&x, |x| {
+            cpu::for_blocks(
+                x,
+                width,
+                #[inline(always)]
+                |_, block| {
+                    for row in block.chunks_exact_mut(width) {
+                        for (x, b) in row.iter_mut().zip(bias) {
+                            *x = f.value(*x + b);
+                        }
+                    }
+                },
+            )
+        })
+    })??;
+    Ok(x)
+}
+
 /// What the backward pass of [`bias_activation`] needs, in one pass over `u` = x + bias (T, I): f(u), computed again
 /// rather than kept, and f′(u), which is written over `u` where possible. The gradient of x is `gradient` · f′(u).
 ///

@@ -25,7 +25,9 @@ mod queries;
 mod residual;
 mod update;
 
-pub use activation::{Activation, bias_activation, bias_activation_backward};
+pub use activation::{
+    Activation, bias_activation, bias_activation_backward, bias_activation_in_place,
+};
 pub use attention::{AttentionShape, attention, attention_backward};
 pub use dropout::{Dropout, DropoutSeed};
 pub use embedding::{embedding_sum, embedding_sum_backward};

@@ -6,6 +6,7 @@ use candle_transformers::models::xlm_roberta::{Config as PeerConfig, XLMRobertaM
 use flue_study::hub::{Hub, HubOptions};
 use flue_study::models::checkpoint::load_encoder;
 use flue_study::models::{Config, Input};
+use flue_study::nn::Queries;
 use flue_study::rng::Stream;
 
 use super::common::{Workspace, assert_close};
@@ -54,12 +55,17 @@ fn last_hidden_states_are_those_of_candle_transformers() {
             bounds: &bounds,
         };
         let mut got = Vec::new();
-        ours.hidden_states(&input, config.num_layers, &mut |layer, states| {
-            if layer == config.num_layers {
-                got = states.flatten_all()?.to_vec1::<f32>()?;
-            }
-            Ok(())
-        })
+        ours.hidden_states(
+            &input,
+            config.num_layers,
+            Queries::All(&bounds),
+            &mut |layer, states| {
+                if layer == config.num_layers {
+                    got = states.flatten_all()?.to_vec1::<f32>()?;
+                }
+                Ok(())
+            },
+        )
         .unwrap();
         let tensor = Tensor::new(&ids[..], &Device::Cpu)
             .unwrap()

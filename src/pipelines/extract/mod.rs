@@ -12,22 +12,15 @@ use crate::artifact::Manifest;
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::feature_extraction::{ExtractOptions, Sink, extract};
+use crate::feature_extraction::{ExtractOptions, Extractor, Sink};
 use crate::hub::{Hub, HubOptions};
 use crate::models::Encoder;
 use crate::models::checkpoint::load_encoder;
 
+pub use crate::feature_extraction::Tokens;
+
 /// The splits in the order of the original's arrays.
 pub(super) const SPLITS: [&str; 2] = ["train", "test"];
-
-/// Which states of a sentence are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tokens {
-    /// The first token's.
-    Cls,
-    /// Every token's.
-    All,
-}
 
 /// One file to make.
 #[derive(Debug, Clone)]
@@ -198,10 +191,11 @@ impl Job<'_> {
         let c = self.config;
         let options = ExtractOptions {
             layers: c.layers.clone(),
+            tokens: c.tokens,
             batch_size: c.batch_size,
-            limit: c.limit,
         };
-        extract(self.encoder, split, &options, sink)
+        let rows: Vec<usize> = (0..self.rows(split)).collect();
+        Extractor::new(self.encoder, split, &options, rows.len())?.run(&rows, sink)
     }
 
     /// What self-describing files carry in their metadata, and every file in its manifest.
@@ -213,7 +207,7 @@ impl Job<'_> {
             "data": self.run.data,
             "layers": self.config.layers,
             "limit": self.config.limit,
-            "tokens": match self.config.tokens { Tokens::Cls => "cls", Tokens::All => "all" },
+            "tokens": match self.config.tokens { Tokens::Cls => "cls", Tokens::All => "all", Tokens::Mean => "mean" },
         })
     }
 

@@ -51,9 +51,8 @@ impl Sink for NpySink<'_> {
     fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
         for (i, &layer) in self.layers.iter().enumerate() {
             let values = states(sentence, layer)?;
-            let hidden = values.len() / sentence.token_ids.len();
             self.writer
-                .write(self.first + i, sentence.row * hidden, &values[..hidden])?;
+                .write(self.first + i, sentence.row * values.len(), values)?;
         }
         self.writer
             .write(self.labels, sentence.row, &[sentence.label])

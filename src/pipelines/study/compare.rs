@@ -16,7 +16,7 @@ use crate::analysis::sample::TokenSample;
 use crate::artifact::{AtomicDir, Manifest};
 use crate::dataset::Split;
 use crate::error::{Error, Result};
-use crate::feature_extraction::{self, ExtractOptions, Sentence, Sink};
+use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint;
 use crate::plotting::{self, Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries};
@@ -126,10 +126,11 @@ fn sample(
     let mut sink = Sampler(TokenSample::new(SAMPLE, config.seed));
     let options = ExtractOptions {
         layers: (0..layers).collect(),
+        tokens: Tokens::All,
         batch_size: config.batch_size,
-        limit: Some(config.sentences.of(split.len())),
     };
-    feature_extraction::extract(encoder.as_ref(), split, &options, &mut sink)?;
+    let rows: Vec<usize> = (0..config.sentences.of(split.len())).collect();
+    Extractor::new(encoder.as_ref(), split, &options, rows.len())?.run(&rows, &mut sink)?;
     Ok(Sampled {
         tokens: sink.0.len(),
         layers: (0..layers)

@@ -11,7 +11,7 @@ use super::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
 use super::statistics::{LayerSummary, Sizes, Statistics};
 use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
-use crate::feature_extraction::{self, ExtractOptions, Sentence, Sink};
+use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint;
 use crate::plotting;
@@ -100,17 +100,20 @@ pub fn run(config: &Config) -> Result<Summary> {
     let split = super::test_split(&config.data)?;
     let sizes = sizes(config, split.len());
     let start = Instant::now();
-    let options = |limit: usize| ExtractOptions {
+    let options = ExtractOptions {
         layers: (0..=encoder.config().num_layers).collect(),
+        tokens: Tokens::All,
         batch_size: config.batch_size,
-        limit: Some(limit),
+    };
+    let extract = |limit: usize, sink: &mut dyn Sink| {
+        let rows: Vec<usize> = (0..limit).collect();
+        Extractor::new(encoder.as_ref(), &split, &options, limit)?.run(&rows, sink)
     };
     let mut seconds = 0.0;
     let measures = if sizes.measures > 0 {
         let mut first = FirstLook::default();
         let mut sink = timed(&mut seconds, |s| first.add(s.layers));
-        let some = options(sizes.measures.min(REFERENCE_SENTENCES));
-        feature_extraction::extract(encoder.as_ref(), &split, &some, &mut sink)?;
+        extract(sizes.measures.min(REFERENCE_SENTENCES), &mut sink)?;
         let shared = sizes.erank == sizes.measures;
         Some(Measures::new(out.path(), first, config.seed, shared)?)
     } else {
@@ -118,7 +121,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     };
     let mut statistics = Statistics::new(out.path(), sizes, measures)?;
     let mut sink = timed(&mut seconds, |s| statistics.add(s.layers));
-    feature_extraction::extract(encoder.as_ref(), &split, &options(sizes.most()), &mut sink)?;
+    extract(sizes.most(), &mut sink)?;
     let forward_seconds = start.elapsed().as_secs_f64() - seconds;
 
     let (sentences, tokens) = (statistics.sentences(), statistics.tokens());

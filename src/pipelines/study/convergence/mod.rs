@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Count;
 use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
-use crate::feature_extraction::{self, ExtractOptions};
+use crate::feature_extraction::{ExtractOptions, Extractor, Tokens};
 use crate::hub::{Hub, HubOptions};
 use crate::metrics::Interval;
 use crate::models::{Config as ModelConfig, checkpoint};
@@ -103,10 +103,11 @@ pub fn run(config: &Config) -> Result<Summary> {
     let mut sink = CosineSink(&mut sentences);
     let options = ExtractOptions {
         layers: (0..=model.config().num_layers).collect(),
+        tokens: Tokens::All,
         batch_size: config.batch_size,
-        limit: Some(rows),
     };
-    feature_extraction::extract(model.as_ref(), &split, &options, &mut sink)?;
+    let numbers: Vec<usize> = (0..rows).collect();
+    Extractor::new(model.as_ref(), &split, &options, rows)?.run(&numbers, &mut sink)?;
 
     let correlations = correlate(&sentences)?;
     write_tables(out.path(), &sentences, &correlations)?;
