@@ -5,7 +5,9 @@ mod atomic;
 mod manifest;
 pub mod npy;
 mod shards;
+mod space;
 
 pub use atomic::{AtomicDir, AtomicFile};
 pub use manifest::{Manifest, sha256_file};
 pub use shards::{Shard, ShardSet};
+pub use space::require_space;

@@ -1,6 +1,6 @@
 //! Work cut into shards: which rows one takes, where its output waits, and which are still missing.
 //!
-//! The shards of an output `OUT` lie in `OUT.shards`, each under `00002-of-00008` (with the extension of `OUT`), written
+//! The shards of an output `OUT` lie in `OUT.shards`, each a folder `00002-of-00008`, written
 //! like any output: a shard that has its name is finished. `OUT.shards/manifest.json` keeps the number of shards and the
 //! settings, so that shards of different runs never mix.
 
@@ -94,7 +94,6 @@ impl std::fmt::Display for Shard {
 #[derive(Debug, Clone)]
 pub struct ShardSet {
     folder: PathBuf,
-    extension: Option<String>,
     count: usize,
 }
 
@@ -130,6 +129,13 @@ impl ShardSet {
                 path.display()
             )));
         }
+        let digests = |m: &Manifest| serde_json::to_value(&m.inputs).unwrap_or_default();
+        if let Some(input) = difference(&digests(&begun), &digests(manifest)) {
+            return Err(Error::Mismatch(format!(
+                "{}: begun with another content of {input}: restore it, or remove the folder",
+                path.display()
+            )));
+        }
         Ok(set)
     }
 
@@ -154,12 +160,8 @@ impl ShardSet {
     fn at(output: &Path, count: usize) -> Self {
         let mut name = output.file_name().unwrap_or_default().to_os_string();
         name.push(".shards");
-        // Only files need their extension to be read; folders are named as they are.
-        let file_types = ["npy", "parquet", "arrow", "safetensors", "csv"];
-        let extension = output.extension().map(|e| e.to_string_lossy().into_owned());
         Self {
             folder: output.with_file_name(name),
-            extension: extension.filter(|e| file_types.contains(&e.as_str())),
             count,
         }
     }
@@ -176,11 +178,7 @@ impl ShardSet {
 
     /// Where a shard's output lies or will lie.
     pub fn path(&self, index: usize) -> PathBuf {
-        let name = format!("{index:05}-of-{:05}", self.count);
-        self.folder.join(match &self.extension {
-            Some(extension) => format!("{name}.{extension}"),
-            None => name,
-        })
+        self.folder.join(format!("{index:05}-of-{:05}", self.count))
     }
 
     /// Whether a shard is finished.
@@ -305,7 +303,9 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(e.contains("begun with another `max_length`"), "{e}");
-        let file = ShardSet::at(Path::new("a/x.npy"), 2);
-        assert_eq!(file.path(0), Path::new("a/x.npy.shards/00000-of-00002.npy"));
+        let mut other = manifest(512);
+        other.inputs.insert("weights".into(), "abc".into());
+        let e = ShardSet::begin(&out, 3, &other).unwrap_err().to_string();
+        assert!(e.contains("another content of weights"), "{e}");
     }
 }

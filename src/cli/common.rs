@@ -8,6 +8,7 @@ use clap::{Args, Parser};
 
 use crate::error::{Error, Result, interrupt};
 use crate::pipelines::HubOptions;
+use crate::pipelines::extract::Shard;
 use crate::{device, progress};
 
 /// The options that every program takes.
@@ -162,4 +163,19 @@ fn one_line(error: &Error) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The shard of a call: `--shard i/N`, else that of a task of a SLURM job array, else none.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] for a shard that is none.
+pub(super) fn shard(word: Option<&str>) -> Result<Option<Shard>> {
+    if let Some(word) = word {
+        return word.parse().map(Some);
+    }
+    let shard = Shard::from_slurm(|name| std::env::var(name).ok())?;
+    if let Some(shard) = shard {
+        tracing::info!("shard {shard}, from SLURM_ARRAY_TASK_ID");
+    }
+    Ok(shard)
 }

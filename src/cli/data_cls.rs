@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use super::common::{CommonArgs, to_json};
+use super::common::{CommonArgs, shard, to_json};
 use super::run_program;
 use crate::error::Result;
-use crate::pipelines::extract::{Config, Run, Tokens, run};
+use crate::pipelines::extract::{Config, LayerList, Part, Run, StorageType, Tokens, run};
 
 /// Extract the [CLS] states of FlauBERT and CamemBERT, before and after fine-tuning.
 ///
@@ -16,30 +16,50 @@ use crate::pipelines::extract::{Config, Run, Tokens, run};
 /// --checkpoint, --data and --out it makes one file. The ending of the file chooses its format: .npy (the original's
 /// layout), .parquet, .arrow or .safetensors.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM; complete files stay.
+/// States are gathered in OUT.shards, in chunks of 64 rows, until the file is complete: the same command goes on with them after
+/// a kill and ends with the same bytes.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM; what is complete stays.
 #[derive(Debug, Parser)]
 #[command(name = "data-cls", version)]
 struct DataClsArgs {
-    /// Rows computed together; it changes memory and speed, not the states
+    /// The most rows computed together, fewer where they are long; it changes memory and speed, not the states
     #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 32)]
     batch: usize,
 
-    /// Layers to keep, 0 (embeddings) to the number of layers
+    /// Layers to keep, 0 (embeddings) to the number of layers: 5,7,9, 0-12, -1 for the last, or all
     #[arg(
         long,
         value_name = "LIST",
-        value_delimiter = ',',
+        allow_hyphen_values = true,
         default_value = "5,7,9,11,12"
     )]
-    layers: Vec<usize>,
+    layers: LayerList,
 
     /// Only the first N rows of each split
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// The first token's state, or every token's (not in .npy)
+    /// The first token's state, every token's (not in .npy), or the mean over the tokens
     #[arg(long, value_enum, default_value = "cls")]
     tokens: TokensArg,
+
+    /// How numbers are stored; bf16 in .safetensors only
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: DtypeArg,
+
+    /// Compute the chunks i, i+N, ... of 64 rows only and leave them in OUT.shards [default: from SLURM_ARRAY_TASK_ID, _MIN,
+    /// _STEP and _COUNT inside a job array, else all rows]
+    #[arg(long, value_name = "i/N")]
+    shard: Option<String>,
+
+    /// Make OUT of the finished shards in OUT.shards; the other options as they were given with --shard
+    #[arg(long, conflicts_with = "shard")]
+    merge: bool,
+
+    /// Begin even where the disk seems too small for the states
+    #[arg(long)]
+    force: bool,
 
     /// One run: the prepared data
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
@@ -101,6 +121,14 @@ struct Names {
 enum TokensArg {
     Cls,
     All,
+    Mean,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DtypeArg {
+    F32,
+    F16,
+    Bf16,
 }
 
 impl DataClsArgs {
@@ -128,8 +156,15 @@ impl DataClsArgs {
         .into()
     }
 
-    fn config(&self) -> Config {
-        Config {
+    fn part(&self) -> Result<Part> {
+        if self.merge {
+            return Ok(Part::Merge);
+        }
+        Ok(shard(self.shard.as_deref())?.map_or(Part::Whole, Part::Shard))
+    }
+
+    fn config(&self) -> Result<Config> {
+        Ok(Config {
             runs: self.runs(),
             layers: self.layers.clone(),
             batch_size: self.batch,
@@ -137,11 +172,19 @@ impl DataClsArgs {
             tokens: match self.tokens {
                 TokensArg::Cls => Tokens::Cls,
                 TokensArg::All => Tokens::All,
+                TokensArg::Mean => Tokens::Mean,
             },
+            dtype: match self.dtype {
+                DtypeArg::F32 => StorageType::F32,
+                DtypeArg::F16 => StorageType::F16,
+                DtypeArg::Bf16 => StorageType::BF16,
+            },
+            part: self.part()?,
+            force: self.force,
             overwrite: self.common.overwrite,
             device: self.common.device.clone(),
             hub: self.common.hub(),
-        }
+        })
     }
 }
 
@@ -150,6 +193,6 @@ pub fn main() -> ExitCode {
     run_program(
         "data-cls",
         |a: &DataClsArgs| &a.common,
-        |a| -> Result<String> { to_json(&run(&a.config())?) },
+        |a| -> Result<String> { to_json(&run(&a.config()?)?) },
     )
 }

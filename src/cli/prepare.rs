@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use super::common::shard;
 use super::{CommonArgs, run_program};
 use crate::error::{Error, Result};
-use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig, Shard};
+use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig};
 
 /// Tokenize labelled French reviews into a Hugging Face `DatasetDict` folder.
 ///
@@ -111,16 +112,7 @@ impl PrepareArgs {
     /// # Errors
     /// [`Error::Usage`] for a shard that is none.
     fn config(&self) -> Result<Config> {
-        let shard = match &self.shard {
-            Some(word) => Some(word.parse()?),
-            None => {
-                let shard = Shard::from_slurm(|name| std::env::var(name).ok())?;
-                if let Some(shard) = shard {
-                    tracing::info!("shard {shard}, from SLURM_ARRAY_TASK_ID");
-                }
-                shard
-            }
-        };
+        let shard = shard(self.shard.as_deref())?;
         Ok(Config {
             checkpoint: self.checkpoint.clone(),
             source: self.data.clone(),

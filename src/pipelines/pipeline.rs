@@ -280,10 +280,13 @@ impl<'a> Run<'a> {
                     };
                     extract::run(&extract::Config {
                         runs: vec![run],
-                        layers: c.layers.clone(),
+                        layers: c.layers.as_slice().into(),
                         batch_size: c.batch_size,
                         limit: None,
                         tokens: extract::Tokens::Cls,
+                        dtype: extract::StorageType::F32,
+                        part: extract::Part::Whole,
+                        force: false,
                         overwrite,
                         device: c.device.clone(),
                         hub: c.hub.clone(),

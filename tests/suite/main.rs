@@ -11,6 +11,7 @@
 mod bad_input;
 mod common;
 mod data_cls;
+mod extraction;
 mod finetune;
 mod help;
 mod hub;

@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::header::{Element, Header};
+use super::header::{DType, Element, Header};
 use crate::error::{Error, Result};
 
 /// Writes several arrays, one after another in the file, whose shapes are all known at the start: rows may then come in
@@ -84,7 +84,27 @@ impl<W: Write + Seek> NpyWriter<W> {
     /// # Errors
     /// [`Error::Io`]; [`Error::Mismatch`] when the array has another type or ends before `first + values.len()`.
     pub fn write<T: Element>(&mut self, array: usize, first: usize, values: &[T]) -> Result<()> {
-        let count = self.arrays.len();
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.clear();
+        for &value in values {
+            value.put(&mut bytes);
+        }
+        let outcome = self.place(array, first, T::DTYPE, &bytes);
+        self.buffer = bytes;
+        outcome
+    }
+
+    /// As [`write`](Self::write), for numbers that are little-endian bytes of the array's type already.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Mismatch`] when the array ends before them.
+    pub fn write_bytes(&mut self, array: usize, first: usize, bytes: &[u8]) -> Result<()> {
+        let dtype = self.arrays.get(array).map(|a| a.header.dtype);
+        self.place(array, first, dtype.unwrap_or(DType::F32), bytes)
+    }
+
+    fn place(&mut self, array: usize, first: usize, dtype: DType, bytes: &[u8]) -> Result<()> {
+        let (count, values) = (self.arrays.len(), bytes.len() / dtype.size());
         let Some(placed) = self.arrays.get_mut(array) else {
             return Err(Error::Mismatch(format!(
                 "{}: array {array} of {count} does not exist",
@@ -92,28 +112,20 @@ impl<W: Write + Seek> NpyWriter<W> {
             )));
         };
         let fits = first
-            .checked_add(values.len())
+            .checked_add(values)
             .is_some_and(|end| end <= placed.len);
-        if !fits || placed.header.dtype != T::DTYPE {
+        if !fits || placed.header.dtype != dtype {
             return Err(Error::Mismatch(format!(
-                "{}: {} values of type {} from element {first} on do not fit array {array} of type {} and shape {:?}",
+                "{}: {values} values of type {} from element {first} on do not fit array {array} of type {} and shape {:?}",
                 self.path.display(),
-                values.len(),
-                T::DTYPE.descr(),
+                dtype.descr(),
                 placed.header.dtype.descr(),
                 placed.header.shape
             )));
         }
-        placed.written += values.len();
-        let offset = placed.start + (first * T::DTYPE.size()) as u64;
-        let mut bytes = std::mem::take(&mut self.buffer);
-        bytes.clear();
-        for &value in values {
-            value.put(&mut bytes);
-        }
-        let outcome = self.write_at(offset, &bytes);
-        self.buffer = bytes;
-        outcome
+        placed.written += values;
+        let offset = placed.start + (first * dtype.size()) as u64;
+        self.write_at(offset, bytes)
     }
 
     /// The file, with every array complete.

@@ -1,26 +1,38 @@
 //! `[CLS]` and token states of both splits, to a file: the work of `data-cls`.
+//!
+//! States go to chunks on disk first ([`chunks`]) and from there to the output ([`assembly`]): a killed run goes on where it
+//! stopped, shards are made on several machines, and memory is the model and one pass, whatever the rows. While the output is
+//! written both are there, so the disk must hold the states twice.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+mod assembly;
+mod chunks;
+mod job;
+mod layers;
 mod npy;
 mod safetensors;
+mod storage;
 mod table;
 
-use crate::artifact::Manifest;
+use crate::artifact::{Manifest, ShardSet, require_space};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::feature_extraction::{ExtractOptions, Extractor, Sink};
 use crate::hub::{Hub, HubOptions};
-use crate::models::Encoder;
 use crate::models::checkpoint::load_encoder;
 
+pub use crate::artifact::Shard;
 pub use crate::feature_extraction::Tokens;
+use job::{Format, Job};
+pub use layers::LayerList;
+pub use storage::StorageType;
 
 /// The splits in the order of the original's arrays.
-pub(super) const SPLITS: [&str; 2] = ["train", "test"];
+const SPLITS: [&str; 2] = ["train", "test"];
 
 /// One file to make.
 #[derive(Debug, Clone)]
@@ -33,20 +45,37 @@ pub struct Run {
     pub out: PathBuf,
 }
 
+/// Which part of the work a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything, going on with what a killed run left.
+    Whole,
+    /// The chunks of one shard, into `OUT.shards`.
+    Shard(Shard),
+    /// The output, of the finished shards in `OUT.shards`.
+    Merge,
+}
+
 /// What to extract.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The files to make, in order.
     pub runs: Vec<Run>,
-    /// Layers, 0 (embeddings) to n.
-    pub layers: Vec<usize>,
-    /// Rows computed together.
+    /// Which layers.
+    pub layers: LayerList,
+    /// The most rows computed together.
     pub batch_size: usize,
     /// Only the first rows of each split.
     pub limit: Option<usize>,
     /// Which states.
     pub tokens: Tokens,
-    /// Replace files that exist.
+    /// How numbers are stored.
+    pub dtype: StorageType,
+    /// Which part of the work.
+    pub part: Part,
+    /// Begin even where the disk seems too small.
+    pub force: bool,
+    /// Replace files that exist, and what was begun with other settings.
     pub overwrite: bool,
     /// Device by name.
     pub device: Option<String>,
@@ -57,10 +86,13 @@ pub struct Config {
 /// One file that was made.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunSummary {
-    /// Its path.
+    /// Its path, or that of the shard.
     pub file: PathBuf,
-    /// Rows of `train` and `test`.
+    /// Rows of `train` and `test`, of all shards.
     pub rows: [usize; 2],
+    /// The shard, as i/N.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -72,154 +104,139 @@ pub struct Summary {
     pub runs: Vec<RunSummary>,
 }
 
+/// A run whose inputs were opened.
+struct Opened<'a> {
+    run: &'a Run,
+    splits: [Split; 2],
+    folder: PathBuf,
+}
+
 /// Make every file. All inputs and outputs are checked before the first is computed.
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown ending, [`Error::OutputExists`], [`Error::Mismatch`] when data and model do not fit,
-/// [`Error::Interrupted`] after a signal (complete files stay), and what reading and writing give.
+/// [`Error::Usage`] for an unknown ending or layer, [`Error::OutputExists`], [`Error::Mismatch`] when data and model do not fit
+/// or the output was begun with other settings, [`Error::NotFound`] for shards that a merge misses, [`Error::Io`] for a disk that
+/// is too small, [`Error::Interrupted`] after a signal (what is complete stays), and what reading and writing give.
 pub fn run(config: &Config) -> Result<Summary> {
     if config.batch_size == 0 {
         return Err(Error::Usage("-b 0: expected at least 1".into()));
     }
     let hub = Hub::new(config.hub.clone());
-    let mut jobs = Vec::new();
+    let mut opened = Vec::new();
     for run in &config.runs {
         if run.out.exists() && !config.overwrite {
             return Err(Error::OutputExists(run.out.clone()));
         }
-        Format::of(&run.out, config.tokens)?;
+        Format::of(&run.out, config.tokens, config.dtype)?;
         let data = DatasetDict::open(&run.data)?;
-        jobs.push((
+        opened.push(Opened {
             run,
-            [data.split(SPLITS[0])?, data.split(SPLITS[1])?],
-            hub.checkpoint(&run.checkpoint)?,
-        ));
-    }
-    let device = device::select(config.device.as_deref())?;
-    let mut runs = Vec::new();
-    for (run, splits, folder) in jobs {
-        let start = std::time::Instant::now();
-        let encoder = load_encoder(&folder, &device)?;
-        let last = encoder.config().num_layers;
-        if let Some(layer) = config.layers.iter().find(|&&l| l > last) {
-            return Err(Error::Usage(format!(
-                "layer {layer}: {} has layers 0 (embeddings) to {last}",
-                run.checkpoint
-            )));
-        }
-        tracing::info!(
-            "{} on {} to {}",
-            run.checkpoint,
-            run.data.display(),
-            run.out.display()
-        );
-        let job = Job {
-            config,
-            run,
-            encoder: encoder.as_ref(),
-            splits: &splits,
-        };
-        match job.format()? {
-            Format::Npy => npy::write(&job)?,
-            Format::Safetensors => safetensors::write(&job)?,
-            Format::Parquet | Format::Arrow => table::write(&job)?,
-        }
-        job.write_manifest(&folder)?;
-        runs.push(RunSummary {
-            file: run.out.clone(),
-            rows: [job.rows(&splits[0]), job.rows(&splits[1])],
-            seconds: start.elapsed().as_secs_f64(),
+            splits: [data.split(SPLITS[0])?, data.split(SPLITS[1])?],
+            folder: hub.checkpoint(&run.checkpoint)?,
         });
     }
+    let jobs = opened
+        .iter()
+        .map(|o| Job::new(config, o.run, &o.splits, &o.folder))
+        .collect::<Result<Vec<_>>>()?;
+    let runs = jobs.iter().map(run_one).collect::<Result<_>>()?;
     Ok(Summary { runs })
 }
 
-/// The format of an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Npy,
-    Parquet,
-    Arrow,
-    Safetensors,
+fn run_one(job: &Job<'_>) -> Result<RunSummary> {
+    let start = std::time::Instant::now();
+    let out = &job.run.out;
+    tracing::info!(
+        "{} on {} to {}",
+        job.run.checkpoint,
+        job.run.data.display(),
+        out.display()
+    );
+    let manifest = job.manifest()?;
+    let mut file = out.clone();
+    match job.config.part {
+        Part::Merge => {
+            let (set, _) = ShardSet::open(out)?;
+            let set = ShardSet::begin(out, set.count(), &manifest)?;
+            set.require_all()?;
+            finish(job, &set, &manifest)?;
+        }
+        Part::Whole => {
+            let set = begin_whole(job, &manifest)?;
+            compute(job, &set, Shard { index: 0, count: 1 })?;
+            finish(job, &set, &manifest)?;
+            fs::remove_dir_all(set.folder()).map_err(Error::io(set.folder(), "remove"))?;
+        }
+        Part::Shard(shard) => {
+            let set = ShardSet::begin(out, shard.count, &manifest)?;
+            file = set.path(shard.index);
+            compute(job, &set, shard)?;
+        }
+    }
+    Ok(RunSummary {
+        file,
+        rows: [job.rows(&job.splits[0]), job.rows(&job.splits[1])],
+        shard: match job.config.part {
+            Part::Shard(shard) => Some(shard.to_string()),
+            Part::Whole | Part::Merge => None,
+        },
+        seconds: start.elapsed().as_secs_f64(),
+    })
 }
 
-impl Format {
-    fn of(path: &Path, tokens: Tokens) -> Result<Self> {
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        match (ending, tokens) {
-            ("npy", Tokens::Cls) => Ok(Self::Npy),
-            ("npy", Tokens::All) => Err(Error::Usage(format!(
-                "{}: --tokens all gives rows of different lengths, which .npy cannot hold: choose .parquet, .arrow or .safetensors",
-                path.display()
-            ))),
-            ("parquet", _) => Ok(Self::Parquet),
-            ("arrow", _) => Ok(Self::Arrow),
-            ("safetensors", _) => Ok(Self::Safetensors),
-            _ => Err(Error::Usage(format!(
-                "{}: expected a name ending in .npy, .parquet, .arrow or .safetensors",
-                path.display()
-            ))),
+/// What a whole run has begun, or nothing yet. With `overwrite`, what was begun with other settings is removed.
+fn begin_whole(job: &Job<'_>, manifest: &Manifest) -> Result<ShardSet> {
+    let out = &job.run.out;
+    match ShardSet::begin(out, 1, manifest) {
+        Err(Error::Mismatch(_)) if job.config.overwrite => {
+            let (old, _) = ShardSet::open(out)?;
+            fs::remove_dir_all(old.folder()).map_err(Error::io(old.folder(), "remove"))?;
+            ShardSet::begin(out, 1, manifest)
         }
+        other => other,
     }
 }
 
-/// One run with everything opened.
-struct Job<'a> {
-    config: &'a Config,
-    run: &'a Run,
-    encoder: &'a dyn Encoder,
-    splits: &'a [Split; 2],
+/// Compute the chunks of `shard`, unless it is finished.
+fn compute(job: &Job<'_>, set: &ShardSet, shard: Shard) -> Result<()> {
+    if set.is_finished(shard.index) {
+        tracing::info!(
+            "shard {shard} is finished: {}",
+            set.path(shard.index).display()
+        );
+        return Ok(());
+    }
+    let mut bytes = chunks::bytes(job, Some(shard))?;
+    if job.config.part == Part::Whole {
+        bytes *= 2;
+    }
+    job.require_space(set.folder(), bytes)?;
+    let device = device::select(job.config.device.as_deref())?;
+    let encoder = load_encoder(job.folder, &device)?;
+    let outcome = chunks::compute(job, encoder.as_ref(), set, shard);
+    if outcome.is_err() {
+        tracing::warn!(
+            "what is complete stays in {}: run the same command again to go on",
+            set.folder().display()
+        );
+    }
+    outcome
+}
+
+/// Write the output from its chunks, and its manifest.
+fn finish(job: &Job<'_>, set: &ShardSet, manifest: &Manifest) -> Result<()> {
+    job.require_space(&job.run.out, chunks::bytes(job, None)?)?;
+    assembly::assemble(job, set)?;
+    let name = job.run.out.file_name().unwrap_or_default();
+    let name = format!("{}.manifest.json", name.to_string_lossy());
+    manifest.write(&job.run.out.with_file_name(name))
 }
 
 impl Job<'_> {
-    fn rows(&self, split: &Split) -> usize {
-        self.config
-            .limit
-            .map_or(split.len(), |n| n.min(split.len()))
-    }
-
-    fn format(&self) -> Result<Format> {
-        Format::of(&self.run.out, self.config.tokens)
-    }
-
-    fn hidden(&self) -> usize {
-        self.encoder.config().hidden_size
-    }
-
-    /// Feed one split to `sink`.
-    fn extract(&self, split: &Split, sink: &mut dyn Sink) -> Result<()> {
-        let c = self.config;
-        let options = ExtractOptions {
-            layers: c.layers.clone(),
-            tokens: c.tokens,
-            batch_size: c.batch_size,
-        };
-        let rows: Vec<usize> = (0..self.rows(split)).collect();
-        Extractor::new(self.encoder, split, &options, rows.len())?.run(&rows, sink)
-    }
-
-    /// What self-describing files carry in their metadata, and every file in its manifest.
-    fn describe(&self) -> serde_json::Value {
-        serde_json::json!({
-            "checkpoint": self.run.checkpoint,
-            "revision": self.config.hub.revision,
-            "model_type": self.encoder.config().model_type,
-            "data": self.run.data,
-            "layers": self.config.layers,
-            "limit": self.config.limit,
-            "tokens": match self.config.tokens { Tokens::Cls => "cls", Tokens::All => "all", Tokens::Mean => "mean" },
-        })
-    }
-
-    fn write_manifest(&self, checkpoint: &Path) -> Result<()> {
-        let mut manifest = Manifest::new("data-cls", self.describe());
-        manifest.add_input(&checkpoint.join("config.json"))?;
-        let name = self
-            .run
-            .out
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        manifest.write(&self.run.out.with_file_name(format!("{name}.manifest.json")))
+    fn require_space(&self, path: &Path, bytes: u64) -> Result<()> {
+        if self.config.force {
+            return Ok(());
+        }
+        require_space(path, bytes)
     }
 }

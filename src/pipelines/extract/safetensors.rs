@@ -1,50 +1,108 @@
 //! `.safetensors`, written as a stream: the header is known before the first state is.
 //!
-//! Tensors `train.layer_5`, … (records × hidden, float32), `train.label`, `train.idx` (one per row); with
-//! `--tokens all` also `train.token_ids` (one per record) and `train.bounds` (rows + 1, the first record of each row).
+//! Tensors `train.layer_5`, … (records × hidden), `train.label`, `train.idx` (one per row); with
+//! `--tokens all` also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
+//! where the checkpoint's tokenizer does not give these tokens) and `train.bounds` (rows + 1, the first record of each row).
 
 use std::io::{Seek, SeekFrom, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::npy::states;
+use super::assembly::{Stored, Writer};
+use super::storage::StorageType;
 use super::{Job, SPLITS, Tokens};
 use crate::artifact::AtomicFile;
 use crate::dataset::Split;
 use crate::error::{Error, Result};
-use crate::feature_extraction::{Sentence, Sink};
 
-/// Write the run's file.
-pub(super) fn write(job: &Job<'_>) -> Result<()> {
-    let mut layout = Layout::default();
-    for (split, name) in job.splits.iter().zip(SPLITS) {
-        layout.plan(job, split, name)?;
+/// The file, with every row put at its place in the tensors of its split.
+pub(super) struct TensorFile<'a> {
+    job: &'a Job<'a>,
+    layout: Layout,
+    file: AtomicFile,
+    /// Where the tensors begin.
+    start: u64,
+    /// Records written so far in each split.
+    records: [usize; 2],
+}
+
+impl<'a> TensorFile<'a> {
+    pub fn create(job: &'a Job<'a>) -> Result<Self> {
+        let mut layout = Layout::default();
+        for (split, name) in job.splits.iter().zip(SPLITS) {
+            layout.plan(job, split, name)?;
+        }
+        let mut file = AtomicFile::create(&job.run.out, job.config.overwrite)?;
+        let header = layout.header(job);
+        file.write_all(&(header.len() as u64).to_le_bytes())
+            .and_then(|()| file.write_all(&header))
+            .map_err(Error::io(&job.run.out, "write"))?;
+        Ok(Self {
+            job,
+            layout,
+            file,
+            start: 8 + header.len() as u64,
+            records: [0; 2],
+        })
     }
-    let mut file = AtomicFile::create(&job.run.out, job.config.overwrite)?;
-    let header = layout.header(job);
-    let io = |e| Error::Io {
-        path: job.run.out.clone(),
-        action: "write",
-        source: e,
-    };
-    file.write_all(&(header.len() as u64).to_le_bytes())
-        .and_then(|()| file.write_all(&header))
-        .map_err(io)?;
-    let start = 8 + header.len() as u64;
-    for (split, name) in job.splits.iter().zip(SPLITS) {
-        job.extract(
-            split,
-            &mut TensorSink {
-                job,
-                layout: &layout,
-                file: &mut file,
-                start,
-                name,
-                records: 0,
-            },
-        )?;
+
+    fn put(&mut self, split: usize, tensor: &str, at: usize, bytes: &[u8]) -> Result<()> {
+        let Some(offset) = self.layout.offset(&format!("{}.{tensor}", SPLITS[split])) else {
+            return Ok(());
+        };
+        let position = SeekFrom::Start(self.start + offset + at as u64);
+        self.file
+            .seek(position)
+            .and_then(|_| self.file.write_all(bytes))
+            .map_err(Error::io(&self.job.run.out, "write"))
     }
-    file.commit()
+
+    /// What is there once per token.
+    fn put_tokens(&mut self, stored: &Stored<'_>) -> Result<()> {
+        let (split, first) = (stored.split, self.records[stored.split]);
+        let end = (first + stored.records) as i64;
+        if stored.row == 0 {
+            self.put(split, "bounds", 0, &0i64.to_le_bytes())?;
+        }
+        self.put(split, "bounds", (stored.row + 1) * 8, &end.to_le_bytes())?;
+        let ids = stored.token_ids.iter().map(|&id| i64::from(id));
+        self.put(split, "token_ids", first * 8, &bytes_of(ids))?;
+        let unknown = vec![[-1; 2]; stored.records];
+        let spans = stored.spans.unwrap_or(&unknown).as_flattened().iter();
+        let spans = bytes_of(spans.map(|&c| i64::from(c)));
+        self.put(split, "spans", first * 16, &spans)
+    }
+}
+
+fn bytes_of(numbers: impl Iterator<Item = i64>) -> Vec<u8> {
+    numbers.flat_map(i64::to_le_bytes).collect()
+}
+
+impl Writer for TensorFile<'_> {
+    fn row(&mut self, stored: &Stored<'_>) -> Result<()> {
+        let (split, row) = (stored.split, stored.row);
+        self.put(split, "label", row * 8, &stored.label.to_le_bytes())?;
+        self.put(split, "idx", row * 8, &i64::from(stored.idx).to_le_bytes())?;
+        if self.job.config.tokens == Tokens::All {
+            self.put_tokens(stored)?;
+        }
+        let layers = &self.job.layers;
+        for (i, layer) in layers.iter().enumerate() {
+            let at = self.records[split] * self.job.record_bytes();
+            self.put(
+                split,
+                &format!("layer_{layer}"),
+                at,
+                stored.layer(i, layers.len()),
+            )?;
+        }
+        self.records[split] += stored.records;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.file.commit()
+    }
 }
 
 /// Where each tensor lies behind the header.
@@ -56,7 +114,11 @@ struct Layout {
 
 impl Layout {
     fn add(&mut self, name: String, dtype: &'static str, shape: Vec<usize>) {
-        let size = if dtype == "I64" { 8 } else { 4 };
+        let size = match dtype {
+            "I64" => 8,
+            "F32" => 4,
+            _ => 2,
+        };
         let bytes = size * shape.iter().product::<usize>() as u64;
         self.tensors.push((name, dtype, shape, self.end));
         self.end += bytes;
@@ -64,35 +126,33 @@ impl Layout {
 
     fn plan(&mut self, job: &Job<'_>, split: &Split, name: &str) -> Result<()> {
         let rows = job.rows(split);
-        let all = job.config.tokens == Tokens::All;
-        let mut records = rows;
-        if all {
-            records = 0;
-            for row in 0..rows {
-                records += split
-                    .example(row)?
-                    .attention_mask
-                    .iter()
-                    .filter(|m| **m != 0)
-                    .count();
-            }
+        let mut records = 0;
+        for row in 0..rows {
+            records += job.records(split.example(row)?.attention_mask);
         }
         // The widest type first keeps every tensor aligned.
         self.add(format!("{name}.label"), "I64", vec![rows]);
-        if all {
+        if job.config.tokens == Tokens::All {
             self.add(format!("{name}.bounds"), "I64", vec![rows + 1]);
             self.add(format!("{name}.token_ids"), "I64", vec![records]);
+            self.add(format!("{name}.spans"), "I64", vec![records, 2]);
         }
         self.add(format!("{name}.idx"), "I64", vec![rows]);
-        for layer in &job.config.layers {
+        let dtype = match job.config.dtype {
+            StorageType::F32 => "F32",
+            StorageType::F16 => "F16",
+            StorageType::BF16 => "BF16",
+        };
+        for layer in &job.layers {
             self.add(
                 format!("{name}.layer_{layer}"),
-                "F32",
+                dtype,
                 vec![records, job.hidden()],
             );
         }
-        if !self.end.is_multiple_of(8) {
-            self.add(format!("{name}.padding"), "F32", vec![1]);
+        let missing = (self.end.next_multiple_of(8) - self.end) as usize / job.config.dtype.size();
+        if missing > 0 {
+            self.add(format!("{name}.padding"), dtype, vec![missing]);
         }
         Ok(())
     }
@@ -117,69 +177,5 @@ impl Layout {
 
     fn offset(&self, name: &str) -> Option<u64> {
         self.tensors.iter().find(|t| t.0 == name).map(|t| t.3)
-    }
-}
-
-/// Writes the rows of one split at their places.
-struct TensorSink<'a> {
-    job: &'a Job<'a>,
-    layout: &'a Layout,
-    file: &'a mut AtomicFile,
-    start: u64,
-    name: &'static str,
-    records: usize,
-}
-
-impl TensorSink<'_> {
-    fn put(&mut self, tensor: &str, at: usize, bytes: &[u8]) -> Result<()> {
-        let Some(offset) = self.layout.offset(&format!("{}.{tensor}", self.name)) else {
-            return Ok(());
-        };
-        let position = SeekFrom::Start(self.start + offset + at as u64);
-        let written = self
-            .file
-            .seek(position)
-            .and_then(|_| self.file.write_all(bytes));
-        written.map_err(|source| Error::Io {
-            path: self.job.run.out.clone(),
-            action: "write",
-            source,
-        })
-    }
-}
-
-impl Sink for TensorSink<'_> {
-    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
-        let (row, hidden, all) = (
-            sentence.row,
-            self.job.hidden(),
-            self.job.config.tokens == Tokens::All,
-        );
-        let count = if all { sentence.token_ids.len() } else { 1 };
-        self.put("label", row * 8, &sentence.label.to_le_bytes())?;
-        self.put("idx", row * 8, &i64::from(sentence.idx).to_le_bytes())?;
-        if all {
-            if row == 0 {
-                self.put("bounds", 0, &0i64.to_le_bytes())?;
-            }
-            self.put(
-                "bounds",
-                (row + 1) * 8,
-                &((self.records + count) as i64).to_le_bytes(),
-            )?;
-            let ids: Vec<u8> = sentence
-                .token_ids
-                .iter()
-                .flat_map(|&id| i64::from(id).to_le_bytes())
-                .collect();
-            self.put("token_ids", self.records * 8, &ids)?;
-        }
-        for &layer in &self.job.config.layers {
-            let values = &states(sentence, layer)?[..count * hidden];
-            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-            self.put(&format!("layer_{layer}"), self.records * hidden * 4, &bytes)?;
-        }
-        self.records += count;
-        Ok(())
     }
 }

@@ -1,194 +1,220 @@
 //! `.parquet` and `.arrow` (an Arrow IPC file): a record per review or, with `--tokens all`, per token.
 //!
-//! Columns `split`, `row`, `idx`, `label`; for tokens `position` and `token_id`; then `layer_5`, … as fixed-size lists of
-//! float32. The schema's metadata key `flue_study` says what made it.
+//! Columns `split`, `row`, `idx`, `label`; for tokens `position`, `token_id`, `start` and `end` (first and last character of the
+//! token in the text, exclusive; null where the checkpoint's tokenizer does not give these tokens); then `layer_5`, … as
+//! fixed-size lists of float32 or float16. The schema's metadata key `flue_study` says what made it.
 
+use std::iter::repeat_n;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeListArray, Float32Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    ArrayData, ArrayRef, FixedSizeListArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    make_array,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::buffer::MutableBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::FileWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::npy::states;
+use super::assembly::{Stored, Writer, failed};
+use super::storage::StorageType;
 use super::{Format, Job, SPLITS, Tokens};
 use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
-use crate::feature_extraction::{Sentence, Sink};
 
 /// Bytes of states that are gathered before they are written.
 const BATCH_BYTES: usize = 16 << 20;
 
-/// Write the run's file.
-pub(super) fn write(job: &Job<'_>) -> Result<()> {
-    let mut sink = TableSink::new(job)?;
-    for (split, name) in job.splits.iter().zip(SPLITS) {
-        sink.split = name;
-        job.extract(split, &mut sink)?;
-        sink.flush()?;
-    }
-    sink.finish()
-}
-
-enum Writer {
+enum File {
     Parquet(Box<ArrowWriter<AtomicFile>>),
     Arrow(Box<FileWriter<AtomicFile>>),
 }
 
 /// Records gathered column by column, written when there are enough.
-struct TableSink<'a> {
+pub(super) struct TableFile<'a> {
     job: &'a Job<'a>,
     schema: SchemaRef,
-    writer: Writer,
-    split: &'static str,
+    file: File,
+    columns: Columns,
+}
+
+/// The columns of the records that wait.
+#[derive(Default)]
+struct Columns {
+    splits: Vec<&'static str>,
     rows: Vec<i64>,
     idx: Vec<i32>,
     labels: Vec<i64>,
     positions: Vec<i32>,
     token_ids: Vec<i32>,
-    layers: Vec<Vec<f32>>,
+    starts: Vec<Option<i32>>,
+    ends: Vec<Option<i32>>,
+    layers: Vec<MutableBuffer>,
 }
 
-impl<'a> TableSink<'a> {
-    fn new(job: &'a Job<'a>) -> Result<Self> {
-        let item = Arc::new(Field::new("item", DataType::Float32, false));
-        let mut fields = vec![
-            Field::new("split", DataType::Utf8, false),
-            Field::new("row", DataType::Int64, false),
-            Field::new("idx", DataType::Int32, false),
-            Field::new("label", DataType::Int64, false),
-        ];
-        if job.config.tokens == Tokens::All {
-            fields.push(Field::new("position", DataType::Int32, false));
-            fields.push(Field::new("token_id", DataType::Int32, false));
-        }
-        for layer in &job.config.layers {
-            let list = DataType::FixedSizeList(item.clone(), job.hidden() as i32);
-            fields.push(Field::new(format!("layer_{layer}"), list, false));
-        }
-        let metadata: std::collections::HashMap<_, _> =
-            [("flue_study".to_owned(), job.describe().to_string())].into();
-        let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
-        let file = AtomicFile::create(&job.run.out, job.config.overwrite)?;
-        let failed = |e| failed(job, e);
-        let writer = match job.format()? {
+/// A number of a state.
+fn item(job: &Job<'_>) -> FieldRef {
+    let dtype = match job.config.dtype {
+        StorageType::F16 => DataType::Float16,
+        StorageType::F32 | StorageType::BF16 => DataType::Float32,
+    };
+    Arc::new(Field::new("item", dtype, false))
+}
+
+fn schema(job: &Job<'_>) -> SchemaRef {
+    let mut fields = vec![
+        Field::new("split", DataType::Utf8, false),
+        Field::new("row", DataType::Int64, false),
+        Field::new("idx", DataType::Int32, false),
+        Field::new("label", DataType::Int64, false),
+    ];
+    if job.config.tokens == Tokens::All {
+        fields.push(Field::new("position", DataType::Int32, false));
+        fields.push(Field::new("token_id", DataType::Int32, false));
+        fields.push(Field::new("start", DataType::Int32, true));
+        fields.push(Field::new("end", DataType::Int32, true));
+    }
+    for layer in &job.layers {
+        let list = DataType::FixedSizeList(item(job), job.hidden() as i32);
+        fields.push(Field::new(format!("layer_{layer}"), list, false));
+    }
+    let metadata: std::collections::HashMap<_, _> =
+        [("flue_study".to_owned(), job.describe().to_string())].into();
+    Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+/// zstd; the bytes of floats, which do not repeat, are split into streams that compress instead.
+fn properties(job: &Job<'_>) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(3).map_err(Error::compute("zstd"))?;
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
+    for layer in &job.layers {
+        let path: parquet::schema::types::ColumnPath =
+            vec![format!("layer_{layer}"), "list".into(), "item".into()].into();
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
+    }
+    Ok(properties.build())
+}
+
+impl<'a> TableFile<'a> {
+    pub fn create(job: &'a Job<'a>) -> Result<Self> {
+        let schema = schema(job);
+        let out = &job.run.out;
+        let file = AtomicFile::create(out, job.config.overwrite)?;
+        let file = match job.format()? {
             Format::Parquet => {
-                let level = ZstdLevel::try_new(3).map_err(Error::compute("zstd"))?;
-                // Floats do not repeat: their bytes are split into streams that compress instead.
-                let mut properties =
-                    WriterProperties::builder().set_compression(Compression::ZSTD(level));
-                for layer in &job.config.layers {
-                    let path: parquet::schema::types::ColumnPath =
-                        vec![format!("layer_{layer}"), "list".into(), "item".into()].into();
-                    properties = properties
-                        .set_column_dictionary_enabled(path.clone(), false)
-                        .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
-                }
-                let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties.build()));
-                Writer::Parquet(Box::new(writer.map_err(|e| failed(e.to_string()))?))
+                let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(job)?));
+                File::Parquet(Box::new(writer.map_err(|e| failed(out, e))?))
             }
-            _ => Writer::Arrow(Box::new(
-                FileWriter::try_new(file, &schema).map_err(|e| failed(e.to_string()))?,
+            _ => File::Arrow(Box::new(
+                FileWriter::try_new(file, &schema).map_err(|e| failed(out, e))?,
             )),
         };
-        let layers = vec![Vec::new(); job.config.layers.len()];
         Ok(Self {
             job,
             schema,
-            writer,
-            split: SPLITS[0],
-            rows: vec![],
-            idx: vec![],
-            labels: vec![],
-            positions: vec![],
-            token_ids: vec![],
-            layers,
+            file,
+            columns: Columns::new(job.layers.len()),
         })
     }
 
     fn flush(&mut self) -> Result<()> {
-        if self.rows.is_empty() {
+        if self.columns.rows.is_empty() {
             return Ok(());
         }
-        let count = self.rows.len();
-        let item = Arc::new(Field::new("item", DataType::Float32, false));
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(vec![self.split; count])),
-            Arc::new(Int64Array::from(std::mem::take(&mut self.rows))),
-            Arc::new(Int32Array::from(std::mem::take(&mut self.idx))),
-            Arc::new(Int64Array::from(std::mem::take(&mut self.labels))),
-        ];
-        if self.job.config.tokens == Tokens::All {
-            columns.push(Arc::new(Int32Array::from(std::mem::take(
-                &mut self.positions,
-            ))));
-            columns.push(Arc::new(Int32Array::from(std::mem::take(
-                &mut self.token_ids,
-            ))));
+        let empty = Columns::new(self.job.layers.len());
+        let columns = std::mem::replace(&mut self.columns, empty);
+        let out = &self.job.run.out;
+        let arrays = columns.arrays(self.job)?;
+        let batch =
+            RecordBatch::try_new(self.schema.clone(), arrays).map_err(|e| failed(out, e))?;
+        match &mut self.file {
+            File::Parquet(file) => file.write(&batch).map_err(|e| failed(out, e)),
+            File::Arrow(file) => file.write(&batch).map_err(|e| failed(out, e)),
         }
-        for layer in &mut self.layers {
-            let values = Arc::new(Float32Array::from(std::mem::take(layer)));
-            let list =
-                FixedSizeListArray::try_new(item.clone(), self.job.hidden() as i32, values, None);
-            columns.push(Arc::new(list.map_err(|e| failed(self.job, e.to_string()))?));
+    }
+}
+
+impl Columns {
+    fn new(layers: usize) -> Self {
+        Self {
+            layers: (0..layers).map(|_| MutableBuffer::new(0)).collect(),
+            ..Self::default()
         }
-        let written = RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(|e| e.to_string())
-            .and_then(|batch| match &mut self.writer {
-                Writer::Parquet(w) => w.write(&batch).map_err(|e| e.to_string()),
-                Writer::Arrow(w) => w.write(&batch).map_err(|e| e.to_string()),
-            });
-        written.map_err(|e| failed(self.job, e))
     }
 
-    fn finish(self) -> Result<()> {
-        let job = self.job;
-        let file = match self.writer {
-            Writer::Parquet(w) => w.into_inner().map_err(|e| failed(job, e.to_string()))?,
-            Writer::Arrow(mut w) => {
-                w.finish().map_err(|e| failed(job, e.to_string()))?;
-                w.into_inner().map_err(|e| failed(job, e.to_string()))?
+    fn arrays(self, job: &Job<'_>) -> Result<Vec<ArrayRef>> {
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(self.splits)),
+            Arc::new(Int64Array::from(self.rows)),
+            Arc::new(Int32Array::from(self.idx)),
+            Arc::new(Int64Array::from(self.labels)),
+        ];
+        if job.config.tokens == Tokens::All {
+            arrays.push(Arc::new(Int32Array::from(self.positions)));
+            arrays.push(Arc::new(Int32Array::from(self.token_ids)));
+            arrays.push(Arc::new(Int32Array::from(self.starts)));
+            arrays.push(Arc::new(Int32Array::from(self.ends)));
+        }
+        let item = item(job);
+        for buffer in self.layers {
+            let out = &job.run.out;
+            let values = ArrayData::builder(item.data_type().clone())
+                .len(buffer.len() / job.config.dtype.size())
+                .add_buffer(buffer.into())
+                .build()
+                .map_err(|e| failed(out, e))?;
+            let list = FixedSizeListArray::try_new(
+                item.clone(),
+                job.hidden() as i32,
+                make_array(values),
+                None,
+            );
+            arrays.push(Arc::new(list.map_err(|e| failed(out, e))?));
+        }
+        Ok(arrays)
+    }
+}
+
+impl Writer for TableFile<'_> {
+    fn row(&mut self, stored: &Stored<'_>) -> Result<()> {
+        let (columns, count) = (&mut self.columns, stored.records);
+        columns.splits.extend(repeat_n(SPLITS[stored.split], count));
+        columns.rows.extend(repeat_n(stored.row as i64, count));
+        columns.idx.extend(repeat_n(stored.idx, count));
+        columns.labels.extend(repeat_n(stored.label, count));
+        if self.job.config.tokens == Tokens::All {
+            columns.positions.extend(0..count as i32);
+            let ids = stored.token_ids.iter().map(|&id| id as i32);
+            columns.token_ids.extend(ids);
+            let end = |e: usize| (0..count).map(move |i| stored.spans.map(|s| s[i][e]));
+            columns.starts.extend(end(0));
+            columns.ends.extend(end(1));
+        }
+        let layers = columns.layers.len();
+        for (i, column) in columns.layers.iter_mut().enumerate() {
+            column.extend_from_slice(stored.layer(i, layers));
+        }
+        let bytes: usize = columns.layers.iter().map(MutableBuffer::len).sum();
+        if bytes >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.flush()?;
+        let out = &self.job.run.out;
+        let file = match self.file {
+            File::Parquet(file) => file.into_inner().map_err(|e| failed(out, e))?,
+            File::Arrow(mut file) => {
+                file.finish().map_err(|e| failed(out, e))?;
+                file.into_inner().map_err(|e| failed(out, e))?
             }
         };
         file.commit()
-    }
-}
-
-fn failed(job: &Job<'_>, message: String) -> Error {
-    Error::Io {
-        path: job.run.out.clone(),
-        action: "write",
-        source: std::io::Error::other(message),
-    }
-}
-
-impl Sink for TableSink<'_> {
-    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
-        let all = self.job.config.tokens == Tokens::All;
-        let count = if all { sentence.token_ids.len() } else { 1 };
-        self.rows
-            .extend(std::iter::repeat_n(sentence.row as i64, count));
-        self.idx.extend(std::iter::repeat_n(sentence.idx, count));
-        self.labels
-            .extend(std::iter::repeat_n(sentence.label, count));
-        if all {
-            self.positions.extend(0..count as i32);
-            self.token_ids
-                .extend(sentence.token_ids.iter().map(|&id| id as i32));
-        }
-        let hidden = self.job.hidden();
-        for (layer, column) in self.job.config.layers.iter().zip(&mut self.layers) {
-            column.extend_from_slice(&states(sentence, *layer)?[..count * hidden]);
-        }
-        let bytes = self.rows.len() * hidden * 4 * self.layers.len().max(1);
-        if bytes >= BATCH_BYTES {
-            self.flush()
-        } else {
-            Ok(())
-        }
     }
 }

@@ -92,7 +92,12 @@ fn test_split(data: &Path) -> Result<Split> {
 
 /// Note the digest of the data's `test` split, where `datasets` left its state.
 fn add_data(manifest: &mut Manifest, data: &Path) -> Result<()> {
-    let state = data.join("test/state.json");
+    add_split(manifest, data, "test")
+}
+
+/// Note the digest of one split, where `datasets` left its state.
+pub(super) fn add_split(manifest: &mut Manifest, data: &Path, split: &str) -> Result<()> {
+    let state = data.join(split).join("state.json");
     if state.is_file() {
         manifest.add_input(&state)?;
     }
@@ -100,7 +105,7 @@ fn add_data(manifest: &mut Manifest, data: &Path) -> Result<()> {
 }
 
 /// Note the digests of a checkpoint's configuration and weights.
-fn add_checkpoint(manifest: &mut Manifest, folder: &Path) -> Result<()> {
+pub(super) fn add_checkpoint(manifest: &mut Manifest, folder: &Path) -> Result<()> {
     for name in ["config.json", "model.safetensors", "pytorch_model.bin"] {
         let path = folder.join(name);
         if path.is_file() {

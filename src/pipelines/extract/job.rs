@@ -1,0 +1,134 @@
+//! One file to make, with everything known about it.
+
+use std::path::Path;
+
+use super::{Config, Run, SPLITS, StorageType, Tokens};
+use crate::artifact::Manifest;
+use crate::dataset::Split;
+use crate::error::{Error, Result};
+use crate::models;
+use crate::pipelines::study::{add_checkpoint, add_split};
+
+/// The format of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Npy,
+    Parquet,
+    Arrow,
+    Safetensors,
+}
+
+impl Format {
+    /// By the ending of `path`, where it can hold these states.
+    pub fn of(path: &Path, tokens: Tokens, dtype: StorageType) -> Result<Self> {
+        let refused = |why: &str| Err(Error::Usage(format!("{}: {why}", path.display())));
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        let format = match ending {
+            "npy" => Self::Npy,
+            "parquet" => Self::Parquet,
+            "arrow" => Self::Arrow,
+            "safetensors" => Self::Safetensors,
+            _ => {
+                return refused("expected a name ending in .npy, .parquet, .arrow or .safetensors");
+            }
+        };
+        if format == Self::Npy && tokens == Tokens::All {
+            return refused(
+                "--tokens all gives rows of different lengths, which .npy cannot hold: choose .parquet, .arrow or .safetensors",
+            );
+        }
+        if format != Self::Safetensors && dtype == StorageType::BF16 {
+            return refused("this format has no bf16: choose f16, or .safetensors");
+        }
+        Ok(format)
+    }
+}
+
+/// One run with everything opened but the weights.
+pub(super) struct Job<'a> {
+    pub config: &'a Config,
+    pub run: &'a Run,
+    pub splits: &'a [Split; 2],
+    /// The checkpoint.
+    pub folder: &'a Path,
+    /// The layers to keep, in the order of the output.
+    pub layers: Vec<usize>,
+    model: models::Config,
+}
+
+impl<'a> Job<'a> {
+    pub fn new(
+        config: &'a Config,
+        run: &'a Run,
+        splits: &'a [Split; 2],
+        folder: &'a Path,
+    ) -> Result<Self> {
+        let model = models::Config::read(folder)?;
+        for split in splits.iter().filter(|s| !s.is_empty()) {
+            model.check_first_token(split.example(0)?.input_ids, split.folder())?;
+        }
+        Ok(Self {
+            config,
+            run,
+            splits,
+            folder,
+            layers: config.layers.of(model.num_layers, &run.checkpoint)?,
+            model,
+        })
+    }
+
+    /// How many rows of a split are taken.
+    pub fn rows(&self, split: &Split) -> usize {
+        self.config
+            .limit
+            .map_or(split.len(), |n| n.min(split.len()))
+    }
+
+    /// How many states are kept of a row with this mask.
+    pub fn records(&self, attention_mask: &[i8]) -> usize {
+        match self.config.tokens {
+            Tokens::All => attention_mask.iter().filter(|m| **m != 0).count(),
+            Tokens::Cls | Tokens::Mean => 1,
+        }
+    }
+
+    pub fn format(&self) -> Result<Format> {
+        Format::of(&self.run.out, self.config.tokens, self.config.dtype)
+    }
+
+    pub fn hidden(&self) -> usize {
+        self.model.hidden_size
+    }
+
+    /// Bytes of one state of one layer.
+    pub fn record_bytes(&self) -> usize {
+        self.hidden() * self.config.dtype.size()
+    }
+
+    /// What self-describing files carry in their metadata, and every file in its manifest.
+    pub fn describe(&self) -> serde_json::Value {
+        let c = self.config;
+        serde_json::json!({
+            "checkpoint": self.run.checkpoint,
+            "revision": c.hub.revision,
+            "model_type": self.model.model_type,
+            "data": self.run.data,
+            "layers": self.layers,
+            "limit": c.limit,
+            "tokens": match c.tokens { Tokens::Cls => "cls", Tokens::All => "all", Tokens::Mean => "mean" },
+            "dtype": c.dtype,
+            "batch_size": c.batch_size,
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// The settings and the digests of weights and data.
+    pub fn manifest(&self) -> Result<Manifest> {
+        let mut manifest = Manifest::new("data-cls", self.describe());
+        add_checkpoint(&mut manifest, self.folder)?;
+        for split in SPLITS {
+            add_split(&mut manifest, &self.run.data, split)?;
+        }
+        Ok(manifest)
+    }
+}

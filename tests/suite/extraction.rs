@@ -1,0 +1,216 @@
+//! `data-cls` at any size: shards, merging, killed runs, storage types, what stands beside the states of tokens.
+
+use std::fs;
+use std::time::Duration;
+
+use candle_core::{DType, Device, Tensor};
+use flue_study::artifact::npy::read_arrays;
+use flue_study::dataset::DatasetDict;
+use half::f16;
+
+use super::common::{Workspace, assert_close};
+
+fn prepared(model: &str) -> Workspace {
+    let w = Workspace::new();
+    w.run(&format!(
+        "flue-cls-prepare -c tiny-{model} --data sample -q --no-pad d.datasets"
+    ));
+    w
+}
+
+fn line(model: &str, rest: &str) -> String {
+    format!("data-cls -q --data d.datasets --checkpoint tiny-{model} {rest}")
+}
+
+fn same_bytes(w: &Workspace, a: &str, b: &str) {
+    let read = |name: &str| fs::read(w.path(name)).unwrap();
+    assert!(read(a) == read(b), "{a} and {b} differ");
+}
+
+#[test]
+fn merged_shards_are_byte_equal_to_one_run() {
+    let w = prepared("flaubert");
+    for (rest, ending) in [
+        ("--limit 330", "npy"),
+        (
+            "--limit 150 --layers 0,-1 --tokens all --dtype f16",
+            "parquet",
+        ),
+        (
+            "--limit 150 --layers 3 --tokens all --dtype bf16",
+            "safetensors",
+        ),
+        ("--limit 150 --layers 0-2 --tokens mean", "arrow"),
+    ] {
+        let line = line("flaubert", rest);
+        w.run(&format!("{line} --out one.{ending}"));
+        let out = format!("{line} --out many.{ending}");
+        w.run(&format!("{out} --shard 2/4"));
+        w.fails(
+            &format!("{out} --merge"),
+            1,
+            &["3 of 4 shards", "--shard 0/4, --shard 1/4, --shard 3/4"],
+        );
+        w.fails(
+            &format!("{out} --shard 0/3"),
+            1,
+            &["begun with 4 shards, not 3"],
+        );
+        w.fails(
+            &format!("{out} --shard 1/4 -b 3"),
+            1,
+            &["another `batch_size`"],
+        );
+        for shard in [0, 1, 3] {
+            // As a task of a job array gets its number.
+            let status = w
+                .command(&out)
+                .env("SLURM_ARRAY_TASK_ID", format!("{}", 5 + shard))
+                .env("SLURM_ARRAY_TASK_MIN", "5")
+                .env("SLURM_ARRAY_TASK_COUNT", "4")
+                .output()
+                .unwrap()
+                .status;
+            assert!(status.success());
+        }
+        w.run(&format!("{out} --merge"));
+        same_bytes(&w, &format!("one.{ending}"), &format!("many.{ending}"));
+        assert!(!w.path(&format!("one.{ending}.shards")).exists());
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_byte_equal() {
+    let w = prepared("camembert");
+    let line = line("camembert", "--limit 1500 --layers 5,12");
+    w.run(&format!("{line} --out whole.npy"));
+    let mut kills = 0;
+    for round in 0..200u64 {
+        let mut child = w
+            .command(&format!("{line} --out killed.npy"))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        if kills < 12 {
+            std::thread::sleep(Duration::from_millis(60 + 61 * (round % 9)));
+            child.kill().unwrap();
+        }
+        let status = child.wait().unwrap();
+        kills += u64::from(status.code().is_none());
+        if status.success() {
+            if kills >= 12 {
+                break;
+            }
+            fs::remove_file(w.path("killed.npy")).unwrap();
+        } else {
+            assert!(!w.path("killed.npy").exists());
+        }
+    }
+    assert!(kills >= 12, "only {kills} kills");
+    same_bytes(&w, "whole.npy", "killed.npy");
+    assert!(!w.path("killed.npy.shards").exists());
+}
+
+#[test]
+fn a_damaged_chunk_is_refused_and_other_settings_need_a_word() {
+    let w = prepared("camembert");
+    let line = line("camembert", "--limit 70 --out x.npy");
+    for shard in ["0/2", "1/2"] {
+        w.run(&format!("{line} --shard {shard}"));
+    }
+    let chunk = w.path("x.npy.shards/00001-of-00002/test-000001.states");
+    let bytes = fs::read(&chunk).unwrap();
+    for damaged in [&bytes[..bytes.len() - 1], &[&bytes[..], b"x"].concat()] {
+        fs::write(&chunk, damaged).unwrap();
+        let words = &["test-000001.states", "remove the folder"];
+        w.fails(&format!("{line} --merge"), 1, words);
+        assert!(!w.path("x.npy").exists());
+    }
+    w.fails(&line, 1, &["begun with 2 shards, not 1"]);
+    w.run(&format!("{line} --overwrite"));
+}
+
+fn tensor(w: &Workspace, file: &str, name: &str) -> Tensor {
+    let mut tensors = candle_core::safetensors::load(w.path(file), &Device::Cpu).unwrap();
+    tensors.remove(name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn values(t: &Tensor) -> Vec<f32> {
+    let t = t.to_dtype(DType::F32).unwrap();
+    t.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn storage_types_round_what_was_computed() {
+    let w = prepared("camembert");
+    let line = line("camembert", "--limit 5 --layers 12");
+    w.run(&format!("{line} --out a.safetensors"));
+    w.run(&format!("{line} --out b.safetensors --dtype bf16"));
+    w.run(&format!("{line} --out h.npy --dtype f16"));
+    w.fails(
+        &format!("{line} --out b.npy --dtype bf16"),
+        2,
+        &["bf16", "f16"],
+    );
+    let exact = tensor(&w, "a.safetensors", "test.layer_12");
+    let bf16 = tensor(&w, "b.safetensors", "test.layer_12");
+    assert_eq!(bf16.dtype(), DType::BF16);
+    assert_eq!(values(&bf16), values(&exact.to_dtype(DType::BF16).unwrap()));
+    let half = read_arrays(&w.path("h.npy")).unwrap().remove(1);
+    let want: Vec<f32> = values(&exact)
+        .into_iter()
+        .map(|x| f16::from_f32(x).to_f32())
+        .collect();
+    assert_eq!(
+        half.into_matrix().unwrap().into_raw_vec_and_offset().0,
+        want
+    );
+}
+
+#[test]
+fn tokens_have_their_ids_and_places_and_their_mean_is_the_mean() {
+    for model in ["camembert", "flaubert"] {
+        let w = prepared(model);
+        let line = line(model, "--limit 6 --layers 0,12");
+        w.run(&format!("{line} --tokens all --out all.safetensors"));
+        w.run(&format!("{line} --tokens mean --out mean.safetensors"));
+        let get = |name: &str| tensor(&w, "all.safetensors", &format!("test.{name}"));
+        let bounds: Vec<i64> = get("bounds").to_vec1().unwrap();
+        let spans: Vec<Vec<i64>> = get("spans").to_vec2().unwrap();
+        let ids: Vec<i64> = get("token_ids").to_vec1().unwrap();
+        let split = DatasetDict::open(w.path("d.datasets"))
+            .unwrap()
+            .split("test")
+            .unwrap();
+        for layer in [0, 12] {
+            let states = get(&format!("layer_{layer}"));
+            let means = tensor(&w, "mean.safetensors", &format!("test.layer_{layer}"));
+            for row in 0..6 {
+                let (from, to) = (bounds[row] as usize, bounds[row + 1] as usize);
+                let own = states.narrow(0, from, to - from).unwrap();
+                let mean = own.to_dtype(DType::F64).unwrap().mean(0).unwrap();
+                assert_close(
+                    &values(&means.get(row).unwrap()),
+                    &values(&mean),
+                    1e-6,
+                    1e-6,
+                );
+            }
+        }
+        for row in 0..6 {
+            let (from, to) = (bounds[row] as usize, bounds[row + 1] as usize);
+            let example = split.example(row).unwrap();
+            let stored: Vec<i64> = example.tokens().iter().map(|&i| i.into()).collect();
+            assert_eq!(ids[from..to], stored);
+            let text: Vec<char> = example.text.chars().collect();
+            // Outside the spans there is only white space.
+            let mut covered = vec![false; text.len()];
+            for span in &spans[from..to] {
+                covered[span[0] as usize..span[1] as usize].fill(true);
+            }
+            for (c, covered) in text.iter().zip(covered) {
+                assert!(covered || c.is_whitespace(), "{model} row {row}: {c:?}");
+            }
+        }
+    }
+}
