@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::metrics::{Interval, quantile};
 use crate::rng::Stream;
+use serde::{Deserialize, Serialize};
 
 /// How often each replicate counts one sentence.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ fn poisson(u: f64) -> u8 {
 }
 
 /// A weighted mean over sentences, `Σ mass · value / Σ mass`, and its replicates.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bootstrap {
     whole: (f64, f64),
     replicates: Vec<(f64, f64)>,

@@ -1,6 +1,7 @@
 //! The cosines of all pairs of tokens within a sentence.
 
 use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
 
 use super::moments::Moments;
 use super::quantile::Quantiles;
@@ -12,12 +13,15 @@ use crate::linalg::pairwise_products;
 /// Each token is divided by its norm in double precision; one matrix product in single precision then gives all cosines of
 /// a sentence, each within 10⁻⁶ of its true value. Count, mean and variance are exact sums over them, the quartiles
 /// come from [`Quantiles`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Cosine {
     moments: Moments,
     quantiles: Quantiles,
+    #[serde(skip)]
     unit: Vec<f32>,
+    #[serde(skip)]
     products: Vec<f32>,
+    #[serde(skip)]
     buffer: Vec<f32>,
 }
 

@@ -1,6 +1,7 @@
 //! The spread of the tokens within a sentence.
 
 use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::linalg::covariance_trace;
@@ -9,7 +10,7 @@ use crate::metrics::quantile;
 /// The traces of the covariances of the sentences of one layer: how far apart the tokens of each sentence lie.
 ///
 /// Keeps one number per sentence (96 kB for 11,996 of them).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CovarianceTrace {
     traces: Vec<f64>,
 }

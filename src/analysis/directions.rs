@@ -6,13 +6,14 @@
 //! representational quality (EMNLP 2021).
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Sums of unit vectors, from which mean cosines over all pairs of tokens follow without looking at a pair.
 ///
 /// With S the sum of all unit vectors, S_s that of sentence s of n_s tokens, and N = Σ n_s:
 /// Σ over ordered pairs from different sentences of u·v = ‖S‖² − Σ_s ‖S_s‖², and there are N² − Σ_s n_s² such pairs. The same
 /// holds for each dimension alone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DirectionSums {
     tokens: f64,
     pairs_within: f64,

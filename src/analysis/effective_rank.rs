@@ -3,6 +3,7 @@
 //! O. Roy, M. Vetterli: The effective rank: a measure of effective dimensionality (EUSIPCO 2007).
 
 use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::linalg::Spectrum;
@@ -11,7 +12,7 @@ use crate::linalg::Spectrum;
 ///
 /// The rows are never kept, see [`Spectrum`]: up to 8,192 tokens every singular value is found to 10⁻¹⁴ of the largest, beyond
 /// that to 10⁻⁷ of it, which changes the effective rank of language models' states by less than 10⁻⁴ of itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EffectiveRank {
     spectrum: Spectrum,
 }

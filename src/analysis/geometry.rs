@@ -2,6 +2,7 @@
 //! and without their leading dimensions.
 
 use ndarray::{ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::directions::{DirectionSums, mean_cosine};
 use super::moments::Moments;
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// What the geometry is compared with, from a first look at some sentences: the mean vector of the layer's tokens, and the
 /// dimensions that add most to their similarity.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     /// The mean of the tokens.
     pub mean: Vec<f32>,
@@ -33,7 +34,7 @@ pub struct SentenceGeometry {
 }
 
 /// The sums over all sentences of one layer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Geometry {
     reference: Reference,
     norms: Moments,

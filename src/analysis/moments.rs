@@ -1,7 +1,9 @@
 //! Count, mean and variance of a stream of numbers.
 
+use serde::{Deserialize, Serialize};
+
 /// Count, mean and sum of squared deviations, updated and merged without cancellation (Chan, Golub and LeVeque 1983).
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     count: u64,
     mean: f64,

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::metrics::quantile;
+use serde::{Deserialize, Serialize};
 
 /// Numbers are kept as they are until there are this many (16 MiB).
 const EXACT_LIMIT: usize = 1 << 22;
@@ -13,7 +14,7 @@ const WIDTH: f64 = 2.0 / BINS as f64;
 /// counted in 2²¹ equal bins and a quantile is off by at most [`error_bound`](Quantiles::error_bound). Minimum and maximum are always exact.
 ///
 /// Which of the two applies depends only on how many numbers there are, so that merged parts answer as one run does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quantiles {
     kept: Vec<f32>,
     bins: Option<Bins>,
@@ -23,7 +24,7 @@ pub struct Quantiles {
 }
 
 /// Counts per bin; what does not fit in 32 bits is carried.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Bins {
     counts: Vec<u32>,
     carries: std::collections::BTreeMap<usize, u64>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -10,7 +11,7 @@ use crate::rng::Stream;
 /// The tokens whose random numbers are smallest (bottom-k sampling): each token's number is a function of the seed, its sentence
 /// and its place, so the sample is uniform, the same whatever the order of sentences, and that of merged parts is that of the
 /// whole. The vectors of all layers are kept for each token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TokenSample {
     size: usize,
     stream: Stream,

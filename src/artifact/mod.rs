@@ -9,5 +9,5 @@ mod space;
 
 pub use atomic::{AtomicDir, AtomicFile};
 pub use manifest::{Manifest, sha256_file};
-pub use shards::{Shard, ShardSet};
+pub use shards::{CHUNK_ROWS, Part, Shard, ShardSet};
 pub use space::require_space;

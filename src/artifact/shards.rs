@@ -5,6 +5,7 @@
 //! settings, so that shards of different runs never mix.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -13,7 +14,10 @@ use serde_json::{Value, json};
 use super::Manifest;
 use crate::error::{Error, Result};
 
-/// One shard of a number of them: the rows `index`, `index + count`, ...
+/// Rows that are computed and stored together where a model runs over them.
+pub const CHUNK_ROWS: usize = 64;
+
+/// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs over them, chunks of rows
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// Its number, from 0.
@@ -62,6 +66,17 @@ impl Shard {
         row % self.count as u64 == self.index as u64
     }
 
+    /// The numbers and rows of this shard's chunks of `rows` rows. Every chunk is computed on its own, so that shards together
+    /// compute just what one run does, to the last bit.
+    pub fn chunks(self, rows: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+        (0..rows.div_ceil(CHUNK_ROWS))
+            .filter(move |&chunk| self.takes(chunk as u64))
+            .map(move |chunk| {
+                let from = chunk * CHUNK_ROWS;
+                (chunk, from..rows.min(from + CHUNK_ROWS))
+            })
+    }
+
     /// Of `rows` rows, how many are this shard's.
     pub fn rows_of(&self, rows: u64) -> u64 {
         let (index, count) = (self.index as u64, self.count as u64);
@@ -88,6 +103,17 @@ impl std::fmt::Display for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
     }
+}
+
+/// Which part of the work a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything, going on with what a killed run left.
+    Whole,
+    /// One shard, into `OUT.shards`.
+    Shard(Shard),
+    /// The output, of the finished shards in `OUT.shards`.
+    Merge,
 }
 
 /// The shards of one output.
@@ -137,6 +163,40 @@ impl ShardSet {
             )));
         }
         Ok(set)
+    }
+
+    /// The set of one shard that a whole run is, begun before or now. With `overwrite`, what was begun with other settings is
+    /// removed.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_whole(output: &Path, manifest: &Manifest, overwrite: bool) -> Result<Self> {
+        match Self::begin(output, 1, manifest) {
+            Err(Error::Mismatch(_)) if overwrite => {
+                Self::at(output, 1).remove()?;
+                Self::begin(output, 1, manifest)
+            }
+            other => other,
+        }
+    }
+
+    /// The set with these settings, all shards of which are finished.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none, or that names the shards which are missing; as [`begin`](Self::begin).
+    pub fn finished(output: &Path, manifest: &Manifest) -> Result<Self> {
+        let (set, _) = Self::open(output)?;
+        let set = Self::begin(output, set.count, manifest)?;
+        set.require_all()?;
+        Ok(set)
+    }
+
+    /// Remove the folder of all shards.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove(&self) -> Result<()> {
+        fs::remove_dir_all(&self.folder).map_err(Error::io(&self.folder, "remove"))
     }
 
     /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of them share.
@@ -242,6 +302,11 @@ mod tests {
         let shards: Vec<Shard> = (0..3).map(|i| format!("{i}/3").parse().unwrap()).collect();
         for rows in 0..10u64 {
             for shard in &shards {
+                let all = 64 * rows as usize + 3;
+                for (chunk, range) in shard.chunks(all) {
+                    assert_eq!((chunk % 3, range.start), (shard.index, 64 * chunk));
+                    assert_eq!(range.end, all.min(range.start + 64));
+                }
                 let taken = (0..rows).filter(|&r| shard.takes(r)).count() as u64;
                 assert_eq!(shard.rows_of(rows), taken, "{shard} of {rows}");
             }

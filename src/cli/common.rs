@@ -8,7 +8,7 @@ use clap::{Args, Parser};
 
 use crate::error::{Error, Result, interrupt};
 use crate::pipelines::HubOptions;
-use crate::pipelines::extract::Shard;
+use crate::pipelines::extract::{Part, Shard};
 use crate::{device, progress};
 
 /// The options that every program takes.
@@ -163,6 +163,17 @@ fn one_line(error: &Error) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The part of the work that `--merge` and `--shard` ask for.
+///
+/// # Errors
+/// As [`shard`].
+pub(super) fn part(merge: bool, word: Option<&str>) -> Result<Part> {
+    if merge {
+        return Ok(Part::Merge);
+    }
+    Ok(shard(word)?.map_or(Part::Whole, Part::Shard))
 }
 
 /// The shard of a call: `--shard i/N`, else that of a task of a SLURM job array, else none.

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use super::common::{CommonArgs, shard, to_json};
+use super::common::{CommonArgs, part, to_json};
 use super::run_program;
 use crate::error::Result;
-use crate::pipelines::extract::{Config, LayerList, Part, Run, StorageType, Tokens, run};
+use crate::pipelines::extract::{Config, LayerList, Run, StorageType, Tokens, run};
 
 /// Extract the [CLS] states of FlauBERT and CamemBERT, before and after fine-tuning.
 ///
@@ -156,13 +156,6 @@ impl DataClsArgs {
         .into()
     }
 
-    fn part(&self) -> Result<Part> {
-        if self.merge {
-            return Ok(Part::Merge);
-        }
-        Ok(shard(self.shard.as_deref())?.map_or(Part::Whole, Part::Shard))
-    }
-
     fn config(&self) -> Result<Config> {
         Ok(Config {
             runs: self.runs(),
@@ -179,7 +172,7 @@ impl DataClsArgs {
                 DtypeArg::F16 => StorageType::F16,
                 DtypeArg::Bf16 => StorageType::BF16,
             },
-            part: self.part()?,
+            part: part(self.merge, self.shard.as_deref())?,
             force: self.force,
             overwrite: self.common.overwrite,
             device: self.common.device.clone(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::common::{CommonArgs, to_json};
+use super::common::{CommonArgs, part, to_json};
 use super::{pipeline, run_program};
 use crate::error::Result;
 use crate::pipelines::report;
@@ -61,6 +61,15 @@ struct LayersArgs {
     /// What pictures call the model [default: the checkpoint]
     #[arg(long, value_name = "WORDS")]
     title: Option<String>,
+
+    /// See the chunks i, i+N, ... of 64 sentences only and leave what they give in OUT.shards [default: from SLURM_ARRAY_TASK_ID,
+    /// _MIN, _STEP and _COUNT inside a job array, else all]
+    #[arg(long, value_name = "i/N")]
+    shard: Option<String>,
+
+    /// Make OUT of the finished shards in OUT.shards; the other options as they were given with --shard
+    #[arg(long, conflicts_with = "shard")]
+    merge: bool,
 
     #[command(flatten)]
     sizes: SizesArgs,
@@ -318,7 +327,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: &StudyArgs) -> Result<String> {
     let common = &arguments.common;
     match &arguments.command {
-        Study::Layers(a) => to_json(&layers::run(&layers_config(a, common))?),
+        Study::Layers(a) => to_json(&layers::run(&layers_config(a, common)?)?),
         Study::Raw(a) => {
             let models = both_models([&a.flaubert, &a.camembert], &a.data, "raw");
             to_json(&models::run(&models_config(
@@ -389,8 +398,9 @@ fn run(arguments: &StudyArgs) -> Result<String> {
     }
 }
 
-fn layers_config(a: &LayersArgs, common: &CommonArgs) -> layers::Config {
-    layers::Config {
+fn layers_config(a: &LayersArgs, common: &CommonArgs) -> Result<layers::Config> {
+    Ok(layers::Config {
+        part: part(a.merge, a.shard.as_deref())?,
         data: a.data.clone(),
         checkpoint: a.checkpoint.clone(),
         out: a.out.clone(),
@@ -405,7 +415,7 @@ fn layers_config(a: &LayersArgs, common: &CommonArgs) -> layers::Config {
         device: common.device.clone(),
         hub: common.hub(),
         overwrite: common.overwrite,
-    }
+    })
 }
 
 fn compare_config(a: &CompareArgs, common: &CommonArgs) -> compare::Config {

@@ -3,6 +3,7 @@
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::eigen::symmetric_eigenvalues;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ const BLOCK: usize = 256;
 /// Adding is exact up to rounding, so parts merge. An eigenvalue is found to about 10⁻¹⁵ of the largest, so a singular
 /// value below about 10⁻⁷ of the largest is noise: [`TallFactor`](super::TallFactor) finds those, at twice the cost.
 /// Holds a matrix of `columns`² and the rows that wait.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GramMatrix {
     rows: u64,
     columns: usize,

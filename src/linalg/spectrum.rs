@@ -1,6 +1,7 @@
 //! The spectrum of a matrix of any height, seen a few rows at a time.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::gram::GramMatrix;
 use super::tall::TallFactor;
@@ -13,13 +14,13 @@ const EXACT_ROWS: u64 = 1 << 13;
 /// [`EXACT_ROWS`](Spectrum::EXACT_ROWS) rows, from the Gram matrix ([`GramMatrix`], a third of the cost) when there are more.
 ///
 /// Which of the two applies depends only on how many rows there are, so that merged parts answer as one run does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spectrum {
     sum: Array1<f64>,
     state: State,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum State {
     Exact(TallFactor),
     Gram(GramMatrix),

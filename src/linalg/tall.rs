@@ -3,6 +3,7 @@
 use faer::Mat;
 use faer::linalg::solvers::Qr;
 use ndarray::{Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::eigen::singular_values;
 use crate::error::{Error, Result};
@@ -15,13 +16,35 @@ use crate::error::{Error, Result};
 /// the σ² that are found to 10⁻¹⁵ of the largest σ², and every σ below 3·10⁻⁸ of the largest would be noise.)
 ///
 /// Holds at most `columns` rows of R and `4 · columns` rows that wait.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TallFactor {
     columns: usize,
     rows: u64,
     /// At most `columns` rows, upper trapezoidal.
+    #[serde(with = "factor")]
     r: Mat<f64>,
     waiting: Vec<f32>,
+}
+
+/// A matrix as its shape and its values, row by row.
+mod factor {
+    use super::{Deserialize, Mat, Serialize};
+
+    pub fn serialize<S: serde::Serializer>(r: &Mat<f64>, to: S) -> Result<S::Ok, S::Error> {
+        let (rows, columns) = (r.nrows(), r.ncols());
+        let values: Vec<f64> = (0..rows * columns)
+            .map(|i| r[(i / columns, i % columns)])
+            .collect();
+        (rows, columns, values).serialize(to)
+    }
+
+    pub fn deserialize<'a, D: serde::Deserializer<'a>>(from: D) -> Result<Mat<f64>, D::Error> {
+        let (rows, columns, values) = <(usize, usize, Vec<f64>)>::deserialize(from)?;
+        if rows.checked_mul(columns) != Some(values.len()) {
+            return Err(serde::de::Error::custom("a matrix of another size"));
+        }
+        Ok(Mat::from_fn(rows, columns, |i, j| values[i * columns + j]))
+    }
 }
 
 impl TallFactor {

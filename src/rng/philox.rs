@@ -5,6 +5,7 @@
 
 use std::f64::consts::TAU;
 
+use serde::{Deserialize, Serialize};
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
@@ -34,7 +35,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 ///
 /// The key of the generator is the seed; the upper half of its counter is the 64-bit FNV-1a hash of the name, the lower
 /// half the number of the block of four words.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stream {
     key: [u32; 2],
     name: [u32; 2],

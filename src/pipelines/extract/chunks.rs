@@ -8,24 +8,13 @@
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{Job, SPLITS};
-use crate::artifact::{AtomicFile, Shard, ShardSet};
+use crate::artifact::{AtomicFile, CHUNK_ROWS, Shard, ShardSet};
 use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
 use crate::models::Encoder;
-
-/// Rows of a chunk: what a kill can lose.
-const CHUNK_ROWS: usize = 64;
-
-/// The rows of each chunk of a split with `rows` rows.
-fn chunks(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows)
-        .step_by(CHUNK_ROWS)
-        .map(move |from| from..rows.min(from + CHUNK_ROWS))
-}
 
 fn name(split: &str, chunk: usize) -> String {
     format!("{split}-{chunk:06}.states")
@@ -42,9 +31,8 @@ pub(super) fn compute(
     let partial = target.with_extension("partial");
     fs::create_dir_all(&partial).map_err(Error::io(&partial, "create the folder"))?;
     for (s, split) in job.splits.iter().enumerate() {
-        let missing: Vec<(PathBuf, Vec<usize>)> = chunks(job.rows(split))
-            .enumerate()
-            .filter(|(chunk, _)| shard.takes(*chunk as u64))
+        let missing: Vec<(PathBuf, Vec<usize>)> = shard
+            .chunks(job.rows(split))
             .map(|(chunk, rows)| (partial.join(name(SPLITS[s], chunk)), rows.collect()))
             .filter(|(path, _)| !path.exists())
             .collect();
@@ -72,13 +60,10 @@ pub(super) fn compute(
 /// Bytes of the chunks of one shard, or of all rows.
 pub(super) fn bytes(job: &Job<'_>, shard: Option<Shard>) -> Result<u64> {
     let mut records = 0;
+    let shard = shard.unwrap_or(Shard { index: 0, count: 1 });
     for split in job.splits {
-        for (chunk, rows) in chunks(job.rows(split)).enumerate() {
-            if shard.is_none_or(|s| s.takes(chunk as u64)) {
-                for row in rows {
-                    records += job.records(split.example(row)?.attention_mask) as u64;
-                }
-            }
+        for row in shard.chunks(job.rows(split)).flat_map(|(_, rows)| rows) {
+            records += job.records(split.example(row)?.attention_mask) as u64;
         }
     }
     Ok(records * job.record_bytes() as u64 * job.layers.len() as u64)

@@ -4,7 +4,6 @@
 //! stopped, shards are made on several machines, and memory is the model and one pass, whatever the rows. While the output is
 //! written both are there, so the disk must hold the states twice.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -25,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::load_encoder;
 
-pub use crate::artifact::Shard;
+pub use crate::artifact::{Part, Shard};
 pub use crate::feature_extraction::Tokens;
 use job::{Format, Job};
 pub use layers::LayerList;
@@ -43,17 +42,6 @@ pub struct Run {
     pub checkpoint: String,
     /// The file to write; its ending chooses the format: npy, parquet, arrow or safetensors.
     pub out: PathBuf,
-}
-
-/// Which part of the work a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Everything, going on with what a killed run left.
-    Whole,
-    /// The chunks of one shard, into `OUT.shards`.
-    Shard(Shard),
-    /// The output, of the finished shards in `OUT.shards`.
-    Merge,
 }
 
 /// What to extract.
@@ -156,16 +144,14 @@ fn run_one(job: &Job<'_>) -> Result<RunSummary> {
     let mut file = out.clone();
     match job.config.part {
         Part::Merge => {
-            let (set, _) = ShardSet::open(out)?;
-            let set = ShardSet::begin(out, set.count(), &manifest)?;
-            set.require_all()?;
+            let set = ShardSet::finished(out, &manifest)?;
             finish(job, &set, &manifest)?;
         }
         Part::Whole => {
-            let set = begin_whole(job, &manifest)?;
+            let set = ShardSet::begin_whole(out, &manifest, job.config.overwrite)?;
             compute(job, &set, Shard { index: 0, count: 1 })?;
             finish(job, &set, &manifest)?;
-            fs::remove_dir_all(set.folder()).map_err(Error::io(set.folder(), "remove"))?;
+            set.remove()?;
         }
         Part::Shard(shard) => {
             let set = ShardSet::begin(out, shard.count, &manifest)?;
@@ -182,19 +168,6 @@ fn run_one(job: &Job<'_>) -> Result<RunSummary> {
         },
         seconds: start.elapsed().as_secs_f64(),
     })
-}
-
-/// What a whole run has begun, or nothing yet. With `overwrite`, what was begun with other settings is removed.
-fn begin_whole(job: &Job<'_>, manifest: &Manifest) -> Result<ShardSet> {
-    let out = &job.run.out;
-    match ShardSet::begin(out, 1, manifest) {
-        Err(Error::Mismatch(_)) if job.config.overwrite => {
-            let (old, _) = ShardSet::open(out)?;
-            fs::remove_dir_all(old.folder()).map_err(Error::io(old.folder(), "remove"))?;
-            ShardSet::begin(out, 1, manifest)
-        }
-        other => other,
-    }
 }
 
 /// Compute the chunks of `shard`, unless it is finished.

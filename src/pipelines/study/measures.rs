@@ -8,6 +8,7 @@ use std::path::Path;
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::table::{Cell, Kind, TableWriter};
 use crate::analysis::bootstrap::{Bootstrap, Weights};
@@ -81,6 +82,7 @@ impl FirstLook {
 }
 
 /// The accumulators of one layer.
+#[derive(Serialize, Deserialize)]
 struct Layer {
     geometry: Geometry,
     /// None where the effective rank's own accumulator sees the same sentences.
@@ -92,18 +94,18 @@ struct Layer {
     trace: Bootstrap,
 }
 
-/// Takes sentences one at a time; the table by sentence grows on disk as they come.
+/// Takes sentences one at a time.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Measures {
     seed: u64,
     layers: Vec<Layer>,
     sample: TokenSample,
-    sentences: TableWriter,
 }
 
 impl Measures {
-    /// Nothing seen yet; the table by sentence is written into `folder`. With `shared` spectra the effective ranks of the same sentences
-    /// are given to [`finish`](Self::finish).
-    pub fn new(folder: &Path, first: FirstLook, seed: u64, shared: bool) -> Result<Self> {
+    /// Nothing seen yet. With `shared` spectra the effective ranks of the same sentences are given to
+    /// [`finish`](Self::finish).
+    pub fn new(first: FirstLook, seed: u64, shared: bool) -> Self {
         let bootstrap = || Bootstrap::new(REPLICATES);
         let layer = |reference: Reference| Layer {
             spectrum: (!shared).then(|| EffectiveRank::new(reference.mean.len())),
@@ -114,25 +116,19 @@ impl Measures {
             intra: bootstrap(),
             trace: bootstrap(),
         };
-        let columns = [
-            ("sentence", Kind::Integer),
-            ("layer", Kind::Integer),
-            ("tokens", Kind::Integer),
-            ("norm", Kind::Float),
-            ("cosine", Kind::Float),
-            ("centred_cosine", Kind::Float),
-            ("intra_similarity", Kind::Float),
-        ];
-        Ok(Self {
+        Self {
             seed,
             layers: first.references().into_iter().map(layer).collect(),
             sample: TokenSample::new(SAMPLE, seed),
-            sentences: TableWriter::create(folder, "sentences", &columns)?,
-        })
+        }
     }
 
-    /// Add the states of sentence number `sentence`.
-    pub fn add(&mut self, sentence: usize, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
+    /// Add the states of sentence number `sentence`; what was found of it in each layer.
+    pub fn add(
+        &mut self,
+        sentence: usize,
+        states: &[(usize, ArrayView2<'_, f32>)],
+    ) -> Result<Vec<SentenceGeometry>> {
         if states.len() != self.layers.len() {
             return Err(Error::Mismatch(format!(
                 "sentence {sentence}: {} layers, {} in the first ones",
@@ -147,27 +143,30 @@ impl Measures {
             .zip(states)
             .map(|(layer, (_, view))| layer.add(*view, &weights))
             .collect::<Result<_>>()?;
-        for (g, (number, _)) in found.iter().zip(states) {
-            self.sentences.row(&[
-                sentence.into(),
-                (*number).into(),
-                g.tokens.into(),
-                g.norm.into(),
-                g.cosine.into(),
-                g.centred_cosine.into(),
-                g.intra_similarity.into(),
-            ])?;
-        }
         let views: Vec<_> = states.iter().map(|s| s.1).collect();
-        self.sample.add_sentence(sentence as u64, &views)
+        self.sample.add_sentence(sentence as u64, &views)?;
+        Ok(found)
     }
 
-    /// Complete the table by sentence and write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers and
-    /// the effective ranks of the statistics.
+    /// Take in all sentences of another part of the same study.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.layers.len() != other.layers.len() {
+            return Err(Error::Mismatch(
+                "parts of studies of different numbers of layers".into(),
+            ));
+        }
+        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+            mine.merge(theirs)?;
+        }
+        self.sample.merge(&other.sample);
+        Ok(())
+    }
+
+    /// Write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers and the effective ranks of
+    /// the statistics.
     pub fn finish(self, folder: &Path, ranks: &[(usize, &EffectiveRank)]) -> Result<()> {
         let numbers: Vec<usize> = ranks.iter().map(|r| r.0).collect();
         let numbers = &numbers[..];
-        self.sentences.finish()?;
         let samples: Vec<_> = (0..numbers.len()).map(|i| self.sample.layer(i)).collect();
         let rows: Vec<Vec<Measure>> = self
             .layers
@@ -200,6 +199,24 @@ impl Layer {
         self.intra.add(found.intra_similarity, 1.0, weights);
         self.trace.add(covariance_trace(tokens), 1.0, weights);
         Ok(found)
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        self.geometry.merge(&other.geometry)?;
+        match (&mut self.spectrum, &other.spectrum) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs)?,
+            (None, None) => {}
+            _ => {
+                return Err(Error::Mismatch(
+                    "parts of studies with different settings".into(),
+                ));
+            }
+        }
+        self.norm.merge(&other.norm)?;
+        self.cosine.merge(&other.cosine)?;
+        self.centred.merge(&other.centred)?;
+        self.intra.merge(&other.intra)?;
+        self.trace.merge(&other.trace)
     }
 
     fn measures(

@@ -21,6 +21,7 @@ pub mod models;
 mod arrays;
 pub(crate) mod charts;
 mod measures;
+mod spool;
 mod statistics;
 mod table;
 

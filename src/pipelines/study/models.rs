@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Count, layers};
+use crate::artifact::Part;
 use crate::error::Result;
 use crate::hub::HubOptions;
 
@@ -69,6 +70,7 @@ impl Config {
             measures: self.measures,
             seed: self.seed,
             batch_size: self.batch_size,
+            part: Part::Whole,
             device: self.device.clone(),
             hub: self.hub.clone(),
             overwrite: self.overwrite,

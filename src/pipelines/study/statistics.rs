@@ -4,8 +4,10 @@ use std::path::Path;
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
+use super::spool::SpoolReader;
 use super::table::{Kind, TableWriter};
 use crate::analysis::cosine::{Cosine, CosineSummary};
 use crate::analysis::covariance::CovarianceTrace;
@@ -13,7 +15,7 @@ use crate::analysis::effective_rank::EffectiveRank;
 use crate::error::{Error, Result};
 
 /// How many sentences each statistic looks at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sizes {
     pub cosine: usize,
     pub trace: usize,
@@ -33,6 +35,7 @@ impl Sizes {
 }
 
 /// The accumulators of one layer.
+#[derive(Serialize, Deserialize)]
 struct Layer {
     number: usize,
     cosine: Cosine,
@@ -48,37 +51,35 @@ pub(super) struct LayerSummary {
     pub erank: f64,
 }
 
-/// Takes sentences one at a time, in the order of rows; the tables by sentence grow on disk as they come.
+/// What is found of a sentence in one layer: the variance of its cosines, the trace of its covariance, tokens, norm, cosine,
+/// centred cosine, intra-sentence similarity; NaN for what was not asked for.
+const FOUND: usize = 7;
+
+/// The numbers of a spooled row, of `layers` layers: that of the sentence first.
+pub(super) fn row_width(layers: usize) -> usize {
+    1 + FOUND * layers
+}
+
+/// Takes sentences one at a time, in the order of rows. What it holds does not grow with them, but for a number a layer.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Statistics {
     sizes: Sizes,
     layers: Vec<Layer>,
     sentences: usize,
     tokens: u64,
-    variances: TableWriter,
-    traces: TableWriter,
     measures: Option<Measures>,
 }
 
 impl Statistics {
-    /// Nothing seen yet; tables are written into `folder`.
-    pub fn new(folder: &Path, sizes: Sizes, measures: Option<Measures>) -> Result<Self> {
-        let by_sentence = |stem, name| {
-            let columns = [
-                ("sentence", Kind::Integer),
-                ("layer", Kind::Integer),
-                (name, Kind::Float),
-            ];
-            TableWriter::create(folder, stem, &columns)
-        };
-        Ok(Self {
+    /// Nothing seen yet.
+    pub fn new(sizes: Sizes, measures: Option<Measures>) -> Self {
+        Self {
             sizes,
             layers: Vec::new(),
             sentences: 0,
             tokens: 0,
-            variances: by_sentence("cosine_variance", "variance")?,
-            traces: by_sentence("trace", "trace")?,
             measures,
-        })
+        }
     }
 
     /// Sentences seen so far.
@@ -91,8 +92,12 @@ impl Statistics {
         self.tokens
     }
 
-    /// Add the states of one sentence: (tokens, hidden) of every layer.
-    pub fn add(&mut self, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
+    /// Add the states of sentence number `sentence`: (tokens, hidden) of every layer. Gives its row for the spool.
+    pub fn add(
+        &mut self,
+        sentence: usize,
+        states: &[(usize, ArrayView2<'_, f32>)],
+    ) -> Result<Vec<f64>> {
         if self.layers.is_empty() {
             self.layers = states
                 .iter()
@@ -104,47 +109,79 @@ impl Statistics {
                 })
                 .collect();
         }
-        if !self
-            .layers
-            .iter()
-            .map(|l| l.number)
-            .eq(states.iter().map(|s| s.0))
-        {
-            return Err(Error::Mismatch(format!(
-                "sentence {}: other layers than in the first sentence",
-                self.sentences
-            )));
-        }
-        let (sentence, sizes) = (self.sentences, self.sizes);
+        self.check_layers(states.iter().map(|s| s.0))?;
+        let sizes = self.sizes;
         let found: Vec<(Option<f64>, Option<f64>)> = self
             .layers
             .par_iter_mut()
             .zip(states)
             .map(|(layer, (_, view))| layer.add(sentence, *view, sizes))
             .collect::<Result<_>>()?;
-        for (layer, (variance, trace)) in self.layers.iter().zip(found) {
-            let place = [sentence.into(), layer.number.into()];
-            if let Some(variance) = variance {
-                self.variances.row(&[place[0], place[1], variance.into()])?;
-            }
-            if let Some(trace) = trace {
-                self.traces.row(&[place[0], place[1], trace.into()])?;
-            }
+        let mut row = vec![f64::NAN; row_width(states.len())];
+        row[0] = sentence as f64;
+        let (cells, _) = row[1..].as_chunks_mut::<FOUND>();
+        for (cells, (variance, trace)) in cells.iter_mut().zip(found) {
+            cells[0] = variance.unwrap_or(f64::NAN);
+            cells[1] = trace.unwrap_or(f64::NAN);
         }
         if let Some(measures) = &mut self.measures
             && sentence < sizes.measures
         {
-            measures.add(sentence, states)?;
+            for (cells, g) in cells.iter_mut().zip(measures.add(sentence, states)?) {
+                let tokens = g.tokens as f64;
+                let values = [
+                    tokens,
+                    g.norm,
+                    g.cosine,
+                    g.centred_cosine,
+                    g.intra_similarity,
+                ];
+                cells[2..].copy_from_slice(&values);
+            }
         }
         self.sentences += 1;
         self.tokens += states.first().map_or(0, |s| s.1.nrows() as u64);
+        Ok(row)
+    }
+
+    fn check_layers(&self, numbers: impl Iterator<Item = usize>) -> Result<()> {
+        if self.layers.iter().map(|l| l.number).eq(numbers) {
+            return Ok(());
+        }
+        Err(Error::Mismatch(format!(
+            "after {} sentences: other layers than in the first",
+            self.sentences
+        )))
+    }
+
+    /// Take in all sentences of another part of the same study.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if other.sentences == 0 {
+            return Ok(());
+        }
+        self.check_layers(other.layers.iter().map(|l| l.number))?;
+        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+            mine.cosine.merge(&theirs.cosine);
+            mine.trace.merge(&theirs.trace);
+            mine.erank.merge(&theirs.erank)?;
+        }
+        match (&mut self.measures, &other.measures) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs)?,
+            (None, None) => {}
+            _ => {
+                return Err(Error::Mismatch(
+                    "parts of studies with different settings".into(),
+                ));
+            }
+        }
+        self.sentences += other.sentences;
+        self.tokens += other.tokens;
         Ok(())
     }
 
-    /// Complete the tables by sentence, write those by layer into `folder`, and return what they hold.
-    pub fn finish(self, folder: &Path) -> Result<Vec<LayerSummary>> {
-        self.variances.finish()?;
-        self.traces.finish()?;
+    /// Write the tables into `folder`, those by sentence from `spool`, and return what they hold.
+    pub fn finish(self, folder: &Path, spool: SpoolReader) -> Result<Vec<LayerSummary>> {
+        self.write_by_sentence(folder, spool)?;
         let summaries: Vec<LayerSummary> = self
             .layers
             .par_iter()
@@ -157,6 +194,58 @@ impl Statistics {
         write_cosine(folder, &summaries)?;
         write_erank(folder, &summaries)?;
         Ok(summaries)
+    }
+}
+
+impl Statistics {
+    fn write_by_sentence(&self, folder: &Path, mut spool: SpoolReader) -> Result<()> {
+        let table = |stem, names: &[&'static str]| {
+            let mut columns = vec![("sentence", Kind::Integer), ("layer", Kind::Integer)];
+            columns.extend(names.iter().map(|&name| {
+                let kind = if name == "tokens" {
+                    Kind::Integer
+                } else {
+                    Kind::Float
+                };
+                (name, kind)
+            }));
+            TableWriter::create(folder, stem, &columns)
+        };
+        let geometry = [
+            "tokens",
+            "norm",
+            "cosine",
+            "centred_cosine",
+            "intra_similarity",
+        ];
+        let mut variances = table("cosine_variance", &["variance"])?;
+        let mut traces = table("trace", &["trace"])?;
+        let mut sentences = match &self.measures {
+            Some(_) => Some(table("sentences", &geometry)?),
+            None => None,
+        };
+        while let Some(row) = spool.next_row()? {
+            let sentence = row[0] as usize;
+            for (layer, found) in self.layers.iter().zip(row[1..].as_chunks::<FOUND>().0) {
+                let place = [sentence.into(), layer.number.into()];
+                if sentence < self.sizes.cosine {
+                    variances.row(&[place[0], place[1], found[0].into()])?;
+                }
+                if sentence < self.sizes.trace {
+                    traces.row(&[place[0], place[1], found[1].into()])?;
+                }
+                if let Some(table) = &mut sentences
+                    && sentence < self.sizes.measures
+                {
+                    let mut cells = vec![place[0], place[1], (found[2] as usize).into()];
+                    cells.extend(found[3..].iter().map(|&v| super::table::Cell::Float(v)));
+                    table.row(&cells)?;
+                }
+            }
+        }
+        variances.finish()?;
+        traces.finish()?;
+        sentences.map_or(Ok(()), TableWriter::finish)
     }
 }
 

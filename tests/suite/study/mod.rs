@@ -7,4 +7,5 @@ mod merges;
 mod npy;
 mod program;
 mod report;
+mod shards;
 mod statistics;

@@ -1,0 +1,259 @@
+//! `study layers`: cosines, traces and effective rank of every layer of one model.
+//!
+//! Sentences are seen in chunks; a shard takes every N-th of them, and its accumulators merge with those of the others.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::Count;
+use super::charts::{ENGLISH, Series, layer_charts};
+use super::spool::SpoolReader;
+use super::statistics::{LayerSummary, Sizes, row_width};
+use crate::artifact::{AtomicDir, Manifest, Part, Shard, ShardSet};
+use crate::error::{Error, Result};
+use crate::hub::{Hub, HubOptions};
+use crate::models;
+use crate::plotting;
+
+mod shard;
+
+use shard::State;
+
+/// What `study layers` works on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// A `DatasetDict` folder with a `test` split.
+    pub data: PathBuf,
+    /// A local folder or a name on the hub.
+    pub checkpoint: String,
+    /// The folder that receives tables and pictures.
+    pub out: PathBuf,
+    /// What the pictures call the model.
+    pub title: String,
+    /// Rows whose cosines are taken.
+    pub cosine_sentences: Count,
+    /// Rows whose covariance is taken.
+    pub trace_sentences: Count,
+    /// Rows whose tokens are stacked for the effective rank.
+    pub erank_sentences: Count,
+    /// Rows of the further measures; as many as the largest of the three without it.
+    pub measure_sentences: Option<Count>,
+    /// Take the further measures at all.
+    pub measures: bool,
+    /// Decides the sample of tokens and the bootstrap.
+    pub seed: u64,
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Where tensors live; the best device compiled in without it.
+    pub device: Option<String>,
+    /// Which part of the work.
+    #[serde(skip)]
+    pub part: Part,
+    /// Where a checkpoint's name is looked up.
+    #[serde(skip)]
+    pub hub: HubOptions,
+    /// Replace an output that exists.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What `study layers` found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The folder of tables and pictures, or of the shard.
+    pub out: PathBuf,
+    /// The shard, as i/N.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// The checkpoint that was studied.
+    pub checkpoint: String,
+    /// Its `model_type`.
+    pub model_type: String,
+    /// Sentences that were read.
+    pub sentences: usize,
+    /// Their tokens.
+    pub tokens: u64,
+    /// Seconds of the forward passes, reading included.
+    pub forward_seconds: f64,
+    /// Seconds of all statistics.
+    pub statistics_seconds: f64,
+    /// The largest error of a quartile of the cosines.
+    pub cosine_error_bound: f64,
+    /// The main figures by layer.
+    pub layers: Vec<LayerFigures>,
+}
+
+/// The main figures of one layer.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct LayerFigures {
+    /// 0 for the embeddings.
+    pub layer: usize,
+    /// The median cosine of two tokens of a sentence.
+    pub cosine_median: f64,
+    /// The median trace of a sentence's covariance.
+    pub trace_median: f64,
+    /// The effective rank of all tokens.
+    pub erank: f64,
+}
+
+/// Run the model over the first rows of the `test` split and leave `cosine`, `cosine_variance`, `trace` and `erank` as CSV
+/// and Parquet, three pictures, and a manifest; with the further measures also `measures`, `sentences`, `leading` and `cka`.
+/// A shard leaves its part of it in `OUT.shards`.
+///
+/// # Errors
+/// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
+/// [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the dataset and the forward passes.
+pub fn run(config: &Config) -> Result<Summary> {
+    if config.out.exists() && !config.overwrite {
+        return Err(Error::OutputExists(config.out.clone()));
+    }
+    let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
+    let split = super::test_split(&config.data)?;
+    let study = Study {
+        config,
+        model: models::Config::read(&folder)?,
+        sizes: sizes(config, split.len()),
+        split: &split,
+        folder: &folder,
+    };
+    let manifest = study.manifest()?;
+    match config.part {
+        Part::Whole => {
+            let set = ShardSet::begin_whole(&config.out, &manifest, config.overwrite)?;
+            study.compute(&set, Shard { index: 0, count: 1 })?;
+            let summary = study.finish(&set, manifest)?;
+            set.remove()?;
+            Ok(summary)
+        }
+        Part::Shard(shard) => {
+            let set = ShardSet::begin(&config.out, shard.count, &manifest)?;
+            study.compute(&set, shard)?;
+            let state = State::read(&set.path(shard.index))?;
+            Ok(Summary {
+                out: set.path(shard.index),
+                shard: Some(shard.to_string()),
+                ..study.summary(&state, Vec::new())
+            })
+        }
+        Part::Merge => {
+            let set = ShardSet::finished(&config.out, &manifest)?;
+            study.finish(&set, manifest)
+        }
+    }
+}
+
+/// A study with its inputs opened.
+struct Study<'a> {
+    config: &'a Config,
+    model: models::Config,
+    sizes: Sizes,
+    split: &'a crate::dataset::Split,
+    /// The checkpoint.
+    folder: &'a Path,
+}
+
+impl Study<'_> {
+    /// Merge all shards and write what they found.
+    fn finish(&self, set: &ShardSet, mut manifest: Manifest) -> Result<Summary> {
+        let config = self.config;
+        let out = AtomicDir::create(&config.out, config.overwrite)?;
+        let mut state = State::read(&set.path(0))?;
+        for index in 1..set.count() {
+            state.merge(&State::read(&set.path(index))?)?;
+        }
+        let start = Instant::now();
+        let spools: Vec<PathBuf> = (0..set.count())
+            .map(|index| shard::spool(&set.path(index)))
+            .collect();
+        let spool = SpoolReader::open(&spools, row_width(self.model.num_layers + 1))?;
+        let summary = self.summary(&state, Vec::new());
+        let layers = state.statistics.finish(out.path(), spool)?;
+        draw(out.path(), &config.title, &layers, self.sizes)?;
+        manifest.config["found"]["tokens"] = summary.tokens.into();
+        manifest.write(&out.path().join("manifest.json"))?;
+        out.commit()?;
+        Ok(Summary {
+            statistics_seconds: summary.statistics_seconds + start.elapsed().as_secs_f64(),
+            cosine_error_bound: layers
+                .iter()
+                .map(|l| l.cosine.error_bound)
+                .fold(0.0, f64::max),
+            layers: layers.iter().map(LayerFigures::of).collect(),
+            ..summary
+        })
+    }
+
+    fn summary(&self, state: &State, layers: Vec<LayerFigures>) -> Summary {
+        Summary {
+            out: self.config.out.clone(),
+            shard: None,
+            checkpoint: self.config.checkpoint.clone(),
+            model_type: self.model.model_type.clone(),
+            sentences: state.statistics.sentences(),
+            tokens: state.statistics.tokens(),
+            forward_seconds: state.forward_seconds,
+            statistics_seconds: state.statistics_seconds,
+            cosine_error_bound: 0.0,
+            layers,
+        }
+    }
+
+    /// The settings, what they met (`found`), and the digests of weights and data.
+    fn manifest(&self) -> Result<Manifest> {
+        let (config, sizes, model) = (self.config, self.sizes, &self.model);
+        let mut settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
+        settings["found"] = serde_json::json!({
+            "revision": config.hub.revision,
+            "model_type": model.model_type,
+            "hidden_size": model.hidden_size,
+            "num_layers": model.num_layers,
+            "sentences": { "cosine": sizes.cosine, "trace": sizes.trace, "erank": sizes.erank,
+                "measures": sizes.measures },
+        });
+        let mut manifest = Manifest::new("study layers", settings);
+        super::add_checkpoint(&mut manifest, self.folder)?;
+        super::add_data(&mut manifest, &config.data)?;
+        Ok(manifest)
+    }
+}
+
+impl LayerFigures {
+    fn of(layer: &LayerSummary) -> Self {
+        Self {
+            layer: layer.number,
+            cosine_median: layer.cosine.five_numbers[2],
+            trace_median: layer.trace[2],
+            erank: layer.erank,
+        }
+    }
+}
+
+fn sizes(config: &Config, rows: usize) -> Sizes {
+    let mut sizes = Sizes {
+        cosine: config.cosine_sentences.of(rows),
+        trace: config.trace_sentences.of(rows),
+        erank: config.erank_sentences.of(rows),
+        measures: 0,
+    };
+    if config.measures {
+        let most = Count::First(sizes.most());
+        sizes.measures = config.measure_sentences.unwrap_or(most).of(rows);
+    }
+    sizes
+}
+
+fn draw(folder: &Path, title: &str, layers: &[LayerSummary], sizes: Sizes) -> Result<()> {
+    let numbers: Vec<usize> = layers.iter().map(|l| l.number).collect();
+    let series = Series {
+        name: title.to_string(),
+        cosine: layers.iter().map(|l| l.cosine.five_numbers).collect(),
+        trace: layers.iter().map(|l| l.trace).collect(),
+        erank: layers.iter().map(|l| l.erank).collect(),
+    };
+    let charts = layer_charts(title, &numbers, &[series], sizes, &ENGLISH);
+    plotting::save(&charts.cosine, folder, "cosine")?;
+    plotting::save(&charts.trace, folder, "trace")?;
+    plotting::save(&charts.erank, folder, "erank")
+}

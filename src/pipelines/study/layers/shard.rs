@@ -1,0 +1,171 @@
+//! The sentences of one shard: accumulators that are kept on disk now and then, so that a killed run goes on.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::Study;
+use crate::artifact::{AtomicFile, Shard, ShardSet};
+use crate::error::{Error, Result};
+use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
+use crate::models::{Encoder, checkpoint};
+use crate::pipelines::study::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
+use crate::pipelines::study::spool::Spool;
+use crate::pipelines::study::statistics::{Statistics, row_width};
+
+/// Everything that the chunks of a shard left, up to one of them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct State {
+    pub statistics: Statistics,
+    pub forward_seconds: f64,
+    pub statistics_seconds: f64,
+    /// The first chunk that is missing.
+    chunk: usize,
+    /// Rows of the spool.
+    rows: u64,
+}
+
+/// The table of a shard by sentence.
+pub(super) fn spool(folder: &Path) -> PathBuf {
+    folder.join("sentences.rows")
+}
+
+fn file(folder: &Path) -> PathBuf {
+    folder.join("statistics.state")
+}
+
+impl State {
+    /// What a shard left in its folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = file(folder);
+        let mut bytes = Vec::new();
+        File::open(&path)
+            .and_then(|mut f| f.read_to_end(&mut bytes))
+            .map_err(Error::io(&path, "read"))?;
+        postcard::from_bytes(&bytes).map_err(|e| {
+            let expected = "the statistics of a shard: remove the folder and run again";
+            Error::malformed(&path, format!("{} bytes", bytes.len()), e, expected)
+        })
+    }
+
+    fn write(&self, folder: &Path) -> Result<()> {
+        let path = file(folder);
+        let mut out = BufWriter::new(AtomicFile::create(&path, true)?);
+        postcard::to_io(self, &mut out).map_err(Error::compute(path.display()))?;
+        out.flush().map_err(Error::io(&path, "write"))?;
+        let out = out.into_inner().map_err(|e| Error::Io {
+            path: path.clone(),
+            action: "write",
+            source: e.into_error(),
+        })?;
+        out.commit()
+    }
+
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.forward_seconds += other.forward_seconds;
+        self.statistics_seconds += other.statistics_seconds;
+        self.statistics.merge(&other.statistics)
+    }
+}
+
+/// Time between two states on disk, as a multiple of what writing one takes.
+const REST: u32 = 20;
+
+impl Study<'_> {
+    /// See the sentences of `shard`, unless it is finished, from where an earlier run stopped.
+    pub(super) fn compute(&self, set: &ShardSet, shard: Shard) -> Result<()> {
+        let target = set.path(shard.index);
+        if set.is_finished(shard.index) {
+            tracing::info!("shard {shard} is finished: {}", target.display());
+            return Ok(());
+        }
+        let partial = target.with_extension("partial");
+        fs::create_dir_all(&partial).map_err(Error::io(&partial, "create the folder"))?;
+        let device = crate::device::select(self.config.device.as_deref())?;
+        let encoder = checkpoint::load_encoder(self.folder, &device)?;
+        let mut state = match file(&partial).exists() {
+            true => State::read(&partial)?,
+            false => self.begin(encoder.as_ref())?,
+        };
+        let width = row_width(self.model.num_layers + 1);
+        let mut spool = Spool::open(&spool(&partial), width, state.rows)?;
+        let chunks: Vec<_> = shard
+            .chunks(self.sizes.most())
+            .filter(|(chunk, _)| *chunk >= state.chunk)
+            .collect();
+        let rows = chunks.iter().map(|(_, rows)| rows.len()).sum();
+        let mut extractor = self.extractor(encoder.as_ref(), rows)?;
+        let (mut written, mut cost) = (Instant::now(), Duration::from_millis(10));
+        for (chunk, rows) in chunks {
+            let start = Instant::now();
+            let before = state.statistics_seconds;
+            let mut sink = Both(&mut state, &mut spool);
+            extractor.run(&rows.collect::<Vec<_>>(), &mut sink)?;
+            let statistics = state.statistics_seconds - before;
+            state.forward_seconds += start.elapsed().as_secs_f64() - statistics;
+            state.chunk = chunk + 1;
+            if written.elapsed() > REST * cost {
+                let start = Instant::now();
+                state.rows = spool.sync()?;
+                state.write(&partial)?;
+                (written, cost) = (Instant::now(), start.elapsed());
+            }
+        }
+        state.rows = spool.sync()?;
+        state.write(&partial)?;
+        fs::rename(&partial, &target).map_err(Error::io(&target, "rename"))
+    }
+
+    fn extractor<'e>(&'e self, encoder: &'e dyn Encoder, rows: usize) -> Result<Extractor<'e>> {
+        let options = ExtractOptions {
+            layers: (0..=self.model.num_layers).collect(),
+            tokens: Tokens::All,
+            batch_size: self.config.batch_size,
+        };
+        Extractor::new(encoder, self.split, &options, rows)
+    }
+
+    /// No sentence seen; for the further measures after a first look at the first ones, the same in every shard.
+    fn begin(&self, encoder: &dyn Encoder) -> Result<State> {
+        let (start, sizes) = (Instant::now(), self.sizes);
+        let measures = if sizes.measures > 0 {
+            let mut first = FirstLook::default();
+            let rows: Vec<usize> = (0..sizes.measures.min(REFERENCE_SENTENCES)).collect();
+            self.extractor(encoder, rows.len())?
+                .run(&rows, &mut first)?;
+            let shared = sizes.erank == sizes.measures;
+            Some(Measures::new(first, self.config.seed, shared))
+        } else {
+            None
+        };
+        Ok(State {
+            statistics: Statistics::new(sizes, measures),
+            forward_seconds: start.elapsed().as_secs_f64(),
+            statistics_seconds: 0.0,
+            chunk: 0,
+            rows: 0,
+        })
+    }
+}
+
+impl Sink for FirstLook {
+    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
+        self.add(sentence.layers)
+    }
+}
+
+/// Accumulators and spool.
+struct Both<'a>(&'a mut State, &'a mut Spool);
+
+impl Sink for Both<'_> {
+    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
+        let start = Instant::now();
+        let row = self.0.statistics.add(sentence.row, sentence.layers)?;
+        self.1.push(&row)?;
+        self.0.statistics_seconds += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+}
