@@ -68,8 +68,9 @@ pub struct ExtractOptions {
     pub batch_size: usize,
 }
 
-/// Bytes that the widest activation of a pass may take: what the caches hold some of, and the allocator keeps.
-const PASS_BYTES: usize = 24 << 20;
+/// Bytes that the widest activation of a pass may take: the allocator keeps blocks up to 32 MiB for the next pass, where larger
+/// ones are fresh pages each time; smaller passes would spend more on packing weights for the products.
+const PASS_BYTES: usize = 31 << 20;
 
 /// An encoder about to run over rows of a split, without dropout and from ids and mask alone.
 pub struct Extractor<'a> {
