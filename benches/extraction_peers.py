@@ -307,8 +307,9 @@ def show(a, result):
 
 def memory(a):
     """Peak memory of data-cls on so many rows of each length that `train` has."""
-    from datasets import DatasetDict, load_from_disk
+    from datasets import DatasetDict, disable_progress_bars, load_from_disk
 
+    disable_progress_bars()
     data = load_from_disk(a.data)
     found = []
     print(f"{'rows':>7}{'seconds':>10}{'peak, MiB':>11}")
