@@ -1,7 +1,8 @@
 //! Running the real programs in a fresh folder, and comparing floats.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -57,6 +58,41 @@ impl Workspace {
             assert!(message.contains(word), "{line}: no {word:?} in\n{message}");
         }
         message
+    }
+}
+
+impl Workspace {
+    /// Run `line`, which makes `out`, again and again, killed `kills` times after so many milliseconds, and then to its end.
+    /// Where the program was quicker than the kill, `out` is removed.
+    pub fn killed_and_run_again(
+        &self,
+        line: &str,
+        out: &str,
+        kills: u64,
+        moment: impl Fn(u64) -> u64,
+    ) {
+        let (mut killed, out) = (0, self.path(out));
+        for round in 0..400 {
+            let mut child = self.command(line).stdout(Stdio::null()).spawn().unwrap();
+            let last = killed >= kills;
+            if !last {
+                std::thread::sleep(Duration::from_millis(moment(round)));
+                child.kill().unwrap();
+            }
+            let status = child.wait().unwrap();
+            killed += u64::from(status.code().is_none());
+            assert!(!status.success() || out.exists(), "{line} left nothing");
+            if last {
+                assert!(status.success(), "{line}: {status}");
+                return;
+            }
+            if out.is_dir() {
+                std::fs::remove_dir_all(&out).unwrap();
+            } else if out.exists() {
+                std::fs::remove_file(&out).unwrap();
+            }
+        }
+        panic!("only {killed} kills of {line}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! `data-cls` at any size: shards, merging, killed runs, storage types, what stands beside the states of tokens.
 
 use std::fs;
-use std::time::Duration;
 
 use candle_core::{DType, Device, Tensor};
 use flue_study::artifact::npy::read_arrays;
@@ -84,29 +83,12 @@ fn a_killed_run_goes_on_and_ends_byte_equal() {
     let w = prepared("camembert");
     let line = line("camembert", "--limit 1500 --layers 5,12");
     w.run(&format!("{line} --out whole.npy"));
-    let mut kills = 0;
-    for round in 0..200u64 {
-        let mut child = w
-            .command(&format!("{line} --out killed.npy"))
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        if kills < 12 {
-            std::thread::sleep(Duration::from_millis(60 + 61 * (round % 9)));
-            child.kill().unwrap();
-        }
-        let status = child.wait().unwrap();
-        kills += u64::from(status.code().is_none());
-        if status.success() {
-            if kills >= 12 {
-                break;
-            }
-            fs::remove_file(w.path("killed.npy")).unwrap();
-        } else {
-            assert!(!w.path("killed.npy").exists());
-        }
-    }
-    assert!(kills >= 12, "only {kills} kills");
+    w.killed_and_run_again(
+        &format!("{line} --out killed.npy"),
+        "killed.npy",
+        12,
+        |round| 60 + 61 * (round % 9),
+    );
     same_bytes(&w, "whole.npy", "killed.npy");
     assert!(!w.path("killed.npy.shards").exists());
 }

@@ -25,30 +25,11 @@ fn json(w: &Workspace, path: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(w.path(path)).unwrap()).unwrap()
 }
 
-/// Run `line --resume -s killed` again and again, killed `kills` times after so many milliseconds, and then to its end.
+/// Run `line --resume -s killed` again and again, killed `kills` times after so many milliseconds (before the first step, between
+/// and during checkpoints), and then to its end.
 fn killed_and_resumed(w: &Workspace, line: &str, kills: u64, moment: impl Fn(u64) -> u64) {
-    let mut killed = 0;
-    for round in 0..400u64 {
-        let mut child = w
-            .command(&format!("{line} --resume -s killed"))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        if killed < kills {
-            // A spread of moments: before the first step, between and during checkpoints.
-            std::thread::sleep(Duration::from_millis(moment(round)));
-            child.kill().unwrap();
-            let status = child.wait().unwrap();
-            killed += u64::from(status.code().is_none());
-            if status.success() {
-                fs::remove_dir_all(w.path("killed")).unwrap();
-            }
-            continue;
-        }
-        assert!(child.wait().unwrap().success());
-        break;
-    }
-    assert!(killed >= kills, "only {killed} kills");
+    let line = format!("{line} --resume -s killed");
+    w.killed_and_run_again(&line, "killed", kills, moment);
 }
 
 #[test]

@@ -85,16 +85,21 @@ fn schema(job: &Job<'_>) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
-/// zstd; the bytes of floats, which do not repeat, are split into streams that compress instead.
+/// zstd; the bytes of floats, which do not repeat, are split into streams that compress instead. Not those of half floats, which
+/// DuckDB would not read then.
 fn properties(job: &Job<'_>) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(3).map_err(Error::compute("zstd"))?;
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
+    let encoding = match job.config.dtype {
+        StorageType::F32 => Encoding::BYTE_STREAM_SPLIT,
+        StorageType::F16 | StorageType::BF16 => Encoding::PLAIN,
+    };
     for layer in &job.layers {
         let path: parquet::schema::types::ColumnPath =
             vec![format!("layer_{layer}"), "list".into(), "item".into()].into();
         properties = properties
             .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
+            .set_column_encoding(path, encoding);
     }
     Ok(properties.build())
 }

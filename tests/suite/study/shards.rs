@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use super::super::common::Workspace;
 
@@ -96,29 +95,12 @@ fn four_shards_merged_equal_one_run() {
 fn a_killed_study_goes_on_and_finds_the_same() {
     let w = prepared();
     w.run(&format!("{LINE} --out whole"));
-    let mut kills = 0;
-    for round in 0..100u64 {
-        let mut child = w
-            .command(&format!("{LINE} --out killed"))
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        if kills < 10 {
-            std::thread::sleep(Duration::from_millis(150 + 130 * (round % 7)));
-            child.kill().unwrap();
-        }
-        let status = child.wait().unwrap();
-        kills += u64::from(status.code().is_none());
-        if status.success() {
-            if kills >= 10 {
-                break;
-            }
-            fs::remove_dir_all(w.path("killed")).unwrap();
-        } else {
-            assert!(!w.path("killed").exists());
-        }
-    }
-    assert!(kills >= 10, "only {kills} kills");
+    w.killed_and_run_again(
+        &format!("{LINE} --out killed"),
+        "killed",
+        10,
+        |round| 150 + 130 * (round % 7),
+    );
     for table in TABLES {
         let read = |folder: &str| fs::read(w.path(&format!("{folder}/{table}.csv"))).unwrap();
         assert!(read("whole") == read("killed"), "{table} differs");
