@@ -81,45 +81,40 @@ field() { # field JOB NAME
   scontrol show job "$1" | tr ' ' '\n' | sed -n "s/^$2=//p" | head -1
 }
 
-wait_until_running() {
-  until [[ $(field "$1" JobState) == RUNNING ]]; do
-    [[ $(field "$1" JobState) == PENDING ]] || fail "task $1 is $(field "$1" JobState), expected RUNNING"
+# Lets the program of a task run by little steps until it has left something unfinished, and leaves it stopped there.
+# Sets `job` and `program`, the number that Slurm gave the task and the process.
+hold() { # TASK, a name pattern of unfinished work
+  local state
+  until state=$(field "$1" JobState) && [[ $state == RUNNING ]]; do
+    [[ $state != COMPLETED && $state != FAILED ]] || fail "task $1 is $state and cannot be held"
     ((SECONDS < limit)) || fail "task $1 did not start"
-    sleep 0.1
+    sleep 0.05
   done
-}
-
-# Lets the program of a task run by little steps until it has left something unfinished, and kills the whole task as the
-# failure of a node does: Slurm learns nothing of it until it is told to requeue the task.
-kill_in_the_middle() { # TASK, a name pattern of unfinished work
-  local task=$1 job program
-  wait_until_running "$task"
-  job=$(field "$task" JobId)
-  until program=$(processes_with "SLURM_JOB_ID=$job" | while read -r p; do [[ $(readlink "/proc/$p/exe") == "$programs"/* ]] && echo "$p"; done) &&
+  job=$(field "$1" JobId)
+  until program=$(processes_with "SLURM_JOB_ID=$job" | while read -r p; do [[ $(readlink "/proc/$p/exe") != "$programs"/* ]] || echo "$p"; done) &&
     [[ -n $program ]]; do
-    [[ $(field "$task" JobState) == RUNNING ]] || fail "task $task ended before it could be killed"
-    sleep 0.02
+    [[ $(field "$1" JobState) == RUNNING ]] || fail "task $1 ended before it could be held"
   done
   until kill -STOP "$program" && compgen -G "$2" >/dev/null; do
-    kill -CONT "$program"
+    kill -CONT "$program" || fail "task $1 ended before it could be held"
     sleep 0.02
-    [[ -d /proc/$program ]] || fail "task $task ended before it could be killed"
   done
-  kill -KILL $(pgrep -f "slurmstepd: \[$job.batch\]") $(processes_with "SLURM_JOB_ID=$job")
-  scontrol requeue "$task"
-  say "task $task was killed, with $(compgen -G "$2" | head -1 | xargs basename) left, and put back into the queue"
+  say "task $1 is held, with $(compgen -G "$2" | head -1 | xargs basename) left"
 }
 
-# Does what Slurm does some time before the limit, when the task has left something unfinished.
+# Kills a task as the failure of its node does: Slurm learns nothing of it until it is told to requeue the task.
+kill_in_the_middle() { # TASK, a name pattern of unfinished work
+  hold "$@"
+  kill -KILL $(pgrep -f "slurmstepd: \[$job.batch\]") $(processes_with "SLURM_JOB_ID=$job")
+  scontrol requeue "$1"
+}
+
+# Tells a task what Slurm tells it some time before the limit.
 warn_of_the_limit() { # TASK, a name pattern of unfinished work
-  wait_until_running "$1"
-  until compgen -G "$2" >/dev/null; do
-    [[ $(field "$1" JobState) == RUNNING ]] || fail "task $1 ended before it could be warned"
-    sleep 0.02
-  done
+  hold "$@"
   # scancel asks again and again until the task has a state that does not change: what it said once was heard.
-  timeout 2 scancel --batch --signal=USR1 "$1" || true
-  say "task $1 was told that its time ends"
+  timeout 2 scancel --batch --signal=USR1 "$1" &
+  kill -CONT "$program"
 }
 
 wait_for_all() {
