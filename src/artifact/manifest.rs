@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::AtomicFile;
+use super::{AtomicFile, read_text};
 use crate::error::{Error, Result, interrupt};
 
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
@@ -53,7 +53,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`] or [`Error::Malformed`].
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = read_text(path)?;
         serde_json::from_str(&text).map_err(|e| {
             Error::malformed(
                 path,

@@ -4,10 +4,14 @@
 mod atomic;
 mod manifest;
 pub mod npy;
+mod parquet_file;
 mod shards;
 mod space;
+mod text;
 
 pub use atomic::{AtomicDir, AtomicFile};
 pub use manifest::{Manifest, sha256_file};
+pub use parquet_file::ParquetFile;
 pub use shards::{CHUNK_ROWS, Part, Shard, ShardSet};
 pub use space::require_space;
+pub use text::read_text;

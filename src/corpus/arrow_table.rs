@@ -1,7 +1,6 @@
 //! Parquet files with a column `text` and a column `label`.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -12,7 +11,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::table::number;
 use super::{Review, label};
-use crate::error::{Error, Result};
+use crate::artifact::ParquetFile;
+use crate::error::{Error, Result, contain};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 1000;
@@ -38,9 +38,10 @@ pub(super) fn rows(path: &Path) -> Result<u64> {
     Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
 }
 
-fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
-    ParquetRecordBatchReaderBuilder::try_new(file)
+fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
+    let file = ParquetFile::open(path)?;
+    contain(|| ParquetRecordBatchReaderBuilder::try_new(file))
+        .and_then(|opened| opened.map_err(|e| e.to_string()))
         .map_err(|e| Error::malformed(path, "the footer", e, REMEDY))
 }
 
@@ -61,10 +62,9 @@ impl Parquet {
         };
         let wanted = [Some(text), Some(label), position("idx")];
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.into_iter().flatten());
-        let batches = builder
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .build()
+        let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let batches = contain(|| builder.build())
+            .and_then(|built| built.map_err(|e| e.to_string()))
             .map_err(|e| Error::malformed(path, "", e, REMEDY))?;
         Ok(Self {
             path: path.into(),
@@ -78,15 +78,15 @@ impl Parquet {
 
     fn fill(&mut self) -> Result<()> {
         while self.ready.is_empty() && !self.done {
-            match self.batches.next() {
+            let next = contain(|| self.batches.next().transpose());
+            let batch = next.and_then(|batch| batch.map_err(|e| e.to_string()));
+            let batch = batch.map_err(|e| {
+                let place = format!("rows from {}", self.row + 1);
+                Error::malformed(&self.path, place, e, REMEDY)
+            })?;
+            match batch {
                 None => self.done = true,
-                Some(batch) => {
-                    let batch = batch.map_err(|e| {
-                        let place = format!("rows from {}", self.row + 1);
-                        Error::malformed(&self.path, place, e, REMEDY)
-                    })?;
-                    self.take(&batch)?;
-                }
+                Some(batch) => self.take(&batch)?,
             }
         }
         Ok(())
@@ -146,7 +146,8 @@ impl Parquet {
             safe: false,
             ..Default::default()
         };
-        cast_with_options(column, to, &options)
+        contain(|| cast_with_options(column, to, &options))
+            .and_then(|cast| cast.map_err(|e| e.to_string()))
             .map_err(|e| Error::malformed(&self.path, &place, e, to))
     }
 }

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// Most bytes of one line, row or item: what is longer would fill the memory and is no review.
+pub(super) const LONGEST_ROW: usize = 1 << 26;
+
 /// A reader of lines that checks UTF-8 and knows where it is.
 pub(super) struct Lines<R> {
     path: PathBuf,
@@ -70,6 +73,10 @@ impl<R: BufRead> Lines<R> {
             if chunk.is_empty() {
                 return Ok(false);
             }
+            if self.bytes.len() > LONGEST_ROW {
+                let place = format!("line {}", self.number + 1);
+                return Err(too_long(&self.path, place));
+            }
             let end = chunk.iter().position(|b| matches!(b, b'\n' | b'\r'));
             let Some(end) = end else {
                 self.bytes.extend_from_slice(chunk);
@@ -97,6 +104,12 @@ impl<R: BufRead> Lines<R> {
         self.reader.consume(n);
         self.offset += n as u64;
     }
+}
+
+/// The error for a line or a row of more than [`LONGEST_ROW`] bytes.
+pub(super) fn too_long(path: &Path, place: String) -> Error {
+    let found = format!("more than {LONGEST_ROW} bytes without an end");
+    Error::malformed(path, place, found, "reviews of a size that people write")
 }
 
 /// The error for invalid UTF-8 at a byte of a file.
@@ -130,6 +143,15 @@ mod tests {
         }
         assert!(all(b"", 4).unwrap().is_empty());
         assert_eq!(all(b"a\n", 4).unwrap(), ["a\n"]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused() {
+        use std::io::Read;
+        let endless = BufReader::with_capacity(1 << 20, std::io::repeat(b'x').take(1 << 40));
+        let mut lines = Lines::new(Path::new("f"), endless);
+        let error = lines.read(&mut String::new()).unwrap_err().to_string();
+        assert!(error.starts_with("f, line 1: found more than"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod arrow_table;
 mod clean;
 mod label;
 mod lines;
+mod meter;
 mod review_file;
 mod sample;
 mod source;

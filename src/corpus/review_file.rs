@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::lines::Lines;
+use super::lines::{LONGEST_ROW, Lines, too_long};
 use super::{Review, clean};
 use crate::error::{Error, Result};
 
@@ -65,6 +65,9 @@ impl<R: BufRead> ReviewFile<R> {
             if !self.lines.read(&mut self.block)? {
                 self.done = true;
                 return Ok((!self.block.is_empty()).then_some(start));
+            }
+            if self.block.len() > LONGEST_ROW {
+                return Err(too_long(self.lines.path(), format!("item at line {start}")));
             }
             if self.block.ends_with("\n\n") {
                 self.block.truncate(self.block.len() - 2);

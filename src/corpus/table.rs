@@ -1,15 +1,18 @@
 //! Tables with a column `text` and a column `label`: CSV, TSV and JSON lines.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 use serde_json::Value;
 
-use super::lines::{Lines, invalid_utf8};
+use super::lines::{LONGEST_ROW, Lines, invalid_utf8};
+use super::meter::Meter;
 use super::{Review, label};
 use crate::error::{Error, Result};
+
+const OPEN_QUOTE: &str = "a row of more than 64 MiB: is a quote left open?";
 
 /// Where the columns stand in a CSV file.
 struct Columns {
@@ -21,7 +24,7 @@ struct Columns {
 /// The rows of a CSV or TSV file with a header.
 pub(super) struct Csv {
     path: PathBuf,
-    reader: csv::Reader<Box<dyn BufRead + Send>>,
+    reader: csv::Reader<Meter<Box<dyn BufRead + Send>>>,
     columns: Columns,
     record: ByteRecord,
     /// Rows so far, and the number of rows before this file.
@@ -36,9 +39,10 @@ impl Csv {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label`.
     pub fn open(path: &Path, delimiter: u8, before: usize) -> Result<Self> {
+        let bytes = Meter::new(open_without_mark(path)?, LONGEST_ROW as u64, OPEN_QUOTE);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
-            .from_reader(open_without_mark(path)?);
+            .from_reader(bytes);
         let header = match reader.byte_headers() {
             Ok(header) => header.clone(),
             Err(e) => return Err(csv_error(path, 0, e)),
@@ -75,6 +79,7 @@ impl Csv {
         if self.done {
             return Ok(None);
         }
+        self.reader.get_mut().refill();
         let more = self.reader.read_byte_record(&mut self.record);
         if !more.map_err(|e| csv_error(&self.path, self.row + 1, e))? {
             return Ok(None);
@@ -146,6 +151,9 @@ fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
         None => format!("row {row}"),
     };
     match e.into_kind() {
+        csv::ErrorKind::Io(source) if source.kind() == ErrorKind::InvalidData => {
+            Error::malformed(path, place, source, "a review of a size that people write")
+        }
         csv::ErrorKind::Io(source) => Error::io(path, "read")(source),
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..

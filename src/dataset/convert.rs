@@ -12,8 +12,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::writer::StreamWriter;
 
 use super::columns;
-use super::ipc::MappedStream;
-use crate::error::{Error, Result, interrupt};
+use super::ipc::StreamFile;
+use crate::error::{Error, Result, contain, interrupt};
 
 /// Whether every column that the programs read can be read in place.
 pub(super) fn is_native(schema: &Schema) -> bool {
@@ -34,7 +34,7 @@ pub(super) fn rewrite(
     path: &Path,
     schema: &Schema,
     batches: impl Iterator<Item = Result<(String, RecordBatch)>>,
-) -> Result<MappedStream> {
+) -> Result<StreamFile> {
     let (target, wanted) = target_schema(path, schema)?;
     let target = Arc::new(target);
     let temporary = std::env::temp_dir();
@@ -64,7 +64,7 @@ pub(super) fn rewrite(
     })?;
     file.rewind()
         .map_err(Error::io(&temporary, "read a file in"))?;
-    MappedStream::map(path, &file)
+    StreamFile::map_own(path, file)
 }
 
 /// The type that a column of this name is rewritten to.
@@ -120,21 +120,26 @@ fn is_convertible(name: &str, data_type: &DataType) -> bool {
 
 /// One column with its usual type; a mask of ones where the data has none.
 fn convert(path: &Path, place: &str, batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
-    let bad = |e: arrow::error::ArrowError| {
-        let place = format!("{place}, column `{name}`");
-        Error::malformed(path, place, e, target_type(name))
-    };
     let options = CastOptions {
         safe: false,
         ..Default::default()
     };
+    let bad = |e: String| {
+        let place = format!("{place}, column `{name}`");
+        Error::malformed(path, place, e, target_type(name))
+    };
+    let cast = |array: &ArrayRef, to: &str| {
+        contain(|| cast_with_options(array, &target_type(to), &options))
+            .and_then(|cast| cast.map_err(|e| e.to_string()))
+            .map_err(bad)
+    };
     match batch.column_by_name(name) {
-        Some(array) => cast_with_options(array, &target_type(name), &options).map_err(bad),
+        Some(array) => cast(array, name),
         None => {
             let ids = batch.column_by_name("input_ids").ok_or_else(|| {
                 Error::malformed(path, place, "no column `input_ids`", "lists of token ids")
             })?;
-            let ids = cast_with_options(ids, &target_type("input_ids"), &options).map_err(bad)?;
+            let ids = cast(ids, "input_ids")?;
             Ok(Arc::new(ones_like(ids.as_list::<i64>())))
         }
     }

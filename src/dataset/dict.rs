@@ -7,9 +7,10 @@ use arrow::array::AsArray;
 use arrow::datatypes::UInt64Type;
 use serde_json::Value;
 
-use super::ipc::MappedStream;
+use super::ipc::StreamFile;
 use super::split::Split;
 use super::{convert, features, parquet};
+use crate::artifact::read_text;
 use crate::error::{Error, Result};
 
 /// A dataset on disk: its splits are opened when they are asked for.
@@ -171,7 +172,7 @@ fn parquet_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read_json(path: &Path) -> Result<Value> {
-    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    let text = read_text(path)?;
     serde_json::from_str(&text)
         .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, "JSON"))
 }
@@ -233,9 +234,9 @@ fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
     Ok(Split::new(name, folder, files, order, names))
 }
 
-/// Map an Arrow file, through a temporary copy when its types differ from the usual ones.
-fn open_stream(path: &Path) -> Result<MappedStream> {
-    let stream = MappedStream::open(path)?;
+/// Open an Arrow file, through a temporary copy when its types differ from the usual ones.
+fn open_stream(path: &Path) -> Result<StreamFile> {
+    let stream = StreamFile::open(path)?;
     if convert::is_native(&stream.schema) {
         return Ok(stream);
     }
@@ -251,7 +252,7 @@ fn open_stream(path: &Path) -> Result<MappedStream> {
 fn read_indices(paths: &[PathBuf]) -> Result<Vec<u64>> {
     let mut indices = Vec::new();
     for path in paths {
-        let stream = MappedStream::open(path)?;
+        let stream = StreamFile::open(path)?;
         for at in &stream.batches {
             let batch = stream.read(at, &[0])?;
             let column = batch.column(0).as_primitive_opt::<UInt64Type>();

@@ -1,26 +1,34 @@
-//! An Arrow IPC stream behind a memory map: an index of its record batches, each decoded on demand without a copy.
+//! An Arrow IPC stream: an index of its record batches, each decoded on demand without a copy.
+//!
+//! The bytes are our own: a file of moderate size is read into memory, a larger one is copied to a nameless file, which
+//! is mapped. A file that is mapped itself would end the program (SIGBUS) when somebody else shortens it.
 //!
 //! The format is <https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format>: messages of a marker, the
 //! length of the metadata, the metadata (a flatbuffer) and a body; the last one has the length 0.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
+use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::FileDecoder;
 use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, root_as_message};
 use memmap2::Mmap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contain, interrupt};
 
 /// In front of every message since Arrow 0.15; before that, the length came first.
 const CONTINUATION: u32 = u32::MAX;
 /// Arrow refuses more anyway; guards the sums below.
 const MAX_ROWS_PER_BATCH: i64 = i32::MAX as i64;
+/// Files up to this many bytes are read into memory: FLUE CLS, padded, takes 60 MB.
+const LARGEST_IN_MEMORY: u64 = 1 << 28;
+/// Bytes copied between two looks at signals.
+const COPIED_AT_ONCE: u64 = 1 << 26;
 
 /// Where a record batch lies in its file, and the rows it holds.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +47,12 @@ pub(super) struct BatchAt {
     pub first_row: usize,
 }
 
-/// One mapped file.
-pub(super) struct MappedStream {
+/// One file.
+pub(super) struct StreamFile {
     path: PathBuf,
-    map: Arc<Mmap>,
-    /// The bytes of `map`.
+    /// Where the bytes lie when they are mapped.
+    map: Option<Arc<Mmap>>,
+    /// The bytes of the file.
     data: Buffer,
     version: MetadataVersion,
     /// The schema, with its metadata.
@@ -59,36 +68,52 @@ struct Frame<'a> {
     body: usize,
 }
 
-impl MappedStream {
-    /// Map `path` and read the heads of all its messages; the bodies stay on disk.
+impl StreamFile {
+    /// Take the bytes of `path` and read the heads of all its messages.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is cut short or is no Arrow stream.
+    /// [`Error::Io`] when it cannot be read or copied, [`Error::Malformed`] when it is cut short or is no Arrow stream.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path, "read"))?;
-        Self::map(path, &file)
+        Self::open_within(path, LARGEST_IN_MEMORY)
     }
 
-    /// As [`open`](Self::open), for a file that is open already; `path` serves for messages.
-    pub fn map(path: &Path, file: &File) -> Result<Self> {
+    /// As [`open`](Self::open); files of more than `limit` bytes are copied and mapped.
+    pub(super) fn open_within(path: &Path, limit: u64) -> Result<Self> {
+        let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+        let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+        if length > limit {
+            return Self::map_own(path, own_copy(path, file)?);
+        }
+        let mut data = MutableBuffer::from_len_zeroed(length as usize);
+        file.read_exact(data.as_slice_mut())
+            .map_err(Error::io(path, "read"))?;
+        Self::index(path, None, data.into())
+    }
+
+    /// Map a nameless temporary file of ours; `path` serves for messages.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn map_own(path: &Path, file: File) -> Result<Self> {
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         if length == 0 {
+            return Self::index(path, None, Buffer::default());
+        }
+        // SAFETY: the file has no name and its only handle is ours, so nobody writes to it or shortens it while the
+        // map lasts, which is read only.
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "map"))?;
+        let map = Arc::new(map);
+        let pointer = std::ptr::NonNull::from(&map[..]).cast();
+        // SAFETY: the memory is that of the map, which the buffer keeps alive, and is only read.
+        let data = unsafe { Buffer::from_custom_allocation(pointer, map.len(), map.clone()) };
+        Self::index(path, Some(map), data)
+    }
+
+    fn index(path: &Path, map: Option<Arc<Mmap>>, data: Buffer) -> Result<Self> {
+        if data.is_empty() {
             let remedy = "an Arrow stream: the file was cut short, make it again";
             return Err(Error::malformed(path, "byte 0", "an empty file", remedy));
         }
-        // SAFETY: the map is read only; as with any mapped file, nobody may shorten it while it is in use.
-        let map = unsafe { Mmap::map(file) }.map_err(Error::io(path, "map"))?;
-        let map = Arc::new(map);
-        let (pointer, length) = (map.as_ptr() as *mut u8, map.len());
-        let pointer = std::ptr::NonNull::new(pointer).ok_or_else(|| {
-            Error::malformed(path, "", "an empty memory map", "an Arrow stream file")
-        })?;
-        // SAFETY: the memory lives as long as the map, which the buffer keeps.
-        let data = unsafe { Buffer::from_custom_allocation(pointer, length, map.clone()) };
-        Self::index(path, map, data)
-    }
-
-    fn index(path: &Path, map: Arc<Mmap>, data: Buffer) -> Result<Self> {
         let bytes = data.as_slice();
         let Some(first) = frame(path, bytes, 0, 0)? else {
             return Err(not_arrow(path, 0, "the end of a stream"));
@@ -143,7 +168,7 @@ impl MappedStream {
         self.batches.last().map_or(0, |b| b.first_row + b.rows)
     }
 
-    /// Decode the named columns of a batch; the arrays point into the map.
+    /// Decode the named columns of a batch; the arrays point into the bytes of the file.
     ///
     /// # Errors
     /// [`Error::Malformed`] when offsets, lengths or UTF-8 in it are wrong.
@@ -157,25 +182,24 @@ impl MappedStream {
         let message = self
             .data
             .slice_with_length(batch.start, batch.head + batch.body);
-        FileDecoder::new(self.schema.clone(), self.version)
-            .with_projection(columns.to_vec())
-            .read_record_batch(&block, &message)
-            .map_err(|e| bad(e.to_string()))?
+        let decoder =
+            FileDecoder::new(self.schema.clone(), self.version).with_projection(columns.to_vec());
+        contain(|| decoder.read_record_batch(&block, &message))
+            .and_then(|batch| batch.map_err(|e| e.to_string()))
+            .map_err(bad)?
             .ok_or_else(|| bad("no record batch".into()))
     }
 
-    /// Let the system take back the memory that holds a batch; it is read from the file again when it is needed.
+    /// Let the system take back the mapped memory that holds a batch; it is read again when it is needed.
     pub fn release(&self, batch: &BatchAt) {
         #[cfg(unix)]
         {
             use memmap2::UncheckedAdvice::DontNeed;
+            let Some(map) = &self.map else { return };
             let length = batch.head + batch.body;
-            // SAFETY: the map is of a file and read only, so its pages come back with the same content. A refusal
-            // changes nothing.
-            let _ = unsafe {
-                self.map
-                    .unchecked_advise_range(DontNeed, batch.start, length)
-            };
+            // SAFETY: the map is of a file of ours and read only, so its pages come back with the same content. A
+            // refusal changes nothing.
+            let _ = unsafe { map.unchecked_advise_range(DontNeed, batch.start, length) };
         }
         #[cfg(not(unix))]
         let _ = batch;
@@ -187,6 +211,21 @@ impl MappedStream {
         match batch.rows {
             0 => format!("message {message} (no rows)"),
             n => format!("message {message} (rows {first} to {})", first + n - 1),
+        }
+    }
+}
+
+/// A copy of `file` that has no name, in its own folder, which has room for such files, else among the temporary ones.
+fn own_copy(path: &Path, file: File) -> Result<File> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut copy = tempfile::tempfile_in(folder)
+        .or_else(|_| tempfile::tempfile())
+        .map_err(Error::io(std::env::temp_dir(), "create a file in"))?;
+    loop {
+        interrupt::check()?;
+        let copied = std::io::copy(&mut (&file).take(COPIED_AT_ONCE), &mut copy);
+        if copied.map_err(Error::io(path, "copy"))? == 0 {
+            return Ok(copy);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The `DatasetDict` folder of Hugging Face's `datasets`: reading by row through a memory map, writing as a stream.
+//! The `DatasetDict` folder of Hugging Face's `datasets`: reading by row, writing as a stream.
 //!
 //! A folder holds `dataset_dict.json` and one folder per split with `data-*.arrow` (Arrow IPC streams),
 //! `dataset_info.json` and `state.json`. The types and names are those of `DatasetDict.save_to_disk`:

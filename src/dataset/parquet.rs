@@ -1,6 +1,5 @@
 //! Reading `data-*.parquet` as record batches.
 
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -9,7 +8,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns;
-use crate::error::{Error, Result};
+use crate::artifact::ParquetFile;
+use crate::error::{Error, Result, contain};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 1000;
@@ -27,20 +27,25 @@ pub(super) fn read(
     let damaged = |place: String, e: String| {
         Error::malformed(path, place, e, "a sound Parquet file: make it again")
     };
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| damaged("the footer".into(), e.to_string()))?;
+    let file = ParquetFile::open(path)?;
+    let builder = contain(|| ParquetRecordBatchReaderBuilder::try_new(file))
+        .and_then(|opened| opened.map_err(|e| e.to_string()))
+        .map_err(|e| damaged("the footer".into(), e))?;
     let schema = builder.schema().clone();
     let wanted = columns::projection(&schema);
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| damaged(String::new(), e.to_string()))?;
+    let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+    let mut reader = contain(|| builder.build())
+        .and_then(|built| built.map_err(|e| e.to_string()))
+        .map_err(|e| damaged(String::new(), e))?;
     let path = path.to_path_buf();
     let mut row = 0;
-    let batches = reader.map(move |batch| {
+    let next = move || match contain(|| reader.next()) {
+        Ok(batch) => batch.map(|batch| batch.map_err(|e| e.to_string())),
+        Err(e) => Some(Err(e)),
+    };
+    // Nothing is read after an error: the reader may be in any state.
+    let batches = fused(next).map(move |batch| {
         let first = row;
         match batch {
             Ok(batch) => {
@@ -56,4 +61,16 @@ pub(super) fn read(
         }
     });
     Ok((schema, batches))
+}
+
+/// What `next` gives, up to the first error.
+fn fused<T>(
+    mut next: impl FnMut() -> Option<std::result::Result<T, String>>,
+) -> impl Iterator<Item = std::result::Result<T, String>> {
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        let item = if failed { None } else { next() };
+        failed |= item.as_ref().is_some_and(|item| item.is_err());
+        item
+    })
 }

@@ -1,14 +1,14 @@
-//! One split of a dataset: random access by row over memory-mapped files.
+//! One split of a dataset: random access by row.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::columns::{self, Columns};
-use super::ipc::{BatchAt, MappedStream};
+use super::ipc::{BatchAt, StreamFile};
 use crate::error::{Error, Result};
 
-/// One row. The slices point into the mapped file.
+/// One row. The slices point into the bytes of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Example<'a> {
     /// The review as it was tokenized; empty when the dataset has no column `text`.
@@ -51,7 +51,7 @@ struct Batch {
 struct Inner {
     name: String,
     folder: PathBuf,
-    files: Vec<MappedStream>,
+    files: Vec<StreamFile>,
     batches: Vec<Batch>,
     /// The batch that was asked for last.
     last: AtomicUsize,
@@ -61,7 +61,7 @@ struct Inner {
     label_names: Vec<String>,
 }
 
-/// The rows of one split, read from the memory-mapped files as they are asked for. Cloning is cheap.
+/// The rows of one split, decoded batch by batch as they are asked for. Cloning is cheap.
 #[derive(Clone)]
 pub struct Split(Arc<Inner>);
 
@@ -70,7 +70,7 @@ impl Split {
     pub(super) fn new(
         name: &str,
         folder: &Path,
-        files: Vec<MappedStream>,
+        files: Vec<StreamFile>,
         order: Option<Vec<u64>>,
         label_names: Vec<String>,
     ) -> Self {

@@ -234,3 +234,33 @@ fn a_label_outside_the_classes_is_named_by_its_row() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_changes_nothing() {
+    use super::ipc::StreamFile;
+    let folder = copy("datasets-5.0.1");
+    let path = folder.path().join("test/data-00000-of-00001.arrow");
+    let ids = |file: &StreamFile| {
+        let batches = file
+            .batches
+            .iter()
+            .map(|at| file.read(at, &[0, 1, 3]).unwrap());
+        batches.collect::<Vec<_>>()
+    };
+    let whole = fs::read(&path).unwrap();
+    // In memory, and as a copy that is mapped.
+    for limit in [u64::MAX, 0] {
+        let file = StreamFile::open_within(&path, limit).unwrap();
+        let before = ids(&StreamFile::open(&path).unwrap());
+        fs::File::create(&path).unwrap();
+        assert_eq!(ids(&file), before, "limit {limit}");
+        file.batches.iter().for_each(|at| file.release(at));
+        assert_eq!(ids(&file), before, "limit {limit}, after a release");
+        let error = StreamFile::open_within(&path, limit)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("an empty file"), "{error}");
+        fs::write(&path, &whole).unwrap();
+    }
+}

@@ -6,7 +6,10 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod contain;
 pub mod interrupt;
+
+pub use contain::contain;
 
 /// The result of every fallible function of the library.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -97,6 +100,25 @@ fn in_place(place: &str) -> String {
     }
 }
 
+/// Words from a file that a stranger may have written, fit for a terminal: a line of moderate length, control
+/// characters escaped.
+fn one_line(words: &str) -> String {
+    const LONGEST: usize = 1000;
+    let mut line = String::with_capacity(words.len().min(LONGEST));
+    for (i, c) in words.chars().enumerate() {
+        match c {
+            _ if i == LONGEST => {
+                line.push('…');
+                break;
+            }
+            '\n' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_unicode()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
 impl Error {
     /// An [`Error::Io`] for `path`; made for `map_err(Error::io(path, "read"))`.
     pub fn io(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(io::Error) -> Error {
@@ -117,9 +139,9 @@ impl Error {
     ) -> Error {
         Error::Malformed {
             path: path.as_ref().to_path_buf(),
-            place: place.to_string(),
-            found: found.to_string(),
-            expected: expected.to_string(),
+            place: one_line(&place.to_string()),
+            found: one_line(&found.to_string()),
+            expected: one_line(&expected.to_string()),
         }
     }
 
@@ -172,6 +194,17 @@ mod tests {
         );
         let e = Error::malformed("a/b.csv", "", "nothing", "rows");
         assert_eq!(e.to_string(), "a/b.csv: found nothing, expected rows");
+    }
+
+    #[test]
+    fn what_a_file_says_stays_on_its_line() {
+        let e = Error::malformed("a", "key \u{1b}[2J", "x\ny", "é".repeat(2000));
+        let message = e.to_string();
+        assert!(
+            message.starts_with("a, key \\u{1b}[2J: found x y, expected é"),
+            "{message}"
+        );
+        assert!(message.ends_with("é…"), "{message}");
     }
 
     #[test]

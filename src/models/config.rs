@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::artifact::read_text;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, AttentionShape};
 
@@ -99,11 +100,12 @@ impl Reader<'_> {
     }
 
     fn id(&self, key: &str) -> Result<Option<u32>> {
-        Ok(if self.present(key).is_some() {
-            Some(self.count(key, 0)? as u32)
-        } else {
-            None
-        })
+        self.present(key)
+            .map(|id| {
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                id.ok_or_else(|| self.bad(key, "a token id"))
+            })
+            .transpose()
     }
 
     fn size(&self, key: &str, default: usize) -> Result<usize> {
@@ -158,10 +160,26 @@ impl Reader<'_> {
     }
 
     fn num_labels(&self) -> Result<usize> {
-        match self.present("id2label").and_then(Value::as_object) {
-            Some(labels) => Ok(labels.len()),
-            None => self.count("num_labels", 2),
+        const MOST: usize = 1 << 16;
+        let (key, n) = match self.present("id2label").and_then(Value::as_object) {
+            Some(labels) => ("id2label", labels.len()),
+            None => ("num_labels", self.count("num_labels", 2)?),
+        };
+        match n {
+            1..=MOST => Ok(n),
+            _ => Err(self.bad(key, &format!("1 to {MOST} classes"))),
         }
+    }
+
+    /// The id of the padding token, a row of the word embeddings.
+    fn padding(&self, keys: &[&str], default: u32, vocab_size: usize) -> Result<u32> {
+        let key = keys.iter().copied().find(|key| self.present(key).is_some());
+        let id = key.map_or(Ok(None), |key| self.id(key))?.unwrap_or(default);
+        if (id as usize) < vocab_size {
+            return Ok(id);
+        }
+        let expected = format!("an id below the vocabulary's size, {vocab_size}");
+        Err(self.bad(key.or(keys.first().copied()).unwrap_or_default(), &expected))
     }
 }
 
@@ -172,7 +190,7 @@ impl Config {
     /// [`Error::Io`], or [`Error::Malformed`] with the key that is absent, wrong or not supported.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+        let text = read_text(&path)?;
         let json: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
             Error::malformed(&path, format!("line {}", e.line()), e, "a JSON object")
         })?;
@@ -211,17 +229,16 @@ impl Config {
         r.require("position_embedding_type", json!("absolute"))?;
         r.require("is_decoder", json!(false))?;
         let hidden_dropout = r.probability("hidden_dropout_prob", 0.1)?;
+        let model_type = r.text("model_type", "")?;
+        let default_size = match model_type.as_str() {
+            "roberta" => 50265,
+            _ => 30522,
+        };
+        let vocab_size = r.size("vocab_size", default_size)?;
         Ok(Self {
-            model_type: r.text("model_type", "")?,
+            model_type,
             family: Family::Roberta,
-            vocab_size: r.size(
-                "vocab_size",
-                if r.text("model_type", "")? == "roberta" {
-                    50265
-                } else {
-                    30522
-                },
-            )?,
+            vocab_size,
             hidden_size: r.size("hidden_size", 768)?,
             num_layers: r.size("num_hidden_layers", 12)?,
             num_heads: r.size("num_attention_heads", 12)?,
@@ -231,7 +248,7 @@ impl Config {
             pre_norm: false,
             max_position_embeddings: r.size("max_position_embeddings", 512)?,
             type_vocab_size: r.size("type_vocab_size", 2)?,
-            pad_token_id: r.count("pad_token_id", 1)? as u32,
+            pad_token_id: r.padding(&["pad_token_id"], 1, vocab_size)?,
             bos_token_id: r.id("bos_token_id")?,
             layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
             hidden_dropout,
@@ -256,11 +273,11 @@ impl Config {
             r.require("n_langs", json!(1))?;
         }
         let hidden_size = r.size("emb_dim", r.size("hidden_size", 2048)?)?;
-        let pad = r.count("pad_index", r.count("pad_token_id", 2)?)?;
+        let vocab_size = r.size("n_words", r.size("vocab_size", 30145)?)?;
         Ok(Self {
             model_type: "flaubert".into(),
             family: Family::Xlm,
-            vocab_size: r.size("n_words", r.size("vocab_size", 30145)?)?,
+            vocab_size,
             hidden_size,
             num_layers: r.size("n_layers", r.size("num_hidden_layers", 12)?)?,
             num_heads: r.size("n_heads", r.size("num_attention_heads", 16)?)?,
@@ -273,7 +290,7 @@ impl Config {
             pre_norm: r.flag("pre_norm", false)?,
             max_position_embeddings: r.size("max_position_embeddings", 512)?,
             type_vocab_size: 0,
-            pad_token_id: pad as u32,
+            pad_token_id: r.padding(&["pad_index", "pad_token_id"], 2, vocab_size)?,
             bos_token_id: r.id("bos_index")?.or(r.id("bos_token_id")?),
             layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
             hidden_dropout: r.probability("dropout", 0.1)?,

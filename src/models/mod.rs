@@ -16,7 +16,10 @@ mod flaubert;
 mod heads;
 mod layer;
 mod network;
+mod numbers;
 mod parameters;
+mod pickle;
+mod safetensors_file;
 mod weights;
 
 pub use config::{Config, Family};

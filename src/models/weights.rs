@@ -1,15 +1,12 @@
 //! The tensors of a checkpoint: `model.safetensors` or `pytorch_model.bin`, in one file or in shards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
+use candle_core::Tensor;
 
+use super::{pickle, safetensors_file};
+use crate::artifact::read_text;
 use crate::error::{Error, Result};
 
 /// The tensors of a checkpoint by name, as f32 on the CPU.
@@ -48,7 +45,7 @@ impl Weights {
     }
 
     fn read_shards(folder: &Path, index: PathBuf) -> Result<Self> {
-        let text = std::fs::read_to_string(&index).map_err(Error::io(&index, "read"))?;
+        let text = read_text(&index)?;
         let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
             Error::malformed(&index, format!("line {}", e.line()), e, "a JSON object")
         })?;
@@ -137,73 +134,8 @@ impl Weights {
 
 fn read_file(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
     if path.extension().is_some_and(|e| e == "bin") {
-        read_pickle(path, tensors)
+        pickle::read(path, tensors)
     } else {
-        read_safetensors(path, tensors)
+        safetensors_file::read(path, tensors)
     }
-}
-
-fn read_safetensors(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
-    // SAFETY: the map is read once, within this function; a checkpoint is not written to while a program reads it.
-    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path, "map into memory"))?;
-    let remedy = "a complete safetensors file: copy or download it again";
-    let views =
-        SafeTensors::deserialize(&map).map_err(|e| Error::malformed(path, "", e, remedy))?;
-    for (name, view) in views.iter() {
-        let wrong = |found: String| {
-            Error::malformed(
-                path,
-                format!("tensor {name:?}"),
-                found,
-                "f32, f16, bf16 or f64",
-            )
-        };
-        let raw = |dtype| Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu);
-        let tensor = match view.dtype() {
-            Dtype::F32 => raw(DType::F32),
-            Dtype::F16 => Tensor::from_vec(
-                widened(view.data(), f16::from_le_bytes),
-                view.shape(),
-                &Device::Cpu,
-            ),
-            Dtype::BF16 => Tensor::from_vec(
-                widened(view.data(), bf16::from_le_bytes),
-                view.shape(),
-                &Device::Cpu,
-            ),
-            Dtype::F64 => raw(DType::F64).and_then(|t| t.to_dtype(DType::F32)),
-            Dtype::I64 => raw(DType::I64).and_then(|t| t.to_dtype(DType::F32)),
-            other => return Err(wrong(format!("type {other:?}"))),
-        };
-        tensors.insert(name.to_owned(), tensor.map_err(|e| wrong(e.to_string()))?);
-    }
-    Ok(())
-}
-
-/// Little-endian numbers of two bytes as f32.
-fn widened<T>(bytes: &[u8], number: impl Fn([u8; 2]) -> T) -> Vec<f32>
-where
-    [T]: HalfFloatSliceExt,
-{
-    let narrow: Vec<T> = bytes.as_chunks().0.iter().map(|&b| number(b)).collect();
-    let mut wide = vec![0f32; narrow.len()];
-    narrow.convert_to_f32_slice(&mut wide);
-    wide
-}
-
-fn read_pickle(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
-    let remedy = "a complete file as torch.save writes it: copy or download it again";
-    let read =
-        candle_core::pickle::read_all(path).map_err(|e| Error::malformed(path, "", e, remedy))?;
-    for (name, tensor) in read {
-        let tensor = tensor
-            .to_dtype(DType::F32)
-            .and_then(|t| t.contiguous())
-            .map_err(|e| {
-                Error::malformed(path, format!("tensor {name:?}"), e, "a tensor of numbers")
-            })?;
-        tensors.insert(name, tensor);
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
 use super::{Dropout, Queries, cpu, plain};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 64;
@@ -41,7 +41,7 @@ impl AttentionShape {
 /// `qkv` (T, 3H) holds queries, keys and values side by side. Returns a row of H, heads side by side, for each of `queries`.
 ///
 /// # Errors
-/// A candle error.
+/// [`Error::Mismatch`] when the bounds or the width do not fit `qkv`; a candle error.
 pub fn attention(
     qkv: &Tensor,
     queries: Queries<'_>,
@@ -52,6 +52,7 @@ pub fn attention(
         return plain::attention(qkv, queries, shape, dropout);
     }
     let (rows, hidden) = (queries.rows(), shape.hidden());
+    check(qkv, queries, shape)?;
     let mut out = vec![0f32; rows * hidden];
     let target = Shared(out.as_mut_ptr());
     cpu::with(qkv, |qkv| {
@@ -69,7 +70,7 @@ pub fn attention(
 /// The gradient of [`attention`] with respect to `qkv`, from that of its result.
 ///
 /// # Errors
-/// A candle error.
+/// As [`attention`].
 pub fn attention_backward(
     qkv: &Tensor,
     queries: Queries<'_>,
@@ -84,6 +85,14 @@ pub fn attention_backward(
         return Ok(g.remove(0));
     }
     let (rows, width) = qkv.dims2()?;
+    check(qkv, queries, shape)?;
+    let expected = (queries.rows(), shape.hidden());
+    if gradient.dims2()? != expected {
+        let dims = gradient.dims();
+        return Err(Error::Mismatch(format!(
+            "a gradient of {dims:?} where {expected:?} attended"
+        )));
+    }
     let mut out = vec![0f32; rows * width];
     let target = Shared(out.as_mut_ptr());
     cpu::with(qkv, |qkv| {
@@ -98,6 +107,19 @@ pub fn attention_backward(
         })
     })??;
     Ok(Tensor::from_vec(out, (rows, width), qkv.device())?)
+}
+
+/// Require what the units take for granted: sequences one after another that fill `qkv` (T, 3H).
+fn check(qkv: &Tensor, queries: Queries<'_>, shape: AttentionShape) -> Result<()> {
+    let (tokens, width) = qkv.dims2()?;
+    let bounds = queries.bounds();
+    if width == 3 * shape.hidden() && bounds.is_sorted() && bounds.last() == Some(&tokens) {
+        return Ok(());
+    }
+    Err(Error::Mismatch(format!(
+        "attention of {} heads of {} over {tokens} rows of {width} cut at {bounds:?}",
+        shape.heads, shape.head_size
+    )))
 }
 
 /// One head of one sequence.

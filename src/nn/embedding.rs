@@ -57,7 +57,7 @@ fn gather_sum(tables: &[&Tensor], ids: &[&[u32]], device: &Device) -> Result<Ten
 /// `padding` gets nothing, as `torch.nn.Embedding(padding_idx)` has it. Several uses of one table are given as several `ids`.
 ///
 /// # Errors
-/// A candle error.
+/// [`Error::Mismatch`] for an id outside the table; a candle error.
 pub fn embedding_sum_backward(
     gradient: &Tensor,
     ids: &[&[u32]],
@@ -82,6 +82,13 @@ pub fn embedding_sum_backward(
             )?;
         }
         return slot.add(table);
+    }
+    if ids
+        .iter()
+        .any(|ids| ids.iter().any(|&id| id as usize >= rows))
+    {
+        let message = format!("an id is outside an embedding table of {rows} rows");
+        return Err(Error::Mismatch(message));
     }
     let (sum, add) = slot.memory((rows, width).into(), gradient.device())?;
     cpu::with(gradient, |g| {
@@ -111,7 +118,7 @@ fn add_rows(table: &mut [f32], g: &[f32], ids: &[&[u32]], width: usize, padding:
                 if Some(id) == padding {
                     continue;
                 }
-                // SAFETY: `id < rows` (the forward pass checked it), and no other thread has these columns.
+                // SAFETY: `id < rows`, as the caller has checked, and no other thread has these columns.
                 let row = unsafe {
                     std::slice::from_raw_parts_mut(target.0.add(id as usize * width + from), count)
                 };

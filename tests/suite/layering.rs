@@ -73,7 +73,8 @@ const FLOORS_0_TO_4: &[&str] = &[
     "feature_extraction",
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+/// The Rust files below a folder.
+pub fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         if entry.path().is_dir() {
             sources(&entry.path(), found);

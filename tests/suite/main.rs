@@ -22,3 +22,4 @@ mod models;
 mod prepare;
 mod study;
 mod tokenization;
+mod unsafe_code;

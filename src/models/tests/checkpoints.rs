@@ -130,3 +130,37 @@ fn a_wrong_checkpoint_is_named() {
         message()
     );
 }
+
+#[test]
+fn a_checkpoint_that_shrinks_while_it_is_read_ends_in_a_message() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    for (name, file) in [
+        ("camembert", "model.safetensors"),
+        ("roberta-relu-bin", "pytorch_model.bin"),
+    ] {
+        let d = tempfile::tempdir().unwrap();
+        let path = d.path().join(file);
+        let whole = std::fs::read(fixture(name).join(file)).unwrap();
+        std::fs::write(&path, &whole).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+                for length in (0..whole.len() as u64).step_by(7).cycle() {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    writer.set_len(length).unwrap();
+                }
+            });
+            for _ in 0..300 {
+                if let Err(e) = Weights::read(d.path()) {
+                    assert!(e.to_string().contains(file), "{e}");
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        std::fs::write(&path, &whole).unwrap();
+        Weights::read(d.path()).unwrap();
+    }
+}

@@ -11,14 +11,15 @@ use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::utils::truncation::TruncationDirection;
 use tokenizers::{AddedToken, PreTokenizerWrapper};
 
-use super::files::JsonFile;
+use super::files::{JsonFile, read_bytes};
 use super::pool::Pool;
 use super::word_cache::WordCache;
 use super::{AlignedEncoding, Encoding, Offsets};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
 use super::{encode_in_chunks, model_max_length, room};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contain};
 
+mod charsmap;
 mod chunks;
 mod sentencepiece;
 
@@ -56,10 +57,7 @@ impl CamembertTokenizer {
         let json = folder.join("tokenizer.json");
         let model = folder.join("sentencepiece.bpe.model");
         let (path, mut inner) = if json.is_file() {
-            let read = tokenizers::Tokenizer::from_file(&json);
-            let malformed =
-                |e| Error::malformed(&json, "", e, "a tokenizer of the tokenizers crate");
-            (json.clone(), read.map_err(malformed)?)
+            (json.clone(), read_json(&json)?)
         } else if model.is_file() {
             (model.clone(), sentencepiece::open(&model, family)?)
         } else {
@@ -71,12 +69,13 @@ impl CamembertTokenizer {
             });
         };
         let failed = |e| Error::malformed(&path, "", e, "a usable tokenizer");
-        adapt(&mut inner, &config, family, options).map_err(failed)?;
-        let (before, after) = special_ids(&inner).map_err(failed)?;
+        contained(|| adapt(&mut inner, &config, family, options)).map_err(failed)?;
+        let (before, after) = contained(|| special_ids(&inner)).map_err(failed)?;
+        let chunks = contained(|| Ok(Chunks::new(&inner))).map_err(failed)?;
         let pad = config.get("pad_token").map_or(Some("<pad>"), content);
         let pad_id = pad.and_then(|token| inner.token_to_id(token));
         Ok(Self {
-            chunks: Chunks::new(&inner),
+            chunks,
             before,
             after,
             scratch: Pool::new(),
@@ -109,7 +108,7 @@ impl CamembertTokenizer {
                 None => text.len(),
             };
             let tokens = cache.get_or_encode(&text.as_bytes()[at..end], |_, tokens| {
-                let encoding = self.inner.encode_fast(&text[at..end], false);
+                let encoding = contained(|| self.inner.encode_fast(&text[at..end], false));
                 let encoding = encoding.map_err(Error::compute("tokenizing"))?;
                 tokens.extend_from_slice(encoding.get_ids());
                 Ok::<_, Error>(())
@@ -145,11 +144,11 @@ impl Tokenizer for CamembertTokenizer {
 
     fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
         let room = room(max_length, self.special_tokens())?;
-        let encoding = self.inner.encode(text, false);
+        let encoding = contained(|| self.inner.encode(text, false));
         let mut encoding = encoding.map_err(Error::compute("tokenizing"))?;
         let truncated = encoding.len() > room;
         encoding.truncate(encoding.len().min(room), 0, TruncationDirection::Right);
-        let encoding = self.inner.post_process(encoding, None, true);
+        let encoding = contained(|| self.inner.post_process(encoding, None, true));
         let encoding = encoding.map_err(Error::compute("adding special tokens"))?;
         let mut offsets = Offsets::new(text);
         let offset = |&(start, end): &(usize, usize)| offsets.offset(start..end);
@@ -178,6 +177,23 @@ impl Tokenizer for CamembertTokenizer {
     fn kind(&self) -> TokenizerKind {
         TokenizerKind::Camembert
     }
+}
+
+/// The crate at work, its panics over what a file holds taken for errors.
+fn contained<R>(work: impl FnOnce() -> tokenizers::Result<R>) -> tokenizers::Result<R> {
+    contain(work).unwrap_or_else(|panic| Err(panic.into()))
+}
+
+/// Read a `tokenizer.json`.
+fn read_json(path: &Path) -> Result<tokenizers::Tokenizer> {
+    let malformed = |place: &str, found: String| {
+        Error::malformed(path, place, found, "a tokenizer of the tokenizers crate")
+    };
+    let bytes = read_bytes(path)?;
+    let json: Value = serde_json::from_slice(&bytes).map_err(|e| malformed("", e.to_string()))?;
+    charsmap::check_all(&json).map_err(|e| malformed("precompiled_charsmap", e.into()))?;
+    contained(|| tokenizers::Tokenizer::from_bytes(&bytes))
+        .map_err(|e| malformed("", e.to_string()))
 }
 
 /// The ids that the post-processor puts before and after a text.

@@ -13,7 +13,8 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::Family;
+use super::super::files::read_bytes;
+use super::{Family, charsmap, contained};
 use crate::error::{Error, Result};
 
 /// SentencePiece's word boundary.
@@ -45,7 +46,7 @@ struct Piece {
 /// # Errors
 /// When the file cannot be read, is no SentencePiece model, or is not a unigram model.
 pub(super) fn open(path: &Path, family: Family) -> Result<Tokenizer> {
-    let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
+    let bytes = read_bytes(path)?;
     let model = parse(&bytes).map_err(|(at, found)| {
         let expected = "a SentencePiece model; download the file again";
         Error::malformed(path, format!("byte {at}"), found, expected)
@@ -58,10 +59,19 @@ pub(super) fn open(path: &Path, family: Family) -> Result<Tokenizer> {
             "1 (unigram): CamemBERT and XLM-RoBERTa have unigram models",
         ));
     }
-    convert(&model, family).map_err(Error::compute(format!(
-        "{}: building the tokenizer",
-        path.display()
-    )))
+    if !model.precompiled_charsmap.is_empty() {
+        charsmap::check(&model.precompiled_charsmap).map_err(|found| {
+            let place = "normalizer_spec.precompiled_charsmap";
+            Error::malformed(
+                path,
+                place,
+                found,
+                "a SentencePiece model; download it again",
+            )
+        })?;
+    }
+    contained(|| convert(&model, family))
+        .map_err(|e| Error::malformed(path, "", e, "a model that makes a tokenizer"))
 }
 
 fn convert(model: &Model, family: Family) -> tokenizers::Result<Tokenizer> {
