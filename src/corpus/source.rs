@@ -209,7 +209,7 @@ impl Corpus {
             parts: self.parts(split).to_vec().into(),
             current: None,
             rows: 0,
-            _extracted: self.extracted.clone(),
+            extracted: self.extracted.clone().zip(self.origin.clone()),
         }
     }
 
@@ -226,7 +226,8 @@ pub struct Reviews {
     parts: VecDeque<Part>,
     current: Option<Box<dyn Iterator<Item = Result<Review>> + Send>>,
     rows: usize,
-    _extracted: Option<Arc<TempDir>>,
+    /// The folder of an archive's members, and the archive.
+    extracted: Option<(Arc<TempDir>, PathBuf)>,
 }
 
 impl Iterator for Reviews {
@@ -254,9 +255,16 @@ impl Iterator for Reviews {
 }
 
 impl Reviews {
-    fn stop(&mut self, e: Error) -> Error {
+    /// End here; an error about a member of an archive names the archive, not the folder where its members lie.
+    fn stop(&mut self, mut e: Error) -> Error {
         self.parts.clear();
         self.current = None;
+        if let (Error::Malformed { path, .. } | Error::Io { path, .. }, Some((folder, archive))) =
+            (&mut e, &self.extracted)
+            && let Ok(member) = path.strip_prefix(folder.path())
+        {
+            *path = archive.join("fr").join(member);
+        }
         e
     }
 }
