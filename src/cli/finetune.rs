@@ -144,6 +144,10 @@ pub(super) struct TrainingOptions {
     #[arg(long)]
     group_by_length: bool,
 
+    /// Keep only the input of each layer and compute the rest again on the way back: less memory, more time, the same weights
+    #[arg(long)]
+    gradient_checkpointing: bool,
+
     /// Leave the embeddings and the lowest N encoder layers as they are
     #[arg(long, value_name = "N")]
     freeze: Option<usize>,
@@ -239,6 +243,7 @@ impl TrainingOptions {
             shuffle: matches!(self.data_order, Order::Shuffled),
             use_token_type_ids: !self.no_token_type_ids,
             group_by_length: self.group_by_length,
+            gradient_checkpointing: self.gradient_checkpointing,
             freeze: self.freeze,
             eval_strategy: match self.eval_strategy {
                 Strategy::No => EvalStrategy::No,

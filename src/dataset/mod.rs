@@ -5,6 +5,7 @@
 //! <https://huggingface.co/docs/datasets/package_reference/main_classes#datasets.DatasetDict.save_to_disk>.
 //! A folder with `data-*.parquet` in place of these files is read too.
 
+mod categories;
 mod columns;
 mod convert;
 mod dict;
@@ -15,6 +16,7 @@ mod rows;
 mod split;
 mod writer;
 
+pub use categories::CATEGORIES;
 pub use dict::DatasetDict;
 pub use features::LABEL_NAMES;
 pub use rows::{Padding, Rows};

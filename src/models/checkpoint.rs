@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
 
 use super::config::Config;
-use super::network::{Builder, Names, Network};
+use super::loading::{Builder, Names};
+use super::network::Network;
 use super::parameters::Parameters;
 use super::weights::Weights;
 use super::{Encoder, SequenceClassifier};

@@ -4,7 +4,7 @@
 
 use super::Input;
 use super::embeddings::Lookups;
-use super::network::Names;
+use super::loading::Names;
 
 /// Names of the tensors below the prefix `transformer.`.
 pub(super) const NAMES: Names = Names {

@@ -15,6 +15,7 @@ mod embeddings;
 mod flaubert;
 mod heads;
 mod layer;
+mod loading;
 mod network;
 mod numbers;
 mod parameters;
@@ -78,6 +79,10 @@ pub trait SequenceClassifier: Encoder {
     /// # Errors
     /// [`crate::error::Error::Usage`] when the model has fewer layers.
     fn freeze(&mut self, layers: usize) -> Result<()>;
+
+    /// Whether [`Self::accumulate_gradients`] keeps only the input of each layer and computes the rest again on the way back: less
+    /// memory, more time, the same gradients to the last bit.
+    fn set_gradient_checkpointing(&mut self, on: bool);
 
     /// Logits (B, C) without dropout.
     ///

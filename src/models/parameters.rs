@@ -24,6 +24,8 @@ pub struct Parameter {
     pub var: Var,
     /// Whether weight decay applies: not to biases nor to layer norms, as Trainer's `get_decay_parameter_names`.
     pub decay: bool,
+    /// Whether it stays as it is.
+    pub frozen: bool,
 }
 
 /// All parameters of a model, in the order in which they were loaded.
@@ -46,13 +48,25 @@ impl Parameters {
             value: var.as_detached_tensor(),
             id: self.0.len(),
         };
-        self.0.push(Parameter { names, var, decay });
+        self.0.push(Parameter {
+            names,
+            var,
+            decay,
+            frozen: false,
+        });
         Ok(weight)
     }
 
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
         self.0.iter()
+    }
+
+    /// Leave the first `n` of them as they are, and no other.
+    pub(super) fn freeze(&mut self, n: usize) {
+        for (id, p) in self.0.iter_mut().enumerate() {
+            p.frozen = id < n;
+        }
     }
 
     /// How many tensors.

@@ -10,7 +10,9 @@ use crate::models::checkpoint::{load_classifier, load_encoder};
 use crate::nn::{self, AdamWStep};
 
 mod checkpoints;
+mod finite_differences;
 mod freezing;
+mod recomputation;
 
 const CASES: [&str; 4] = [
     "camembert",
@@ -242,77 +244,6 @@ fn loss_and_every_gradient_are_those_of_transformers() {
                 .filter(|k| k.starts_with("grad."))
                 .count(),
             "{name}"
-        );
-    }
-}
-
-/// The steepest coordinate of every parameter, where a wrong gradient cannot hide behind rounding, against central
-/// differences of the loss.
-fn check_finite_differences(name: &str, case: &Case, dropout: Option<DropoutSeed>) {
-    let run = |g: &mut Gradients| {
-        let (input, labels) = (case.training_input(), &case.batch.labels);
-        case.model
-            .accumulate_gradients(&input, labels, 1.0, dropout, g)
-            .unwrap()
-            .mean
-    };
-    let n = case.model.parameters().len();
-    let mut gradients = Gradients::new(n);
-    run(&mut gradients);
-    for (id, p) in case.model.parameters().iter().enumerate() {
-        let values = p.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let g = gradients
-            .get(id)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap();
-        let i = (0..g.len())
-            .max_by(|&a, &b| g[a].abs().total_cmp(&g[b].abs()))
-            .unwrap();
-        let at = |delta: f32| {
-            let mut moved = values.clone();
-            moved[i] += delta;
-            p.var
-                .set(&Tensor::from_vec(moved, p.var.shape(), &Device::Cpu).unwrap())
-                .unwrap();
-            run(&mut Gradients::new(n))
-        };
-        let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
-        at(0.0);
-        let error = (slope - g[i] as f64).abs();
-        assert!(
-            error <= 1e-3 + 0.03 * slope.abs(),
-            "{name} {:?}: slope {slope}, gradient {}",
-            p.names,
-            g[i]
-        );
-        assert!(
-            g[i].is_finite() && g[i] != 0.0,
-            "{name} {:?}: gradient {}",
-            p.names,
-            g[i]
-        );
-    }
-}
-
-#[test]
-fn every_gradient_agrees_with_finite_differences() {
-    for name in CASES {
-        let folder = fixture(name);
-        check_finite_differences(name, &Case::load(name), None);
-        let mut config = Config::read(&folder).unwrap();
-        config.override_dropout(0.2);
-        let (model, _) = load_classifier(&folder, config, &Device::Cpu, 1).unwrap();
-        let seed = DropoutSeed { seed: 5, step: 1 };
-        check_finite_differences(
-            name,
-            &Case {
-                model,
-                ..Case::load(name)
-            },
-            Some(seed),
         );
     }
 }

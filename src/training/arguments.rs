@@ -32,6 +32,8 @@ pub struct TrainingArguments {
     pub use_token_type_ids: bool,
     /// Batches of rows of similar lengths.
     pub group_by_length: bool,
+    /// Keep only the input of each layer and compute the rest again on the way back.
+    pub gradient_checkpointing: bool,
     /// With `Some(n)` the embeddings and the lowest n encoder layers stay as they are.
     pub freeze: Option<usize>,
     pub eval_strategy: EvalStrategy,
@@ -64,6 +66,7 @@ impl Default for TrainingArguments {
             shuffle: true,
             use_token_type_ids: true,
             group_by_length: false,
+            gradient_checkpointing: false,
             freeze: None,
             eval_strategy: EvalStrategy::No,
             eval_steps: None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 
-use super::{AdamW, TrainerState, TrainingArguments};
+use super::{AdamW, Identity, TrainerState, TrainingArguments};
 use crate::artifact::AtomicDir;
 use crate::error::{Error, Result};
 use crate::models::SequenceClassifier;
@@ -15,9 +15,10 @@ use crate::models::checkpoint::save_classifier;
 /// The folder that holds the checkpoints of one run.
 pub(super) struct Checkpoints(PathBuf);
 
-/// What else must be the same for a run to go on.
 const ARGUMENTS: &str = "training_args.json";
 const STATE: &str = "trainer_state.json";
+/// What must be the same for a run to go on.
+const IDENTITY: &str = "identity.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// The beginning of the name of a folder with the best weights; the step follows.
 const BEST: &str = "best-";
@@ -93,6 +94,7 @@ impl Checkpoints {
         optimizer: &AdamW,
         state: &TrainerState,
         arguments: &TrainingArguments,
+        identity: &Identity,
     ) -> Result<()> {
         let dir = AtomicDir::create(
             self.0.join(format!("checkpoint-{}", state.global_step)),
@@ -107,6 +109,7 @@ impl Checkpoints {
         candle_core::safetensors::save(&moments, &path).map_err(Error::compute(path.display()))?;
         write_json(&dir.path().join(STATE), state)?;
         write_json(&dir.path().join(ARGUMENTS), arguments)?;
+        write_json(&dir.path().join(IDENTITY), identity)?;
         dir.commit()?;
         let mut all = self.list("checkpoint-");
         all.truncate(all.len().saturating_sub(2));
@@ -127,23 +130,12 @@ impl Checkpoints {
         &self,
         model: &dyn SequenceClassifier,
         optimizer: &mut AdamW,
-        arguments: &TrainingArguments,
+        identity: &Identity,
     ) -> Result<Option<TrainerState>> {
         let Some((_, folder)) = self.list("checkpoint-").pop() else {
             return Ok(None);
         };
-        let saved: TrainingArguments = read_json(&folder.join(ARGUMENTS))?;
-        let comparable = |a: &TrainingArguments| TrainingArguments {
-            logging_steps: 1,
-            save_steps: 0,
-            ..a.clone()
-        };
-        if comparable(&saved) != comparable(arguments) {
-            return Err(Error::Mismatch(format!(
-                "{} was made with other settings: give the same options, or start anew without --resume",
-                folder.display()
-            )));
-        }
+        identity.check(&read_json(&folder.join(IDENTITY))?, &folder)?;
         let state: TrainerState = read_json(&folder.join(STATE))?;
         load_weights(model, &folder)?;
         let mut moments = load_tensors(&folder.join(OPTIMIZER))?;

@@ -3,6 +3,7 @@
 mod arguments;
 mod checkpoints;
 mod evaluation;
+mod identity;
 mod optimizer;
 mod row_order;
 mod scheduler;
@@ -12,6 +13,7 @@ mod trainer_state;
 
 pub use arguments::TrainingArguments;
 pub use evaluation::{Evaluation, EvaluationRecord, evaluate};
+pub use identity::Identity;
 pub use optimizer::AdamW;
 pub use scheduler::{SchedulerType, learning_rate};
 pub use selection::{BestMetric, EvalStrategy};

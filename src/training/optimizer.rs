@@ -9,19 +9,23 @@ use crate::nn::{AdamWStep, adamw_step};
 
 /// `torch.optim.AdamW` with `torch.nn.utils.clip_grad_norm_` before it, as Trainer calls them.
 pub struct AdamW {
-    moments: Vec<[Tensor; 2]>,
+    /// Of each parameter; none of a frozen one.
+    moments: Vec<Option<[Tensor; 2]>>,
     steps: u64,
 }
 
 impl AdamW {
-    /// Zero moments for every parameter.
+    /// Zero moments for every parameter that is not frozen.
     ///
     /// # Errors
     /// A candle error.
     pub fn new(parameters: &Parameters) -> Result<Self> {
         let moments = parameters
             .iter()
-            .map(|p| Ok([p.var.zeros_like()?, p.var.zeros_like()?]))
+            .map(|p| {
+                let zeros = || p.var.zeros_like();
+                (!p.frozen).then(|| Ok([zeros()?, zeros()?])).transpose()
+            })
             .collect::<Result<Vec<_>>>()?;
         Ok(Self { moments, steps: 0 })
     }
@@ -53,7 +57,7 @@ impl AdamW {
             1.0
         };
         for (id, parameter) in parameters.iter().enumerate() {
-            let Some(gradient) = gradients.get(id) else {
+            let (Some(gradient), Some(moments)) = (gradients.get(id), &mut self.moments[id]) else {
                 continue;
             };
             let step = AdamWStep {
@@ -69,7 +73,7 @@ impl AdamW {
                 gradient_scale,
                 step: self.steps,
             };
-            adamw_step(&parameter.var, gradient, &mut self.moments[id], &step)?;
+            adamw_step(&parameter.var, gradient, moments, &step)?;
         }
         Ok(norm)
     }
@@ -78,6 +82,7 @@ impl AdamW {
     pub fn named_moments(&self, parameters: &Parameters) -> Vec<(String, Tensor)> {
         let named = parameters.iter().zip(&self.moments);
         named
+            .filter_map(|(p, moments)| Some((p, moments.as_ref()?)))
             .flat_map(|(p, [m, v])| {
                 [
                     (format!("m.{}", p.names[0]), m.clone()),
@@ -98,7 +103,7 @@ impl AdamW {
         mut moment: impl FnMut(&str) -> Option<Tensor>,
     ) -> Result<()> {
         for (p, moments) in parameters.iter().zip(&mut self.moments) {
-            for (kind, slot) in ["m", "v"].iter().zip(moments) {
+            for (kind, slot) in ["m", "v"].iter().zip(moments.iter_mut().flatten()) {
                 let name = format!("{kind}.{}", p.names[0]);
                 let tensor = moment(&name).filter(|t| t.dims() == slot.dims());
                 let missing = || {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::checkpoints::Checkpoints;
 use super::evaluation::evaluate_rows;
 use super::row_order::RowOrder;
-use super::{AdamW, TrainerState, TrainingArguments, learning_rate};
+use super::{AdamW, Identity, TrainerState, TrainingArguments, learning_rate};
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
@@ -35,6 +35,8 @@ pub struct Trainer<'a> {
     pub checkpoints: PathBuf,
     /// Go on from the newest checkpoint, when there is one.
     pub resume: bool,
+    /// What must be the same for a run to go on from a checkpoint.
+    pub identity: Identity,
 }
 
 /// The end of a run, under Trainer's names.
@@ -66,7 +68,7 @@ impl Trainer<'_> {
         let mut gradients = Gradients::new(self.model.parameters().len());
         let mut state = self.initial_state();
         if self.resume
-            && let Some(saved) = checkpoints.restore(self.model, &mut optimizer, arguments)?
+            && let Some(saved) = checkpoints.restore(self.model, &mut optimizer, &self.identity)?
         {
             tracing::info!(
                 "resuming after step {} of {}",
@@ -89,7 +91,7 @@ impl Trainer<'_> {
                 && let Err(error) = self.evaluate(&checkpoints, &mut state)
             {
                 if interrupt::raised().is_some() {
-                    checkpoints.save(self.model, &optimizer, &state, arguments)?;
+                    checkpoints.save(self.model, &optimizer, &state, arguments, &self.identity)?;
                 }
                 return Err(error);
             }
@@ -111,7 +113,7 @@ impl Trainer<'_> {
             let due =
                 arguments.save_steps > 0 && state.global_step.is_multiple_of(arguments.save_steps);
             if (due && state.global_step < state.max_steps) || stopped.is_err() {
-                checkpoints.save(self.model, &optimizer, &state, arguments)?;
+                checkpoints.save(self.model, &optimizer, &state, arguments, &self.identity)?;
             }
             stopped?;
         }

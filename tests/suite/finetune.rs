@@ -181,11 +181,19 @@ fn a_signal_saves_the_state_and_sets_the_exit_status() {
     assert!(!w.path("out").exists());
     assert_eq!(fs::read_dir(w.path("out.checkpoints")).unwrap().count(), 1);
     // Other settings are refused rather than mixed.
-    w.fails(
-        &format!("{line} --resume --seed 1"),
-        1,
-        &["checkpoint-", "other settings"],
-    );
+    for (option, words) in [
+        ("--seed 1", "--seed 42, not 1"),
+        ("--dropout 0.3", "another --dropout"),
+        ("--freeze 2", "another --freeze"),
+    ] {
+        let wrong = format!("{line} --resume {option}");
+        w.fails(&wrong, 1, &["checkpoint-", words, "--resume"]);
+    }
+    let fewer = format!("{line} --resume").replace("-a all", "-a 40");
+    w.fails(&fewer, 1, &["checkpoint-", "with -a 3600, not 40"]);
+    w.run("flue-cls-prepare -c tiny-camembert --data sample --max-length 40 -q other");
+    let other = format!("{line} --resume").replace("-d data", "-d other");
+    w.fails(&other, 1, &["checkpoint-", "-d (the rows of train)"]);
 }
 
 #[test]

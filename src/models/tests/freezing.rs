@@ -13,6 +13,7 @@ fn only_what_is_not_frozen_has_a_gradient_and_the_same_one() {
             assert_eq!(loss, frozen_loss);
             for (id, p) in case.model.parameters().iter().enumerate() {
                 let trained = is_above(&p.names[0], layers);
+                assert_eq!(p.frozen, !trained, "{}", p.names[0]);
                 let what = format!("{name}, {layers} frozen, {}", p.names[0]);
                 match gradients.get(id) {
                     None => assert!(!trained, "{what}: no gradient"),

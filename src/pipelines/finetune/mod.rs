@@ -1,7 +1,9 @@
 //! Fine-tuning a checkpoint on prepared data: the work of `flue-cls-finetune`.
 
 mod chart;
+mod identity;
 mod output;
+mod results;
 mod seeds;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::models::checkpoint::{LoadReport, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
 pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, TrainingArguments};
 use crate::training::{EvaluationRecord, Trainer, evaluate};
+use results::Results;
 pub use seeds::{SeedsSummary, run_seeds};
 
 /// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
@@ -136,11 +139,18 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Resul
         eval_rows: &test_rows,
         checkpoints: checkpoints_of(save),
         resume: config.resume,
+        identity: identity::of(config, (&train, &train_rows), (&test, &test_rows))?,
     };
     let mut output = trainer.train()?;
     let evaluation = evaluate(model.as_ref(), &test, &test_rows, &config.arguments)?;
     output.state.push(json!(evaluation.record()));
-    output::write(config, folder, save, model.as_ref(), &output, &evaluation)?;
+    let results = Results {
+        evaluation: &evaluation,
+        categories: test
+            .categories()?
+            .map(|of| test_rows.iter().map(|&r| of[r]).collect()),
+    };
+    output::write(config, folder, save, model.as_ref(), &output, &results)?;
     trainer.clear_checkpoints()?;
     Ok(Summary {
         evaluation: evaluation.record(),
@@ -200,6 +210,7 @@ fn load(
     }
     let device = device::select(config.device.as_deref())?;
     let (mut model, report) = load_classifier(folder, model, &device, config.arguments.seed)?;
+    model.set_gradient_checkpointing(config.arguments.gradient_checkpointing);
     if let Some(layers) = config.arguments.freeze {
         model.freeze(layers)?;
         let all = model.config().num_layers;

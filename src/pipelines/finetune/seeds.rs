@@ -12,6 +12,7 @@ use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, inputs, run_on};
 use crate::artifact::{AtomicFile, Manifest};
 use crate::error::{Error, Result};
+use crate::training::Identity;
 
 /// The figures of [`RESULTS`] that are compared.
 const FIGURES: [&str; 4] = ["eval_loss", "eval_accuracy", "eval_f1", "train_loss"];
@@ -89,18 +90,35 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     Ok(summary)
 }
 
+/// The identity of a complete run, from the settings in its manifest.
+fn identity(settings: &Value, path: &Path) -> Result<Identity> {
+    let arguments = serde_json::from_value(settings["arguments"].clone()).map_err(|e| {
+        Error::malformed(
+            path,
+            "arguments",
+            e,
+            "the settings of a run of this toolkit",
+        )
+    })?;
+    let others = [
+        ("-c", "checkpoint"),
+        ("-d", "datasets"),
+        ("-a", "num_train"),
+        ("-b", "num_test"),
+        ("--dropout", "dropout"),
+    ];
+    let others = others.map(|(option, key)| (option, settings[key].clone()));
+    Ok(Identity::new(&arguments, others))
+}
+
 /// Whether `folder` holds the complete run of `config`.
 fn is_complete(config: &Config, folder: &Path) -> Result<bool> {
     if !folder.exists() {
         return Ok(false);
     }
-    let wanted = settings(config);
-    if Manifest::read(&folder.join(MANIFEST))?.config != wanted {
-        return Err(Error::Mismatch(format!(
-            "{} was made with other settings: give the same options, or start anew without --resume",
-            folder.display()
-        )));
-    }
+    let path = folder.join(MANIFEST);
+    let made_by = Manifest::read(&path)?.config;
+    identity(&settings(config), &path)?.check(&identity(&made_by, &path)?, folder)?;
     tracing::info!("{} is complete", folder.display());
     Ok(true)
 }

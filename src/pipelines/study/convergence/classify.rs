@@ -48,7 +48,7 @@ pub(super) fn classify(
     split: &Split,
     rows: usize,
 ) -> Result<Vec<Classified>> {
-    let (categories, classes) = (categories(split, rows)?, classes(model, split));
+    let (categories, classes) = (split.categories()?, classes(model, split));
     let mut sentences = Vec::with_capacity(rows);
     let mut progress = Progress::new("classify", rows as u64, "rows");
     let numbers: Vec<usize> = (0..rows).collect();
@@ -78,7 +78,7 @@ pub(super) fn classify(
             let highest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
             let highest = highest.unwrap_or_default();
             sentences.push(Classified {
-                category: categories[row],
+                category: categories.as_ref().map_or("", |c| c[row]),
                 tokens: batch.bounds[i + 1] - batch.bounds[i],
                 label,
                 predicted: classes
@@ -114,28 +114,6 @@ fn log_softmax(logits: &[f64]) -> Vec<f64> {
     let sum: f64 = logits.iter().map(|l| (l - highest).exp()).sum();
     let whole = highest + sum.ln();
     logits.iter().map(|l| l - whole).collect()
-}
-
-/// The categories of FLUE CLS, in the order of its rows.
-pub(super) const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
-
-/// The category of each of the first rows: the reader of FLUE CLS numbers the reviews of every category from 1. Data that was
-/// numbered otherwise has none.
-fn categories(split: &Split, rows: usize) -> Result<Vec<&'static str>> {
-    let (mut part, mut last) = (0, i32::MIN);
-    let mut parts = Vec::with_capacity(rows);
-    for row in 0..split.len() {
-        let idx = split.example(row)?.idx;
-        part += usize::from(idx <= last);
-        last = idx;
-        if row < rows {
-            parts.push(part);
-        }
-    }
-    // `part` is now that of the last row.
-    let known = part + 1 == CATEGORIES.len();
-    let name = |part: usize| if known { CATEGORIES[part] } else { "" };
-    Ok(parts.into_iter().map(name).collect())
 }
 
 /// Adds the mean cosine of each layer to the sentences.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::super::table::{Cell, Kind, TableWriter};
 use super::Correlation;
-use super::classify::{CATEGORIES, Classified, TARGETS};
+use super::classify::{Classified, TARGETS};
+use crate::dataset::CATEGORIES;
 use crate::error::Result;
 use crate::metrics::{quantile, spearman, spearman_interval};
 use crate::plotting::{self, Axis, Labels, LineChart, LineSeries};

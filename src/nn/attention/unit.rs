@@ -1,251 +1,43 @@
-//! Scaled dot-product attention (Vaswani et al. 2017) over packed sequences: each attends to itself only.
-//!
-//! Work is cut into (sequence, head) pairs. Scores exist for a block of queries at a time, so memory is linear in the
-//! length of a sequence; the backward pass computes the probabilities again (as Dao et al. 2022 do).
+//! The kernels: one head of one sequence, forward and backward.
 
 use std::cell::RefCell;
 
-use candle_core::Tensor;
-use gemm::{Parallelism, gemm};
-use rayon::prelude::*;
-
-use super::{Dropout, Queries, cpu, plain};
-use crate::error::{Error, Result};
+use super::AttentionShape;
+use super::view::{View, product};
+use crate::nn::{Dropout, cpu};
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 64;
 
-/// The heads of an attention layer.
-#[derive(Debug, Clone, Copy)]
-pub struct AttentionShape {
-    /// Number of heads, A.
-    pub heads: usize,
-    /// Size of a head, H / A.
-    pub head_size: usize,
-}
-
-impl AttentionShape {
-    /// H.
-    pub fn hidden(self) -> usize {
-        self.heads * self.head_size
-    }
-
-    /// What scores are multiplied by: 1/√(head size).
-    pub fn scale(self) -> f64 {
-        1.0 / (self.head_size as f64).sqrt()
-    }
-}
-
-/// softmax(q·kᵀ/√d)·v for every sequence and head, with dropout on the probabilities.
-///
-/// `qkv` (T, 3H) holds queries, keys and values side by side. Returns a row of H, heads side by side, for each of `queries`.
-///
-/// # Errors
-/// [`Error::Mismatch`] when the bounds or the width do not fit `qkv`; a candle error.
-pub fn attention(
-    qkv: &Tensor,
-    queries: Queries<'_>,
-    shape: AttentionShape,
-    dropout: Option<Dropout>,
-) -> Result<Tensor> {
-    if !cpu::applies(qkv) {
-        return plain::attention(qkv, queries, shape, dropout);
-    }
-    let (rows, hidden) = (queries.rows(), shape.hidden());
-    check(qkv, queries, shape)?;
-    let mut out = vec![0f32; rows * hidden];
-    let target = Shared(out.as_mut_ptr());
-    cpu::with(qkv, |qkv| {
-        units(queries, shape.heads)
-            .into_par_iter()
-            .for_each(|unit| {
-                SCRATCH.with_borrow_mut(|scratch| {
-                    forward_unit(qkv, unit, shape, dropout, scratch, &target)
-                });
-            })
-    })?;
-    Ok(Tensor::from_vec(out, (rows, hidden), qkv.device())?)
-}
-
-/// The gradient of [`attention`] with respect to `qkv`, from that of its result.
-///
-/// # Errors
-/// As [`attention`].
-pub fn attention_backward(
-    qkv: &Tensor,
-    queries: Queries<'_>,
-    shape: AttentionShape,
-    dropout: Option<Dropout>,
-    gradient: &Tensor,
-) -> Result<Tensor> {
-    if !cpu::applies(qkv) {
-        let mut g = plain::vjp(&[qkv], gradient, |x| {
-            plain::attention(&x[0], queries, shape, dropout)
-        })?;
-        return Ok(g.remove(0));
-    }
-    let (rows, width) = qkv.dims2()?;
-    check(qkv, queries, shape)?;
-    let expected = (queries.rows(), shape.hidden());
-    if gradient.dims2()? != expected {
-        let dims = gradient.dims();
-        return Err(Error::Mismatch(format!(
-            "a gradient of {dims:?} where {expected:?} attended"
-        )));
-    }
-    let mut out = vec![0f32; rows * width];
-    let target = Shared(out.as_mut_ptr());
-    cpu::with(qkv, |qkv| {
-        cpu::with(gradient, |gradient| {
-            units(queries, shape.heads)
-                .into_par_iter()
-                .for_each(|unit| {
-                    SCRATCH.with_borrow_mut(|s| {
-                        backward_unit(qkv, gradient, unit, shape, dropout, s, &target)
-                    });
-                })
-        })
-    })??;
-    Ok(Tensor::from_vec(out, (rows, width), qkv.device())?)
-}
-
-/// Require what the units take for granted: sequences one after another that fill `qkv` (T, 3H).
-fn check(qkv: &Tensor, queries: Queries<'_>, shape: AttentionShape) -> Result<()> {
-    let (tokens, width) = qkv.dims2()?;
-    let bounds = queries.bounds();
-    if width == 3 * shape.hidden() && bounds.is_sorted() && bounds.last() == Some(&tokens) {
-        return Ok(());
-    }
-    Err(Error::Mismatch(format!(
-        "attention of {} heads of {} over {tokens} rows of {width} cut at {bounds:?}",
-        shape.heads, shape.head_size
-    )))
-}
-
 /// One head of one sequence.
 #[derive(Clone, Copy)]
-struct Unit {
+pub(super) struct Unit {
     /// First row of the sequence.
-    start: usize,
-    length: usize,
+    pub(super) start: usize,
+    pub(super) length: usize,
     /// How many of its tokens attend, from the first.
-    queries: usize,
+    pub(super) queries: usize,
     /// The row of the output that belongs to the first of them.
-    row: usize,
-    head: usize,
-}
-
-/// All units, the longest first so that the threads end together.
-fn units(queries: Queries<'_>, heads: usize) -> Vec<Unit> {
-    let pairs = queries.bounds().windows(2).enumerate();
-    let mut units: Vec<Unit> = pairs
-        .flat_map(|(i, b)| {
-            let length = b[1] - b[0];
-            let (queries, row) = match queries {
-                Queries::All(_) => (length, b[0]),
-                Queries::First(_) => (length.min(1), i),
-            };
-            (0..heads).map(move |head| Unit {
-                start: b[0],
-                length,
-                queries,
-                row,
-                head,
-            })
-        })
-        .collect();
-    units.sort_by_key(|u| std::cmp::Reverse(u.length));
-    units
+    pub(super) row: usize,
+    pub(super) head: usize,
 }
 
 /// Per-thread buffers, grown to the longest sequence seen.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     probabilities: Vec<f32>,
     gradient: Vec<f32>,
     mask: Vec<f32>,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// An output of which every unit writes its own rows and columns.
-struct Shared(*mut f32);
+pub(super) struct Shared(pub(super) *mut f32);
 // SAFETY: units are disjoint (sequence, head) rectangles of the output, so no two threads touch the same element.
 unsafe impl Sync for Shared {}
-
-/// A matrix inside a larger row-major one: its first element and the distance between its rows.
-#[derive(Clone, Copy)]
-struct View {
-    data: *const f32,
-    row: usize,
-    column: usize,
-}
-
-impl View {
-    /// The columns from `column` of the rows from `start` of `values`, whose rows are `width` wide.
-    fn new(values: &[f32], width: usize, start: usize, column: usize) -> Self {
-        Self {
-            data: values[start * width + column..].as_ptr(),
-            row: width,
-            column: 1,
-        }
-    }
-
-    fn at_row(self, row: usize) -> Self {
-        // Only an address: it is read by `product`, whose callers keep it inside the matrix.
-        Self {
-            data: self.data.wrapping_add(row * self.row),
-            ..self
-        }
-    }
-
-    fn transposed(self) -> Self {
-        Self {
-            row: self.column,
-            column: self.row,
-            ..self
-        }
-    }
-}
-
-/// out (m × n, rows `out_row` apart) = keep·out + factor·a·b, with `a` m × k and `b` k × n.
-///
-/// # Safety
-/// The three matrices lie inside live allocations, and `out` overlaps neither of the others nor what another thread uses.
-unsafe fn product(
-    (m, n, k): (usize, usize, usize),
-    (a, b): (View, View),
-    (out, out_row): (*mut f32, usize),
-    factor: f32,
-    add: bool,
-) {
-    // SAFETY: the strides describe the matrices that the caller vouches for.
-    unsafe {
-        gemm(
-            m,
-            n,
-            k,
-            out,
-            1,
-            out_row as isize,
-            add,
-            a.data,
-            a.column as isize,
-            a.row as isize,
-            b.data,
-            b.column as isize,
-            b.row as isize,
-            if add { 1.0 } else { 0.0 },
-            factor,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        )
-    }
-}
 
 /// Scores of `queries` queries against all keys become probabilities, in place.
 #[inline(always)]
@@ -321,7 +113,7 @@ fn dropout_rows(mask: &mut [f32], dropout: Dropout, unit: Unit, first: usize, he
     );
 }
 
-fn forward_unit(
+pub(super) fn forward_unit(
     qkv: &[f32],
     unit: Unit,
     shape: AttentionShape,
@@ -366,7 +158,7 @@ fn forward_unit(
 
 /// With P the probabilities, D the dropout factors and O = (P∘D)·V: ∂V = (P∘D)ᵀ·∂O; ∂P = D∘(∂O·Vᵀ);
 /// ∂S = P∘(∂P − Σ ∂P∘P); ∂Q = ∂S·K/√d; ∂K = ∂Sᵀ·Q/√d.
-fn backward_unit(
+pub(super) fn backward_unit(
     qkv: &[f32],
     gradient: &[f32],
     unit: Unit,
