@@ -142,7 +142,8 @@ trap stop_cluster EXIT
 mkdir "$base/alone" "$base/cluster"
 
 block '#!/bin/bash' 's/--cpus-per-task=.*/--cpus-per-task=1/' >"$base/cluster/shards.sbatch"
-block '# on the login node' '/--download-only/d' >"$base/submit.sh"
+# Without the lines that run on the login node.
+block '# on the login node' '/^flue-cls-prepare\|^data-cls/d' >"$base/submit.sh"
 
 say "the steps in one go"
 cd "$base/alone"
