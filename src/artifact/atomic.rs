@@ -1,38 +1,120 @@
-//! Files and folders that appear whole or not at all.
+//! Files and folders that appear whole or not at all, each written by one run at a time.
+//!
+//! What is under way lies beside the output as `.NAME.MACHINE.RANDOM.tmp`. A killed run leaves it there, and the next run
+//! that writes the same output on the same machine removes it.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
+use super::lock::{OutputLock, host};
 use crate::error::{Error, Result};
+
+/// The ending of what is under way.
+const UNDER_WAY: &str = ".tmp";
+/// The ending of a folder that holds, as `old`, an output about to be replaced.
+const ASIDE: &str = ".old";
 
 /// The folder that holds `path`, made if it is absent.
 fn parent_of(path: &Path) -> Result<PathBuf> {
-    let parent = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
+    let parent = folder_of(path);
     fs::create_dir_all(&parent).map_err(Error::io(&parent, "create the folder"))?;
     Ok(parent)
 }
 
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
 fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
-    if !overwrite && fs::symlink_metadata(path).is_ok() {
-        return Err(Error::OutputExists(path.to_path_buf()));
+    match fs::symlink_metadata(path) {
+        Ok(_) if !overwrite => Err(Error::OutputExists(path.to_path_buf())),
+        Ok(found) if !(found.is_file() || found.is_dir() || found.is_symlink()) => {
+            Err(Error::Mismatch(format!(
+                "{} is a device, not a file or a folder that may be replaced: choose another name",
+                path.display()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `.NAME.MACHINE.` in front of the random part of a temporary name, so that a left-over tells whose it was.
+fn prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.{}.", host())
+}
+
+/// Take the lock of an output, put back what a killed run had moved aside, and remove what killed runs left.
+fn claim(target: &Path, overwrite: bool) -> Result<(PathBuf, OutputLock)> {
+    refuse_existing(target, overwrite)?;
+    let parent = parent_of(target)?;
+    let lock = OutputLock::acquire(target)?;
+    if lock.is_held() {
+        clear_leftovers(target, &parent)?;
+    }
+    refuse_existing(target, overwrite)?;
+    Ok((parent, lock))
+}
+
+/// The caller holds the lock of `target`: nobody works on what lies about under its name.
+fn clear_leftovers(target: &Path, parent: &Path) -> Result<()> {
+    let prefix = prefix(target);
+    let random = |name: &str, ending: &str| {
+        let middle = name
+            .strip_prefix(&prefix)
+            .and_then(|n| n.strip_suffix(ending));
+        middle.is_some_and(|m| !m.is_empty() && m.chars().all(|c| c.is_ascii_alphanumeric()))
+    };
+    for entry in fs::read_dir(parent)
+        .map_err(Error::io(parent, "read"))?
+        .flatten()
+    {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if random(&name, ASIDE) {
+            let old = path.join("old");
+            if fs::symlink_metadata(target).is_err() && fs::rename(&old, target).is_ok() {
+                tracing::warn!(
+                    "{}: put back, a run that was replacing it was killed",
+                    target.display()
+                );
+            }
+        } else if !random(&name, UNDER_WAY) {
+            continue;
+        }
+        tracing::debug!("removing {}, which a killed run left", path.display());
+        remove(&path).map_err(Error::io(&path, "remove"))?;
     }
     Ok(())
 }
 
-/// `.NAME.` in front of the random part of a temporary name, so that a left-over tells whose it was.
-fn prefix(path: &Path) -> String {
-    format!(
-        ".{}.",
-        path.file_name()
-            .map(|n| n.to_string_lossy())
-            .unwrap_or_default()
-    )
+/// Remove a file, a link or a folder.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
+}
+
+/// A rename that failed; the usual reason has words of its own.
+fn not_renamed(target: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io {
+        path: target.into(),
+        action: "rename",
+        source: if source.kind() == io::ErrorKind::NotFound {
+            let words = "its folder was removed while the run was writing into it";
+            io::Error::new(io::ErrorKind::NotFound, words)
+        } else {
+            source
+        },
+    }
 }
 
 /// A buffered file that takes its final name only when [`commit`](AtomicFile::commit) is called.
@@ -40,25 +122,41 @@ fn prefix(path: &Path) -> String {
 pub struct AtomicFile {
     target: PathBuf,
     writer: BufWriter<NamedTempFile>,
+    /// Released last.
+    _lock: Option<OutputLock>,
 }
 
 impl AtomicFile {
     /// Start writing what will be `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::OutputBusy`] when another run is
+    /// writing it; [`Error::Io`] when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
-        let target = path.as_ref().to_path_buf();
-        refuse_existing(&target, overwrite)?;
-        let parent = parent_of(&target)?;
+        let (parent, lock) = claim(path.as_ref(), overwrite)?;
+        Self::begin(path.as_ref(), &parent, Some(lock))
+    }
+
+    /// As [`AtomicFile::create`] for a small file that is written at once and that several runs may write: whoever comes
+    /// last prevails.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when its folder is not writable.
+    pub fn replace(path: impl AsRef<Path>) -> Result<Self> {
+        let parent = parent_of(path.as_ref())?;
+        Self::begin(path.as_ref(), &parent, None)
+    }
+
+    fn begin(target: &Path, parent: &Path, lock: Option<OutputLock>) -> Result<Self> {
         let file = tempfile::Builder::new()
-            .prefix(&prefix(&target))
-            .suffix(".tmp")
-            .tempfile_in(&parent)
-            .map_err(Error::io(&target, "create"))?;
+            .prefix(&prefix(target))
+            .suffix(UNDER_WAY)
+            .tempfile_in(parent)
+            .map_err(Error::io(target, "create"))?;
         Ok(Self {
-            target,
+            target: target.to_path_buf(),
             writer: BufWriter::with_capacity(1 << 18, file),
+            _lock: lock,
         })
     }
 
@@ -72,7 +170,11 @@ impl AtomicFile {
     /// # Errors
     /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact.
     pub fn commit(self) -> Result<()> {
-        let Self { target, writer } = self;
+        let Self {
+            target,
+            writer,
+            _lock,
+        } = self;
         let file = writer.into_inner().map_err(|e| Error::Io {
             path: target.clone(),
             action: "write",
@@ -81,27 +183,27 @@ impl AtomicFile {
         file.as_file()
             .sync_all()
             .map_err(Error::io(&target, "write"))?;
-        set_default_mode(file.path(), 0o666)?;
-        file.persist(&target).map_err(|e| Error::Io {
-            path: target,
-            action: "rename",
-            source: e.error,
-        })?;
+        if file.path().exists() {
+            set_default_mode(file.path(), 0o666)?;
+        }
+        file.persist(&target)
+            .map_err(|e| not_renamed(&target)(e.error))?;
+        sync_folder(&folder_of(&target));
         Ok(())
     }
 }
 
 impl Write for AtomicFile {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.writer.write(buf)
     }
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
 }
 
 impl Seek for AtomicFile {
-    fn seek(&mut self, pos: SeekFrom) -> std::io::Result<u64> {
+    fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
         self.writer.seek(pos)
     }
 }
@@ -111,23 +213,29 @@ impl Seek for AtomicFile {
 pub struct AtomicDir {
     target: PathBuf,
     temporary: TempDir,
+    /// Released last.
+    _lock: OutputLock,
 }
 
 impl AtomicDir {
     /// Start filling what will be the folder `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::OutputBusy`] when another run is
+    /// writing it; [`Error::Io`] when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let target = path.as_ref().to_path_buf();
-        refuse_existing(&target, overwrite)?;
-        let parent = parent_of(&target)?;
+        let (parent, lock) = claim(&target, overwrite)?;
         let temporary = tempfile::Builder::new()
             .prefix(&prefix(&target))
-            .suffix(".tmp")
+            .suffix(UNDER_WAY)
             .tempdir_in(&parent)
             .map_err(Error::io(&target, "create the folder"))?;
-        Ok(Self { target, temporary })
+        Ok(Self {
+            target,
+            temporary,
+            _lock: lock,
+        })
     }
 
     /// The temporary folder: write here.
@@ -140,45 +248,93 @@ impl AtomicDir {
         &self.target
     }
 
-    /// Give the folder its final name. What stood there is moved aside first and removed last.
+    /// Sync all files and give the folder its final name. What stood there before is exchanged with it in one step where the
+    /// system can, else moved aside first, and removed last.
     ///
     /// # Errors
-    /// [`Error::Io`]; the previous folder, if any, is then back in its place.
+    /// [`Error::Io`]; the previous folder, if any, is then in its place.
     pub fn commit(self) -> Result<()> {
-        let Self { target, temporary } = self;
+        let Self {
+            target,
+            temporary,
+            _lock,
+        } = self;
+        if !temporary.path().is_dir() {
+            return Err(not_renamed(&target)(io::ErrorKind::NotFound.into()));
+        }
         set_default_mode(temporary.path(), 0o777)?;
-        for entry in fs::read_dir(temporary.path())
-            .map_err(Error::io(&target, "read"))?
-            .flatten()
-        {
-            if entry.path().is_file() {
-                File::open(entry.path())
-                    .and_then(|f| f.sync_all())
-                    .map_err(Error::io(entry.path(), "write"))?;
+        sync_tree(temporary.path())?;
+        if fs::symlink_metadata(&target).is_err() {
+            fs::rename(temporary.path(), &target).map_err(not_renamed(&target))?;
+            let _ = temporary.keep();
+        } else {
+            match exchange(temporary.path(), &target) {
+                // The temporary name now leads to what was there before, which may be a file or a link.
+                Ok(()) => {
+                    let old = temporary.keep();
+                    remove(&old).map_err(Error::io(&old, "remove"))?;
+                }
+                Err(_) => move_aside_and_rename(temporary, &target)?,
             }
         }
-        if fs::symlink_metadata(&target).is_err() {
-            let full = temporary.keep();
-            return fs::rename(&full, &target).map_err(Error::io(&target, "rename"));
-        }
-        let parent = parent_of(&target)?;
-        let aside = tempfile::Builder::new()
-            .prefix(&prefix(&target))
-            .suffix(".old")
-            .tempdir_in(&parent)
-            .map_err(Error::io(&target, "move aside"))?;
-        let old = aside.path().join("old");
-        fs::rename(&target, &old).map_err(Error::io(&target, "move aside"))?;
-        if let Err(source) = fs::rename(temporary.path(), &target) {
-            let _ = fs::rename(&old, &target);
-            return Err(Error::Io {
-                path: target,
-                action: "rename",
-                source,
-            });
-        }
-        let _ = temporary.keep();
+        sync_folder(&folder_of(&target));
         Ok(())
+    }
+}
+
+/// Swap two names in one step.
+#[cfg(target_os = "linux")]
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output aside, and
+/// [`clear_leftovers`] puts it back.
+fn move_aside_and_rename(temporary: TempDir, target: &Path) -> Result<()> {
+    let aside = tempfile::Builder::new()
+        .prefix(&prefix(target))
+        .suffix(ASIDE)
+        .tempdir_in(folder_of(target))
+        .map_err(Error::io(target, "move aside"))?;
+    let old = aside.path().join("old");
+    fs::rename(target, &old).map_err(Error::io(target, "move aside"))?;
+    if let Err(source) = fs::rename(temporary.path(), target) {
+        if fs::rename(&old, target).is_err() {
+            // Better aside than lost.
+            let _ = aside.keep();
+        }
+        return Err(not_renamed(target)(source));
+    }
+    let _ = temporary.keep();
+    Ok(())
+}
+
+/// Bring every file of a folder to the disk, and the names of all.
+fn sync_tree(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
+        let path = entry.map_err(Error::io(folder, "read"))?.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+        } else if path.is_file() {
+            File::open(&path)
+                .and_then(|f| f.sync_all())
+                .map_err(Error::io(&path, "write"))?;
+        }
+    }
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Bring the names in a folder to the disk, where the file system can.
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
     }
 }
 
@@ -208,41 +364,4 @@ fn set_default_mode(_: &Path, _: u32) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_appears_only_on_commit_and_is_not_replaced_unasked() {
-        let d = tempfile::tempdir().unwrap();
-        let path = d.path().join("a/b.txt");
-        let mut f = AtomicFile::create(&path, false).unwrap();
-        f.write_all(b"one").unwrap();
-        assert!(!path.exists());
-        f.commit().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"one");
-        assert!(matches!(
-            AtomicFile::create(&path, false),
-            Err(Error::OutputExists(_))
-        ));
-        let mut f = AtomicFile::create(&path, true).unwrap();
-        f.write_all(b"two").unwrap();
-        drop(f);
-        assert_eq!(fs::read(&path).unwrap(), b"one");
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_folder_appears_only_on_commit_and_replaces_the_old_one_whole() {
-        let d = tempfile::tempdir().unwrap();
-        let path = d.path().join("out");
-        for (text, stale) in [("one", false), ("two", true)] {
-            let dir = AtomicDir::create(&path, true).unwrap();
-            fs::write(dir.path().join(text), text).unwrap();
-            assert_eq!(path.exists(), stale);
-            dir.commit().unwrap();
-        }
-        assert!(path.join("two").exists() && !path.join("one").exists());
-        drop(AtomicDir::create(&path, true).unwrap());
-        assert_eq!(fs::read_dir(d.path()).unwrap().count(), 1);
-    }
-}
+mod tests;

@@ -69,7 +69,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut file = AtomicFile::create(path, true)?;
+        let mut file = AtomicFile::replace(path)?;
         serde_json::to_writer_pretty(&mut file, self).map_err(|e| Error::Io {
             path: path.into(),
             action: "write",

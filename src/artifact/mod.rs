@@ -2,6 +2,7 @@
 //! says what made it.
 
 mod atomic;
+mod lock;
 mod manifest;
 pub mod npy;
 mod parquet_file;
@@ -10,6 +11,7 @@ mod space;
 mod text;
 
 pub use atomic::{AtomicDir, AtomicFile};
+pub use lock::OutputLock;
 pub use manifest::{Manifest, sha256_file};
 pub use parquet_file::ParquetFile;
 pub use shards::{CHUNK_ROWS, Part, Shard, ShardSet};

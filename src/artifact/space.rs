@@ -17,7 +17,7 @@ pub fn require_space(path: &Path, bytes: u64) -> Result<()> {
             source: std::io::Error::new(
                 std::io::ErrorKind::StorageFull,
                 format!(
-                    "this needs {} of disk and {} are free: make room, choose another place, or pass --force",
+                    "this needs {} of disk and {} are free (--force begins all the same)",
                     gigabytes(bytes),
                     gigabytes(free)
                 ),

@@ -19,7 +19,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused to read, write or rename something.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}{}", path.display(), remedy(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -66,6 +66,15 @@ pub enum Error {
     #[error("{} exists already: pass --overwrite to replace it, or choose another name", .0.display())]
     OutputExists(PathBuf),
 
+    /// Another run is writing the same output.
+    #[error("{} is being written by {holder}: wait for its end, or choose another name", path.display())]
+    OutputBusy {
+        /// The output.
+        path: PathBuf,
+        /// Who is writing it: "process 1234 on node7".
+        holder: String,
+    },
+
     /// Two inputs that must fit together do not (a model and a dataset, a shape and a configuration).
     #[error("{0}")]
     Mismatch(String),
@@ -82,7 +91,7 @@ pub enum Error {
     },
 
     /// A computation failed inside one of the numeric libraries.
-    #[error("{context}: {source}")]
+    #[error("{context}: {source}{}", remedy(source.as_ref()))]
     Compute {
         /// What was being computed.
         context: String,
@@ -90,6 +99,26 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// What helps against failures of the disk that a program's reader can mend, however deep a library has wrapped them.
+fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let system = error.downcast_ref::<io::Error>();
+        match system.map(io::Error::kind) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                return ": free some space there, or name another place, and run again";
+            }
+            Some(io::ErrorKind::ReadOnlyFilesystem) => return ": name a place that can be written",
+            _ => {}
+        }
+        next = match system.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    ""
 }
 
 fn in_place(place: &str) -> String {
@@ -205,6 +234,19 @@ mod tests {
             "{message}"
         );
         assert!(message.ends_with("é…"), "{message}");
+    }
+
+    #[test]
+    fn a_full_disk_has_a_remedy_however_deep_it_is_wrapped() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let arrow = arrow::error::ArrowError::IoError("x".into(), full);
+        let e = Error::io("a/b", "write")(io::Error::other(arrow));
+        assert!(e.to_string().contains("free some space"), "{e}");
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let e = Error::compute("a/b")(parquet::errors::ParquetError::External(full.into()));
+        assert!(e.to_string().contains("free some space"), "{e}");
+        let e = Error::io("a/b", "write")(io::ErrorKind::NotFound.into());
+        assert!(!e.to_string().contains("free some space"), "{e}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::study::{Count, cls, compare, cone, convergence, export, layers, models};
 use super::{extract, finetune, prepare, report};
-use crate::artifact::AtomicFile;
+use crate::artifact::{AtomicFile, OutputLock};
 use crate::error::{Error, Result};
 use crate::hub::HubOptions;
 use crate::training::TrainingArguments;
@@ -94,9 +94,12 @@ struct Model<'a> {
 /// Run every step whose output is not there yet.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when `out` holds the outputs of other settings; those of every step. What is complete stays.
+/// [`Error::Mismatch`] when `out` holds the outputs of other settings; [`Error::OutputBusy`] when another run is at work
+/// there; those of every step. What is complete stays.
 pub fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
+    fs::create_dir_all(&config.out).map_err(Error::io(&config.out, "create the folder"))?;
+    let _lock = OutputLock::acquire(&config.out)?;
     let mut run = Run::open(config)?;
     let epochs = config.arguments.num_train_epochs;
     let model = |name: &'static str, title, checkpoint| Model {

@@ -53,7 +53,7 @@ pub fn save(chart: &dyn Chart, folder: &Path, stem: &str) -> Result<()> {
     ];
     for (name, bytes) in files {
         let path = folder.join(name);
-        let mut file = AtomicFile::create(&path, true)?;
+        let mut file = AtomicFile::replace(&path)?;
         file.write_all(&bytes).map_err(Error::io(&path, "write"))?;
         file.commit()?;
     }

@@ -65,6 +65,25 @@ fn load_weights(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Remove a folder after giving it a name that nobody looks for: a run killed in between leaves no half of a checkpoint.
+fn discard(path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!(".removed-{name}"));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))?;
+    }
+    fs::rename(path, &aside).map_err(Error::io(path, "rename"))?;
+    fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))
+}
+
+/// Remove all checkpoints in `folder`, and the folder.
+///
+/// # Errors
+/// [`Error::Io`] when one cannot be removed.
+pub fn clear_checkpoints(folder: &Path) -> Result<()> {
+    Checkpoints::new(folder.to_path_buf()).clear()
+}
+
 impl Checkpoints {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self(folder)
@@ -114,7 +133,7 @@ impl Checkpoints {
         let mut all = self.list("checkpoint-");
         all.truncate(all.len().saturating_sub(2));
         for (_, path) in all {
-            fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
+            discard(&path)?;
         }
         self.prune_best(state.best_global_step)?;
         tracing::info!(
@@ -172,7 +191,7 @@ impl Checkpoints {
         }
         for (step, path) in self.list(BEST) {
             if !wanted.contains(&Some(step)) {
-                fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
+                discard(&path)?;
             }
         }
         Ok(())
@@ -180,6 +199,11 @@ impl Checkpoints {
 
     /// Remove them all: the run is complete.
     pub(super) fn clear(&self) -> Result<()> {
+        for prefix in ["checkpoint-", BEST] {
+            for (_, path) in self.list(prefix) {
+                discard(&path)?;
+            }
+        }
         if self.0.is_dir() {
             fs::remove_dir_all(&self.0).map_err(Error::io(&self.0, "remove"))?;
         }

@@ -12,6 +12,7 @@ mod trainer;
 mod trainer_state;
 
 pub use arguments::TrainingArguments;
+pub use checkpoints::clear_checkpoints;
 pub use evaluation::{Evaluation, EvaluationRecord, evaluate};
 pub use identity::Identity;
 pub use optimizer::AdamW;

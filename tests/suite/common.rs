@@ -18,6 +18,20 @@ impl Workspace {
         self.0.path().join(relative)
     }
 
+    /// Remove everything but what is named.
+    pub fn clear(&self, keep: &[&str]) {
+        for entry in std::fs::read_dir(self.0.path()).unwrap().flatten() {
+            if keep.iter().any(|name| entry.file_name() == *name) {
+                continue;
+            }
+            if entry.path().is_dir() {
+                std::fs::remove_dir_all(entry.path()).unwrap();
+            } else {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
     /// The program, its arguments cut at spaces, run here; offline and with a cache of its own.
     pub fn command(&self, line: &str) -> Command {
         let mut words = line.split_whitespace();

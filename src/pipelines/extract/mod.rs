@@ -17,7 +17,7 @@ mod safetensors;
 mod storage;
 mod table;
 
-use crate::artifact::{Manifest, ShardSet, require_space};
+use crate::artifact::{Manifest, OutputLock, ShardSet, require_space};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
@@ -144,10 +144,12 @@ fn run_one(job: &Job<'_>) -> Result<RunSummary> {
     let mut file = out.clone();
     match job.config.part {
         Part::Merge => {
+            let _lock = OutputLock::of_shards(out)?;
             let set = ShardSet::finished(out, &manifest)?;
             finish(job, &set, &manifest)?;
         }
         Part::Whole => {
+            let _lock = OutputLock::of_shards(out)?;
             let set = ShardSet::begin_whole(out, &manifest, job.config.overwrite)?;
             compute(job, &set, Shard { index: 0, count: 1 })?;
             finish(job, &set, &manifest)?;
@@ -156,6 +158,7 @@ fn run_one(job: &Job<'_>) -> Result<RunSummary> {
         Part::Shard(shard) => {
             let set = ShardSet::begin(out, shard.count, &manifest)?;
             file = set.path(shard.index);
+            let _lock = OutputLock::acquire(&file)?;
             compute(job, &set, shard)?;
         }
     }

@@ -6,12 +6,14 @@ mod output;
 mod results;
 mod seeds;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::prepare;
+use crate::artifact::AtomicDir;
 use crate::batching::subset;
 use crate::dataset::DatasetDict;
 use crate::device;
@@ -20,7 +22,7 @@ use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::{LoadReport, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
 pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, TrainingArguments};
-use crate::training::{EvaluationRecord, Trainer, evaluate};
+use crate::training::{EvaluationRecord, Trainer, clear_checkpoints, evaluate};
 use results::Results;
 pub use seeds::{SeedsSummary, run_seeds};
 
@@ -95,16 +97,15 @@ pub fn basename(checkpoint: &str) -> &str {
 /// Fine-tune, evaluate, and leave the folder that transformers' `from_pretrained` loads.
 ///
 /// # Errors
-/// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`], [`Error::Mismatch`] when data and model
+/// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`], [`Error::OutputBusy`], [`Error::Mismatch`] when data and model
 /// do not fit, [`Error::Interrupted`] with a checkpoint saved, and what reading and writing give.
 pub fn run(config: &Config) -> Result<Summary> {
     config.validate()?;
     let save = config.save_folder();
-    if save.exists() && !config.overwrite {
-        return Err(Error::OutputExists(save));
-    }
+    // From here on no other run writes the folder, nor the checkpoints beside it.
+    let dir = AtomicDir::create(&save, config.overwrite)?;
     let (checkpoint, prepared) = inputs(config, &save)?;
-    run_on(config, &checkpoint, &prepared.path(), &save)
+    run_on(config, &checkpoint, &prepared.path(), dir)
 }
 
 /// The checkpoint's folder, and the data.
@@ -113,8 +114,8 @@ fn inputs(config: &Config, save: &Path) -> Result<(PathBuf, Prepared)> {
     Ok((checkpoint, prepare_if_needed(config, save)?))
 }
 
-/// [`run`] on data and a checkpoint that are at hand.
-fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Result<Summary> {
+/// [`run`] on data and a checkpoint that are at hand, into `dir`.
+fn run_on(config: &Config, folder: &Path, datasets: &Path, dir: AtomicDir) -> Result<Summary> {
     let data = DatasetDict::open(datasets)?;
     let (train, test) = (data.split("train")?, data.split("test")?);
     let train_rows = subset(&train, config.num_train, SUBSET_SEED)?;
@@ -130,6 +131,7 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Resul
         .config()
         .check_first_token(train.example(train_rows[0])?.input_ids, train.folder())?;
     describe(model.as_ref(), &report, train_rows.len(), test_rows.len());
+    let checkpoints = open_checkpoints(config, dir.target())?;
     let trainer = Trainer {
         model: model.as_ref(),
         arguments: &config.arguments,
@@ -137,7 +139,7 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Resul
         rows: &train_rows,
         eval_split: &test,
         eval_rows: &test_rows,
-        checkpoints: checkpoints_of(save),
+        checkpoints,
         resume: config.resume,
         identity: identity::of(config, (&train, &train_rows), (&test, &test_rows))?,
     };
@@ -150,7 +152,7 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Resul
             .categories()?
             .map(|of| test_rows.iter().map(|&r| of[r]).collect()),
     };
-    output::write(config, folder, save, model.as_ref(), &output, &results)?;
+    output::write(config, folder, dir, model.as_ref(), &output, &results)?;
     trainer.clear_checkpoints()?;
     Ok(Summary {
         evaluation: evaluation.record(),
@@ -158,10 +160,11 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, save: &Path) -> Resul
     })
 }
 
-/// The data to train on: the given folder, or one prepared beside the output and removed at the end.
+/// The data to train on: the given folder, or one prepared beside the output and removed at the end. A killed run leaves it
+/// to the next one to remove.
 enum Prepared {
     Given(PathBuf),
-    Temporary(tempfile::TempDir),
+    Temporary(AtomicDir),
 }
 
 impl Prepared {
@@ -177,14 +180,7 @@ fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
     if let Some(path) = &config.datasets {
         return Ok(Prepared::Given(path.clone()));
     }
-    let beside = save
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let dir = tempfile::Builder::new()
-        .prefix(".datasets.")
-        .tempdir_in(beside)
-        .map_err(Error::io(beside, "create a folder in"))?;
+    let dir = AtomicDir::create(beside(save, ".prepared"), true)?;
     tracing::info!(
         "no --datasets: preparing the corpus for {} first",
         config.checkpoint
@@ -241,11 +237,29 @@ fn describe(model: &dyn SequenceClassifier, report: &LoadReport, train: usize, t
     }
 }
 
-/// Checkpoints of a run under way stand beside its output, under a name of their own.
-fn checkpoints_of(save: &Path) -> PathBuf {
-    let name = save
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    save.with_file_name(format!("{name}.checkpoints"))
+/// The folder of the checkpoints of a run under way: beside its output, under a name of their own. What an earlier run left there
+/// is gone on from with `resume` and removed with `overwrite`; without either the run is refused.
+fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
+    let folder = beside(save, ".checkpoints");
+    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|e| e.file_name());
+    let begun = names.any(|n| n.to_string_lossy().starts_with("checkpoint-"));
+    if config.resume {
+        return Ok(folder);
+    }
+    if begun && !config.overwrite {
+        return Err(Error::Mismatch(format!(
+            "{} holds the state of a run that was stopped: go on with --resume, or start anew with --overwrite",
+            folder.display()
+        )));
+    }
+    clear_checkpoints(&folder)?;
+    Ok(folder)
+}
+
+/// The output's name with an ending.
+fn beside(save: &Path, ending: &str) -> PathBuf {
+    let mut name = save.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    save.with_file_name(name)
 }

@@ -25,12 +25,11 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) fn write(
     config: &Config,
     checkpoint: &Path,
-    save: &Path,
+    dir: AtomicDir,
     model: &dyn SequenceClassifier,
     output: &TrainOutput,
     results: &Results<'_>,
 ) -> Result<()> {
-    let dir = AtomicDir::create(save, config.overwrite)?;
     save_classifier(model, dir.path())?;
     for name in TOKENIZER_FILES {
         let from = checkpoint.join(name);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, inputs, run_on};
-use crate::artifact::{AtomicFile, Manifest};
+use crate::artifact::{AtomicDir, AtomicFile, Manifest};
 use crate::error::{Error, Result};
 use crate::training::Identity;
 
@@ -76,7 +76,8 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
         let folder = save.join(format!("seed-{seed}"));
         if !(config.resume && is_complete(&config, &folder)?) {
             tracing::info!("seed {seed}, run {number} of {}", seeds.len());
-            run_on(&config, &checkpoint, &prepared.path(), &folder)?;
+            let dir = AtomicDir::create(&folder, config.overwrite)?;
+            run_on(&config, &checkpoint, &prepared.path(), dir)?;
         }
         results.push(read_results(&folder)?);
     }
@@ -138,7 +139,7 @@ fn read_results(folder: &Path) -> Result<Value> {
 
 fn write(path: &Path, summary: &SeedsSummary) -> Result<()> {
     let text = serde_json::to_string_pretty(summary).map_err(Error::compute(path.display()))?;
-    let mut file = AtomicFile::create(path, true)?;
+    let mut file = AtomicFile::replace(path)?;
     file.write_all((text + "\n").as_bytes())
         .map_err(Error::io(path, "write"))?;
     file.commit()

@@ -111,12 +111,13 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// What stands in a folder, by name.
+/// What stands in a folder, by name, but what a killed run left.
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
     let mut paths = entries
         .map(|entry| Ok(entry.map_err(Error::io(folder, "read"))?.path()))
         .collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| !name_of(path).starts_with('.'));
     paths.sort();
     Ok(paths)
 }

@@ -11,7 +11,7 @@ use super::Count;
 use super::charts::{ENGLISH, Series, layer_charts};
 use super::spool::SpoolReader;
 use super::statistics::{LayerSummary, Sizes, row_width};
-use crate::artifact::{AtomicDir, Manifest, Part, Shard, ShardSet};
+use crate::artifact::{AtomicDir, Manifest, OutputLock, Part, Shard, ShardSet};
 use crate::error::{Error, Result};
 use crate::hub::{Hub, HubOptions};
 use crate::models;
@@ -121,6 +121,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let manifest = study.manifest()?;
     match config.part {
         Part::Whole => {
+            let _lock = OutputLock::of_shards(&config.out)?;
             let set = ShardSet::begin_whole(&config.out, &manifest, config.overwrite)?;
             study.compute(&set, Shard { index: 0, count: 1 })?;
             let summary = study.finish(&set, manifest)?;
@@ -129,6 +130,7 @@ pub fn run(config: &Config) -> Result<Summary> {
         }
         Part::Shard(shard) => {
             let set = ShardSet::begin(&config.out, shard.count, &manifest)?;
+            let _lock = OutputLock::acquire(&set.path(shard.index))?;
             study.compute(&set, shard)?;
             let state = State::read(&set.path(shard.index))?;
             Ok(Summary {
@@ -138,6 +140,7 @@ pub fn run(config: &Config) -> Result<Summary> {
             })
         }
         Part::Merge => {
+            let _lock = OutputLock::of_shards(&config.out)?;
             let set = ShardSet::finished(&config.out, &manifest)?;
             study.finish(&set, manifest)
         }

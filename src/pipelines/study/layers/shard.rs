@@ -1,7 +1,7 @@
 //! The sentences of one shard: accumulators that are kept on disk now and then, so that a killed run goes on.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -53,14 +53,10 @@ impl State {
 
     fn write(&self, folder: &Path) -> Result<()> {
         let path = file(folder);
-        let mut out = BufWriter::new(AtomicFile::create(&path, true)?);
-        postcard::to_io(self, &mut out).map_err(Error::compute(path.display()))?;
-        out.flush().map_err(Error::io(&path, "write"))?;
-        let out = out.into_inner().map_err(|e| Error::Io {
-            path: path.clone(),
-            action: "write",
-            source: e.into_error(),
-        })?;
+        // Not to the file: a full disk would not be told from an encoder's failure.
+        let bytes = postcard::to_stdvec(self).map_err(Error::compute(path.display()))?;
+        let mut out = AtomicFile::create(&path, true)?;
+        out.write_all(&bytes).map_err(Error::io(&path, "write"))?;
         out.commit()
     }
 

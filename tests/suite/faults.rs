@@ -1,0 +1,6 @@
+//! Faults while the programs run: killed at random moments, another run at the same output, disks that are full or
+//! read-only, folders that disappear, clocks that jump.
+
+mod disk;
+mod kills;
+mod locks;

@@ -1,0 +1,254 @@
+//! Each program killed at fifty random moments: its output is absent, the old one or complete, and the next run finishes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flue_study::rng::Stream;
+
+use crate::common::Workspace;
+
+const KILLS: usize = 50;
+
+/// Every file of an output with its bytes; those that hold times of day or speeds by their names only.
+fn content(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    const VARIES: [&str; 4] = [
+        "manifest.json",
+        "all_results.json",
+        "trainer_state.json",
+        "pipeline_summaries.json",
+    ];
+    let mut found = BTreeMap::new();
+    let mut folders = vec![path.to_path_buf()];
+    while let Some(at) = folders.pop() {
+        if at.is_dir() {
+            folders.extend(fs::read_dir(&at).unwrap().map(|e| e.unwrap().path()));
+        } else if at.is_file() {
+            let name = at
+                .strip_prefix(path)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            let varies = VARIES.iter().any(|v| name.ends_with(v));
+            let bytes = if varies {
+                Vec::new()
+            } else {
+                fs::read(&at).unwrap()
+            };
+            found.insert(name, bytes);
+        }
+    }
+    found
+}
+
+/// All names in a folder but those of the cache, hidden ones too.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn remove(path: &Path) {
+    if path.is_dir() {
+        fs::remove_dir_all(path).unwrap();
+    } else if path.exists() {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// Mostly SIGKILL, which nobody can catch; SIGINT and SIGTERM in between. Whether the run ended by it: with the exit status
+/// that is promised, if it lived to see it.
+fn stop(mut child: Child, round: usize) -> bool {
+    let (name, number) = [
+        ("KILL", 9),
+        ("INT", 2),
+        ("KILL", 9),
+        ("TERM", 15),
+        ("KILL", 9),
+    ][round % 5];
+    let pid = child.id().to_string();
+    let _ = Command::new("kill")
+        .args([&format!("-{name}"), &pid])
+        .stderr(Stdio::null())
+        .status();
+    let status = child.wait().unwrap();
+    let code = status.code();
+    assert!(
+        [None, Some(0), Some(128 + number)].contains(&code),
+        "SIG{name}: {status}"
+    );
+    code != Some(0)
+}
+
+/// Run `line` with the output `out` killed again and again, in turn with nothing there and with an old output to replace.
+fn killed(w: &Workspace, line: &str, whole: &str, out: &str) {
+    let start = Instant::now();
+    w.run(&line.replace("OUT", whole));
+    let longest = start.elapsed().as_secs_f64() * 1.1;
+    let complete = content(&w.path(whole));
+    let old = BTreeMap::from([(String::new(), b"mine".to_vec())]);
+    let before = names(&w.path("."));
+    let mut stream = Stream::new(11, line);
+    let (mut kills, mut rounds) = (0, 0);
+    while kills < KILLS {
+        rounds += 1;
+        assert!(rounds < 10 * KILLS, "only {kills} kills in {rounds} rounds");
+        let replaced = rounds % 2 == 0;
+        remove(&w.path(out));
+        let mut line = line.replace("OUT", out);
+        if replaced {
+            fs::write(w.path(out), "mine").unwrap();
+            line += " --overwrite";
+        }
+        let mut command = w.command(&line);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        std::thread::sleep(Duration::from_secs_f64(stream.uniform() * longest));
+        kills += usize::from(stop(child.unwrap(), rounds));
+        let found = content(&w.path(out));
+        let fine = found == complete
+            || if replaced {
+                found == old
+            } else {
+                found.is_empty()
+            };
+        assert!(
+            fine,
+            "round {rounds}: {:?}",
+            found.keys().collect::<Vec<_>>()
+        );
+    }
+    remove(&w.path(out));
+    w.run(&line.replace("OUT", out));
+    assert!(content(&w.path(out)) == complete, "the bytes differ");
+    // What the killed runs left has gone with the last one.
+    let mut after = names(&w.path("."));
+    let own = |name: &String| {
+        name.strip_prefix(out)
+            .is_some_and(|rest| rest.is_empty() || rest == ".manifest.json")
+    };
+    after.retain(|name| !own(name));
+    assert_eq!(after, before);
+}
+
+fn prepared() -> Workspace {
+    let w = Workspace::new();
+    w.run("flue-cls-prepare -q -c tiny-camembert --data sample data");
+    w
+}
+
+#[test]
+fn prepare_killed_fifty_times() {
+    let line = "flue-cls-prepare -q -c tiny-flaubert --data sample OUT";
+    killed(&Workspace::new(), line, "whole", "out");
+}
+
+#[test]
+fn finetune_killed_fifty_times() {
+    let line =
+        "flue-cls-finetune -q -a 80 -b 8 --save-steps 2 --resume -d data -c tiny-camembert -s OUT";
+    killed(&prepared(), line, "whole", "out");
+}
+
+#[test]
+fn finetune_that_prepares_first_leaves_no_data_behind() {
+    let w = Workspace::new();
+    let line = "flue-cls-finetune -q -a 16 -b 8 --resume --data sample -c tiny-camembert -s out";
+    for _ in 0..3 {
+        let mut command = w.command(line);
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(250));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        remove(&w.path("out"));
+    }
+    w.run(line);
+    assert_eq!(names(&w.path(".")), ["cache", "out"]);
+}
+
+#[test]
+fn data_cls_killed_fifty_times() {
+    let line = "data-cls -q --limit 60 --data data --checkpoint tiny-camembert --out OUT";
+    killed(&prepared(), line, "whole.npy", "out.npy");
+}
+
+#[test]
+fn study_killed_fifty_times() {
+    let line = "study layers -q --data data --checkpoint tiny-camembert --title t --out OUT \
+                --cosine-sentences 20 --trace-sentences 20 --erank-sentences 10";
+    killed(&prepared(), line, "whole", "out");
+}
+
+#[test]
+fn what_a_killed_study_left_is_no_study() {
+    let w = prepared();
+    let line = "study layers -q --data data --checkpoint tiny-camembert --out results/x \
+                --cosine-sentences 2 --trace-sentences 2 --erank-sentences 2 --no-measures";
+    w.run(line);
+    let exported = w.run("study export -q --results results --out tables");
+    let left = w.path("results/.x.machine.aB3xyz.tmp");
+    fs::create_dir(&left).unwrap();
+    for entry in fs::read_dir(w.path("results/x")).unwrap().flatten() {
+        fs::copy(entry.path(), left.join(entry.file_name())).unwrap();
+    }
+    let again = w.run("study export -q --results results --out tables --overwrite");
+    assert_eq!(again, exported);
+    w.run("study report -q --results results");
+    let page = fs::read_to_string(w.path("results/report.html")).unwrap();
+    assert!(!page.contains("aB3xyz"));
+}
+
+/// The pipeline resumes: killed fifty times on its way it ends where one that was never killed ends.
+#[test]
+fn the_pipeline_killed_fifty_times_goes_on() {
+    let w = Workspace::new();
+    fs::create_dir(w.path("rows")).unwrap();
+    for split in ["train", "test"] {
+        let row = |i: usize| {
+            let words = "un film que je conseille ".repeat(i % 7);
+            let last = ["nul", "bon"][i % 2];
+            format!("\"n° {i} : {words}{last}\",{}\n", i % 2)
+        };
+        let rows: String = (0..60).map(row).collect();
+        fs::write(
+            w.path(&format!("rows/{split}.csv")),
+            format!("text,label\n{rows}"),
+        )
+        .unwrap();
+    }
+    let line = "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 24 -b 16 \
+                --cosine-sentences 5 --trace-sentences 5 --erank-sentences 5 --save-steps 1 --out";
+    let start = Instant::now();
+    w.run(&format!("{line} whole"));
+    // Long enough for every step to be done at some time, short enough for fifty kills.
+    let longest = start.elapsed().as_secs_f64() / 4.0;
+    let mut stream = Stream::new(12, line);
+    let (mut kills, mut rounds) = (0, 0);
+    while kills < KILLS {
+        rounds += 1;
+        assert!(rounds < 10 * KILLS, "only {kills} kills in {rounds} rounds");
+        let mut command = w.command(&format!("{line} out"));
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        std::thread::sleep(Duration::from_secs_f64(stream.uniform() * longest));
+        let ended = stop(child.unwrap(), rounds);
+        kills += usize::from(ended);
+        if !ended {
+            remove(&w.path("out"));
+        }
+    }
+    w.run(&format!("{line} out"));
+    let (mut got, mut want) = (content(&w.path("out")), content(&w.path("whole")));
+    // The page names folders and versions of each run.
+    for both in [&mut got, &mut want] {
+        assert!(both.remove("report.html").is_some());
+    }
+    let differ = |(name, bytes): &(&String, &Vec<u8>)| want.get(*name) != Some(bytes);
+    let differing: Vec<_> = got.iter().filter(differ).map(|(name, _)| name).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+    assert_eq!(got.len(), want.len());
+    assert_eq!(names(&w.path(".")), ["cache", "out", "rows", "whole"]);
+}
