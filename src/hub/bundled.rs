@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::lock;
 use crate::error::{Error, Result};
 
 /// A file of a bundled checkpoint: its name and its content.
@@ -44,9 +45,15 @@ pub(super) fn folder(name: &str, cache: &Path) -> Result<Option<PathBuf>> {
     if is_intact(&target, files) {
         return Ok(Some(target));
     }
-    fs::create_dir_all(cache).map_err(Error::io(cache, "create the folder"))?;
+    // One process writes it, and removes what one that was killed had begun.
+    let _lock = lock::wait_for(&cache.join(".locks").join(format!("{name}.lock")))?;
+    if is_intact(&target, files) {
+        return Ok(Some(target));
+    }
+    let prefix = format!(".{name}.");
+    lock::clear_leftovers(cache, &prefix);
     let temporary = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
+        .prefix(&prefix)
         .tempdir_in(cache)
         .map_err(Error::io(cache, "create a folder in"))?;
     let fresh = temporary.path().join("new");
@@ -55,20 +62,12 @@ pub(super) fn folder(name: &str, cache: &Path) -> Result<Option<PathBuf>> {
         let path = fresh.join(file);
         fs::write(&path, content).map_err(Error::io(&path, "write"))?;
     }
-    // Another process may put the same folder there at the same time: whoever comes second finds it intact.
-    let mut moved = fs::rename(&fresh, &target);
-    if moved.is_err() && !is_intact(&target, files) {
-        let _ = fs::rename(&target, temporary.path().join("old"));
-        moved = fs::rename(&fresh, &target);
+    if target.exists() {
+        let old = temporary.path().join("old");
+        fs::rename(&target, &old).map_err(Error::io(&target, "move aside"))?;
     }
-    match moved {
-        Err(source) if !is_intact(&target, files) => Err(Error::Io {
-            path: target,
-            action: "write",
-            source,
-        }),
-        _ => Ok(Some(target)),
-    }
+    fs::rename(&fresh, &target).map_err(Error::io(&target, "rename"))?;
+    Ok(Some(target))
 }
 
 /// Whether every file is there with its exact content.
@@ -83,6 +82,22 @@ fn is_intact(folder: &Path, files: &[File]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many there are in a folder, beside the locks.
+    fn entries(folder: &Path) -> usize {
+        let names = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name());
+        names.filter(|name| name != ".locks").count()
+    }
+
+    #[test]
+    fn what_a_killed_run_had_begun_is_removed() {
+        let d = tempfile::tempdir().unwrap();
+        fs::create_dir(d.path().join(".tiny-camembert.aB3xyz")).unwrap();
+        folder("tiny-camembert", d.path()).unwrap();
+        assert_eq!(entries(d.path()), 1);
+    }
 
     #[test]
     fn a_bundled_checkpoint_is_written_once_and_mended_when_damaged() {
@@ -99,7 +114,7 @@ mod tests {
             assert_eq!(fs::read(&weights).unwrap(), content);
             assert!(path.join("config.json").is_file());
         }
-        assert_eq!(fs::read_dir(d.path()).unwrap().count(), names().count());
+        assert_eq!(entries(d.path()), names().count());
         assert!(folder("camembert-base", d.path()).unwrap().is_none());
     }
 
@@ -111,6 +126,6 @@ mod tests {
                 s.spawn(|| folder("tiny-flaubert", d.path()).unwrap().unwrap());
             }
         });
-        assert_eq!(fs::read_dir(d.path()).unwrap().count(), 1);
+        assert_eq!(entries(d.path()), 1);
     }
 }

@@ -178,7 +178,7 @@ impl Client {
             }
             if let (Some(token), true) = (
                 &self.settings.token,
-                same_host(&url, &self.settings.endpoint),
+                same_origin(&url, &self.settings.endpoint),
             ) {
                 request = request.header("Authorization", format!("Bearer {token}"));
             }
@@ -200,10 +200,14 @@ impl Client {
     fn agent(&self, url: &str) -> &Agent {
         let uri = url.parse::<Uri>().ok();
         let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-        let bypass = self
-            .no_proxy
-            .iter()
-            .any(|suffix| suffix == "*" || host == suffix || host.ends_with(&format!(".{suffix}")));
+        let host = host.to_ascii_lowercase();
+        let with_port = uri.as_ref().and_then(Uri::authority).map(|a| a.as_str());
+        let bypass = self.no_proxy.iter().any(|suffix| {
+            suffix == "*"
+                || host == *suffix
+                || with_port == Some(suffix)
+                || host.ends_with(&format!(".{suffix}"))
+        });
         let https = uri.as_ref().and_then(Uri::scheme_str) == Some("https");
         match &self.proxied[usize::from(https)] {
             Some(agent) if !bypass => agent,
@@ -221,7 +225,9 @@ impl Client {
     /// The response when it is a success or a redirect, else what the hub refuses, in words.
     fn accept(&self, url: &str, response: Response<Body>) -> Result<Response<Body>> {
         let status = response.status();
-        if status.is_success() || status.is_redirection() {
+        // The caller of a download sees by its length that nothing comes after what it has.
+        let nothing_more = status == StatusCode::RANGE_NOT_SATISFIABLE;
+        if status.is_success() || status.is_redirection() || nothing_more {
             return Ok(response);
         }
         let code = header(response.headers(), "x-error-code").unwrap_or_default();
@@ -330,6 +336,12 @@ fn host_of(url: &str) -> Option<String> {
     Some(uri.authority()?.as_str().to_ascii_lowercase())
 }
 
+/// Host and scheme: a token that goes to `https` does not go to the same host in the clear.
+fn same_origin(a: &str, b: &str) -> bool {
+    let scheme = |url: &str| url.split_once("://").map(|(s, _)| s.to_ascii_lowercase());
+    same_host(a, b) && scheme(a) == scheme(b)
+}
+
 fn same_host(a: &str, b: &str) -> bool {
     host_of(a).is_some_and(|h| Some(h) == host_of(b))
 }
@@ -381,6 +393,7 @@ mod tests {
         assert!(
             same_host("http://H:1/x", "http://h:1/y") && !same_host("http://h:1", "http://h:2")
         );
+        assert!(same_origin("https://h/x", "HTTPS://H/y") && !same_origin("http://h", "https://h"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::client::{Client, Follow, network};
+use super::lock;
 use super::repository::{Repository, make_parent};
 use super::settings::Settings;
 use super::transfer::{Remote, transfer};
@@ -21,6 +22,8 @@ const ARCHIVE: &str = "cls-acl10-unprocessed.tar.gz";
 const ARCHIVE_SIZE: u64 = 314_687_066;
 /// No French file of the archive is near this long: what is longer is no corpus.
 const LARGEST_REVIEW_FILE: u64 = 1 << 30;
+/// The beginning of the name under which the archive is unpacked.
+const UNPACKING: &str = ".zenodo.";
 
 /// Where the reviews of FLUE CLS lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +129,8 @@ pub(super) fn webis(
         .own_cache
         .join(format!("zenodo-{RECORD}-{ARCHIVE}"));
     make_parent(&archive)?;
-    let lock = archive.with_extension("lock");
-    let lock = File::create(&lock).map_err(Error::io(&lock, "create"))?;
-    lock.lock().map_err(Error::io(&archive, "lock"))?;
+    let _lock = lock::wait_for(&archive.with_extension("lock"))?;
+    lock::clear_leftovers(&settings.own_cache, UNPACKING);
     if folder.join("cls-acl10-unprocessed").is_dir() {
         return Ok(Some(folder));
     }
@@ -161,7 +163,7 @@ fn unpack(archive: &Path, folder: &Path) -> Result<()> {
     let file = File::open(archive).map_err(Error::io(archive, "read"))?;
     let parent = folder.parent().unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new()
-        .prefix(".zenodo.")
+        .prefix(UNPACKING)
         .tempdir_in(parent)
         .map_err(Error::io(parent, "create a folder in"))?;
     let broken = |e: std::io::Error| {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 mod bundled;
 mod client;
 mod flue;
+mod lock;
 mod repository;
 mod selection;
 mod settings;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use client::Client;
 pub use flue::FlueCls;
 use repository::Repository;
+pub use selection::is_repository;
 use settings::Settings;
 
 /// How names are looked up.

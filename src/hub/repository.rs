@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use hf_hub::api::RepoInfo;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
-use super::client::{Client, Follow, absolute, header, network, sleep};
+use super::client::{Client, Follow, absolute, header, network};
+use super::lock;
 use super::settings::Settings;
 use super::transfer::{Remote, transfer};
 use crate::error::{Error, Result};
@@ -184,28 +184,7 @@ impl<'a> Repository<'a> {
             .join(".locks")
             .join(self.repo.folder_name())
             .join(format!("{etag}.lock"));
-        make_parent(&path)?;
-        let file = File::create(&path).map_err(Error::io(&path, "create"))?;
-        let mut told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(fs::TryLockError::WouldBlock) => {
-                    if !told {
-                        tracing::info!("waiting: another process is downloading the same file");
-                        told = true;
-                    }
-                    sleep(Duration::from_millis(100))?;
-                }
-                Err(fs::TryLockError::Error(source)) => {
-                    return Err(Error::Io {
-                        path,
-                        action: "lock",
-                        source,
-                    });
-                }
-            }
-        }
+        lock::wait_for(&path)
     }
 
     /// A relative link from the snapshot to the blob; a copy where there are no links.

@@ -40,8 +40,8 @@ pub(super) fn has_vocabulary(files: impl Fn(&str) -> bool) -> bool {
         || (files("vocab.json") && files("merges.txt"))
 }
 
-/// Whether `name` can be a repository: `owner/name` or `name`, as the hub allows them.
-pub(super) fn is_repository(name: &str) -> bool {
+/// Whether `name` can be a repository: `owner/name` or `name`, as the hub allows them. Other names are folders.
+pub fn is_repository(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     name.len() <= 96
         && parts.len() <= 2

@@ -111,7 +111,8 @@ pub(super) fn transfer(
 /// Append what is missing to the partial file.
 fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Result<()> {
     let mut from = length(partial);
-    if remote.size.is_some_and(|size| from > size) {
+    // Without a length nothing would tell whether the part is of this file.
+    if from > 0 && remote.size.is_none_or(|size| from > size) {
         remove(partial)?;
         from = 0;
     }
@@ -119,6 +120,9 @@ fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Resu
         return Ok(());
     }
     let response = client.get(&remote.url, from)?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok(());
+    }
     let resumed = response.status() == StatusCode::PARTIAL_CONTENT
         && header(response.headers(), "content-range")
             .is_some_and(|range| range.starts_with(&format!("bytes {from}-")));

@@ -180,38 +180,3 @@ fn an_index_may_not_lead_out_of_its_folder() {
     let text = message(hub_in(d.path(), offline(), &[]).checkpoint("a/b"));
     assert!(text.contains("../../secret.safetensors"), "{text}");
 }
-
-/// Runs where `FLUE_STUDY_PYTHON` names a Python with `huggingface_hub`: it proves that the test server speaks the hub's
-/// protocol and that both sides share one cache.
-#[test]
-fn python_and_this_crate_share_server_and_cache() {
-    let Some(python) = std::env::var_os("FLUE_STUDY_PYTHON") else {
-        return;
-    };
-    let (server, weights) = served();
-    let ask = |home: &Path, offline: &str| {
-        let script = "from huggingface_hub import snapshot_download as s\n\
-                      print(s('owner/model', allow_patterns=['*.json', 'model.safetensors']))";
-        let output = std::process::Command::new(&python)
-            .args(["-c", script])
-            .env("HF_HOME", home)
-            .env("HF_ENDPOINT", &server.url)
-            .env("HF_HUB_OFFLINE", offline)
-            .env("NO_PROXY", "*")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{text}");
-        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
-    };
-    let python_first = TempDir::new().unwrap();
-    let folder = ask(python_first.path(), "0");
-    assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), weights);
-    let found = hub_in(python_first.path(), offline(), &[]).checkpoint("owner/model");
-    assert_eq!(found.unwrap(), folder);
-    let rust_first = TempDir::new().unwrap();
-    let folder = online(&rust_first, &server, &[])
-        .checkpoint("owner/model")
-        .unwrap();
-    assert_eq!(ask(rust_first.path(), "1"), folder);
-}

@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 /// The commit that every repository stands at.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// The branches that every repository has, as addresses spell them.
+const REVISIONS: [&str; 3] = ["main", "refs%2Fconvert%2Fparquet", COMMIT];
+
 /// How an answer goes wrong.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -18,6 +21,10 @@ pub enum Fault {
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The connection closes after so many bytes of the body.
     Cut(usize),
+    /// Nothing comes for so long after so many bytes of the body; then the connection closes.
+    Stall(usize, Duration),
+    /// The file is announced with another length than it has.
+    Length(usize),
     /// The first byte of the body is changed.
     Spoil,
     /// The whole file comes whatever range was asked for.
@@ -36,6 +43,8 @@ struct State {
     renamed: BTreeMap<String, String>,
     /// The token that all repositories ask for.
     token: Option<String>,
+    /// Whether they are not even named to those without it.
+    private: bool,
     /// Part of a path, how often, and what goes wrong there.
     faults: Vec<(String, usize, Fault)>,
     /// Every request: "GET /path range authorization".
@@ -93,6 +102,12 @@ impl HubServer {
         self.state.lock().unwrap().token = Some(token.into());
     }
 
+    /// As [`Self::require_token`], for repositories that strangers must not know of.
+    pub fn hide_behind(&self, token: &str) {
+        let mut state = self.state.lock().unwrap();
+        (state.token, state.private) = (Some(token.into()), true);
+    }
+
     /// The next `times` requests whose path contains `path` go wrong.
     pub fn fail(&self, path: &str, times: usize, fault: Fault) {
         let mut state = self.state.lock().unwrap();
@@ -113,9 +128,17 @@ impl HubServer {
 
 struct Request {
     head: bool,
+    host: String,
     path: String,
     from: Option<usize>,
     token: Option<String>,
+}
+
+impl Request {
+    /// The address of the server as the client sees it.
+    fn host(&self) -> String {
+        format!("http://{}", self.host)
+    }
 }
 
 fn read_request(stream: &mut TcpStream) -> Option<Request> {
@@ -143,6 +166,7 @@ fn read_request(stream: &mut TcpStream) -> Option<Request> {
     });
     Some(Request {
         head: request.method == Some("HEAD"),
+        host: value("host").unwrap_or_default(),
         path: request.path?.to_owned(),
         from: range,
         token: value("authorization").and_then(|a| a.strip_prefix("Bearer ").map(str::to_owned)),
@@ -192,7 +216,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, store: &str) {
             fault.clone()
         })
     };
-    let mut cut = None;
+    let (mut cut, mut stall) = (None, Duration::ZERO);
     let reply = match fault {
         Some(Fault::Status(status, headers)) => Reply::new(status, headers, ""),
         other => {
@@ -200,11 +224,18 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, store: &str) {
                 Some(Fault::IgnoreRange) => request.from = None,
                 Some(Fault::Slow(pause)) => std::thread::sleep(*pause),
                 Some(Fault::Cut(bytes)) => cut = Some(*bytes),
+                Some(Fault::Stall(bytes, pause)) => (cut, stall) = (Some(*bytes), *pause),
                 _ => {}
             }
             let mut reply = route(&request, &state.lock().unwrap(), store);
             if matches!(other, Some(Fault::Spoil)) && !reply.body.is_empty() {
                 reply.body[0] ^= 0xff;
+            }
+            if let Some(Fault::Length(length)) = other {
+                reply.headers.retain(|(name, _)| name != "X-Linked-Size");
+                reply
+                    .headers
+                    .push(("X-Linked-Size".into(), length.to_string()));
             }
             reply
         }
@@ -220,6 +251,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, store: &str) {
         let _ = stream.write_all(body);
     }
     let _ = stream.flush();
+    std::thread::sleep(stall);
 }
 
 /// The answer of the hub's API, of its files, or of the store behind it.
@@ -248,17 +280,26 @@ fn route(request: &Request, state: &State, store: &str) -> Reply {
         }
     }
     let Some((repository, files)) = state.repositories.iter().find(|(name, _)| {
-        path.starts_with(&format!("/api/{name}/")) || path.starts_with(&format!("/{}/", bare(name)))
+        path == format!("/api/{name}")
+            || path.starts_with(&format!("/api/{name}/"))
+            || path.starts_with(&format!("/{}/", bare(name)))
     }) else {
         return Reply::new(401, &[("X-Error-Code", "RepoNotFound")], "");
     };
     if state.token.is_some() && state.token != request.token {
+        if state.private {
+            return Reply::new(401, &[("X-Error-Code", "RepoNotFound")], "");
+        }
         let code = [("X-Error-Code", "GatedRepo")];
         return Reply::new(if request.token.is_some() { 403 } else { 401 }, &code, "");
     }
-    let api = format!("/api/{repository}/");
+    let api = format!("/api/{repository}");
+    if path == api {
+        return listing(request, "revision/main", files);
+    }
+    let api = api + "/";
     if let Some(rest) = path.strip_prefix(&api) {
-        return listing(rest, files);
+        return listing(request, rest, files);
     }
     let rest = &path[bare(repository).len() + 2..];
     let Some((revision, file)) = rest
@@ -267,7 +308,7 @@ fn route(request: &Request, state: &State, store: &str) -> Reply {
     else {
         return Reply::new(404, &[], "");
     };
-    if !["main", "refs%2Fconvert%2Fparquet", COMMIT].contains(&revision) {
+    if !REVISIONS.contains(&revision) {
         return Reply::new(404, &[("X-Error-Code", "RevisionNotFound")], "");
     }
     match files.get(file) {
@@ -281,17 +322,21 @@ fn bare(repository: &str) -> &str {
     repository.strip_prefix("models/").unwrap_or(repository)
 }
 
-fn listing(rest: &str, files: &BTreeMap<String, Vec<u8>>) -> Reply {
+/// Entries of a folder in one answer.
+const PAGE: usize = 2;
+
+/// What the API says of a repository, or of a folder in it, page by page.
+fn listing(request: &Request, rest: &str, files: &BTreeMap<String, Vec<u8>>) -> Reply {
     let json = [("Content-Type", "application/json")];
     if let Some(revision) = rest.strip_prefix("revision/") {
-        if !["main", COMMIT].contains(&revision) {
+        if !REVISIONS.contains(&revision) {
             return Reply::new(404, &[("X-Error-Code", "RevisionNotFound")], "");
         }
         let siblings: Vec<_> = files
             .keys()
             .map(|f| serde_json::json!({ "rfilename": f }))
             .collect();
-        let body = serde_json::json!({ "id": "x", "sha": COMMIT, "siblings": siblings });
+        let body = serde_json::json!({ "id": "x", "sha": COMMIT, "siblings": siblings, "private": false, "tags": [] });
         return Reply::new(200, &json, body.to_string());
     }
     let folder = rest
@@ -301,12 +346,29 @@ fn listing(rest: &str, files: &BTreeMap<String, Vec<u8>>) -> Reply {
     let entries: Vec<_> = files
         .iter()
         .filter(|(name, _)| name.starts_with(&format!("{folder}/")))
-        .map(|(name, content)| serde_json::json!({ "type": "file", "path": name, "size": content.len() }))
+        .map(|(name, content)| {
+            let oid = &sha256(content)[..40];
+            serde_json::json!({ "type": "file", "path": name, "size": content.len(), "oid": oid })
+        })
         .collect();
     if entries.is_empty() {
         return Reply::new(404, &[("X-Error-Code", "EntryNotFound")], "");
     }
-    Reply::new(200, &json, serde_json::Value::from(entries).to_string())
+    let query = request.path.split_once("cursor=").map_or("0", |(_, q)| q);
+    let from: usize = query.parse().unwrap_or(0);
+    let page: Vec<_> = entries.iter().skip(from).take(PAGE).cloned().collect();
+    let mut reply = Reply::new(200, &json, serde_json::Value::from(page).to_string());
+    if from + PAGE < entries.len() {
+        let path = request.path.split("&cursor=").next().unwrap_or_default();
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let next = format!(
+            "<{}{path}{joint}cursor={}>; rel=\"next\"",
+            request.host(),
+            from + PAGE
+        );
+        reply.headers.push(("Link".into(), next));
+    }
+    reply
 }
 
 /// A small file comes at once, a large one (over 1,000 bytes here) from the store.
