@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser};
 
 use crate::error::{Error, Result, interrupt};
-use crate::pipelines::HubOptions;
 use crate::pipelines::extract::{Part, Shard};
+use crate::pipelines::{HubOptions, download};
 use crate::{device, progress};
 
 /// The options that every program takes.
@@ -26,6 +26,10 @@ pub struct CommonArgs {
     /// Never touch the network: names are looked up on disk and in the cache only
     #[arg(long, global = true)]
     pub offline: bool,
+
+    /// Fetch what the run needs from the network into the cache and stop: for a node with a connection, before --offline runs
+    #[arg(long, global = true)]
+    pub download_only: bool,
 
     /// Cache of downloaded files [default: the cache of Hugging Face's libraries]
     #[arg(long, global = true, value_name = "DIR")]
@@ -57,6 +61,19 @@ impl CommonArgs {
             revision: self.revision.clone(),
         }
     }
+}
+
+/// Do what `--download-only` asks for in a program that needs these checkpoints and no reviews.
+///
+/// # Errors
+/// Those of [`download::run`].
+pub(super) fn download(common: &CommonArgs, checkpoints: Vec<String>) -> Result<String> {
+    let hub = common.hub();
+    to_json(&download::run(&download::Config {
+        checkpoints,
+        hub,
+        ..Default::default()
+    })?)
 }
 
 /// A summary as one line of JSON, for stdout.

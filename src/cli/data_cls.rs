@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use super::common::{CommonArgs, part, to_json};
+use super::common::{CommonArgs, download, part, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::extract::{Config, LayerList, Run, StorageType, Tokens, run};
@@ -186,6 +186,12 @@ pub fn main() -> ExitCode {
     run_program(
         "data-cls",
         |a: &DataClsArgs| &a.common,
-        |a| -> Result<String> { to_json(&run(&a.config()?)?) },
+        |a| -> Result<String> {
+            if a.common.download_only {
+                let checkpoints = a.runs().into_iter().map(|run| run.checkpoint).collect();
+                return download(&a.common, checkpoints);
+            }
+            to_json(&run(&a.config()?)?)
+        },
     )
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, ValueEnum};
 use super::common::{CommonArgs, to_json};
 use super::run_program;
 use crate::error::Result;
+use crate::pipelines::download;
 use crate::pipelines::finetune::{
     BestMetric, Config, EvalStrategy, SchedulerType, TrainingArguments, run, run_seeds,
 };
@@ -287,6 +288,15 @@ pub fn main() -> ExitCode {
         "flue-cls-finetune",
         |a: &FinetuneArgs| &a.common,
         |a| -> Result<String> {
+            if a.common.download_only {
+                let needs = download::Config {
+                    checkpoints: vec![a.checkpoint.clone()],
+                    source: a.datasets.is_none().then(|| a.data.clone()),
+                    hub: a.common.hub(),
+                    ..Default::default()
+                };
+                return to_json(&download::run(&needs)?);
+            }
             if a.seeds.is_empty() {
                 to_json(&run(&a.config())?)
             } else {

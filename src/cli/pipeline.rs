@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::CommonArgs;
+use super::common::{CommonArgs, to_json};
 use super::finetune::{RowCount, TrainingOptions, count};
 use crate::error::Result;
+use crate::pipelines::download;
 use crate::pipelines::pipeline::{Config, Summary, run as run_pipeline};
 use crate::pipelines::study::Count;
 
@@ -128,6 +129,16 @@ impl PipelineArgs {
 
 /// Run the pipeline; the main figures as a table, the report's name last.
 pub(super) fn run(arguments: &PipelineArgs, common: &CommonArgs) -> Result<String> {
+    if common.download_only {
+        let config = arguments.config(common);
+        let needs = download::Config {
+            checkpoints: vec![config.flaubert, config.camembert],
+            source: Some(config.data),
+            hub: config.hub,
+            ..Default::default()
+        };
+        return to_json(&download::run(&needs)?);
+    }
     Ok(table(&run_pipeline(&arguments.config(common))?))
 }
 

@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use super::common::shard;
 use super::{CommonArgs, run_program};
 use crate::error::{Error, Result};
+use crate::pipelines::download;
 use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig};
 
 /// Tokenize labelled French reviews into a Hugging Face `DatasetDict` folder.
@@ -132,6 +133,17 @@ impl PrepareArgs {
     }
 
     fn run(&self) -> Result<String> {
+        if self.common.download_only {
+            // The comparison of an export has no reviews of its own.
+            let reads = !self.merge && (!self.export_tokenizer || self.data.is_some());
+            let needs = download::Config {
+                tokenizers: vec![self.checkpoint.clone()],
+                source: reads.then(|| self.data.clone()),
+                hub: self.common.hub(),
+                ..Default::default()
+            };
+            return super::common::to_json(&download::run(&needs)?);
+        }
         if self.export_tokenizer {
             let summary = prepare::export_tokenizer(&ExportConfig {
                 checkpoint: self.checkpoint.clone(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::common::{CommonArgs, part, to_json};
+use super::common::{CommonArgs, download, part, to_json};
 use super::{pipeline, run_program};
 use crate::error::Result;
 use crate::pipelines::report;
@@ -326,6 +326,9 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &StudyArgs) -> Result<String> {
     let common = &arguments.common;
+    if common.download_only && !matches!(arguments.command, Study::Pipeline(_)) {
+        return download(common, checkpoints(&arguments.command));
+    }
     match &arguments.command {
         Study::Layers(a) => to_json(&layers::run(&layers_config(a, common)?)?),
         Study::Raw(a) => {
@@ -395,6 +398,18 @@ fn run(arguments: &StudyArgs) -> Result<String> {
                 .unwrap_or_else(|| a.results.join("report.html")),
             overwrite: common.overwrite,
         })?),
+    }
+}
+
+/// The checkpoints that a study reads.
+fn checkpoints(study: &Study) -> Vec<String> {
+    match study {
+        Study::Layers(a) => vec![a.checkpoint.clone()],
+        Study::Raw(a) => vec![a.flaubert.clone(), a.camembert.clone()],
+        Study::FineTuning(a) => a.flaubert.iter().chain(&a.camembert).cloned().collect(),
+        Study::Compare(a) => vec![a.checkpoint.clone(), a.other.clone()],
+        Study::Convergence(a) => vec![a.checkpoint.clone()],
+        _ => Vec::new(),
     }
 }
 

@@ -182,11 +182,6 @@ fn a_signal_saves_the_state_and_sets_the_exit_status() {
     assert_eq!(fs::read_dir(w.path("out.checkpoints")).unwrap().count(), 1);
     let begun = ["out.checkpoints holds the state", "--resume"];
     w.fails(&line.replace("-n 3", "-n 1"), 1, &begun);
-    w.fails(
-        &format!("{line} --resume --dropout 0.3"),
-        1,
-        &["another dropout"],
-    );
     // Other settings are refused rather than mixed.
     for (option, words) in [
         ("--seed 1", "--seed 42, not 1"),

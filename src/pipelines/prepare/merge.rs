@@ -72,6 +72,9 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
         summary.total.files += files;
     }
     writer.finish()?;
+    if settings.get("data").is_some_and(Value::is_null) {
+        summary.check_flue(None);
+    }
     summary.output = config.output.clone();
     summary.seconds = start.elapsed().as_secs_f64();
     let mut manifest = Manifest::new(PROGRAM, with_count(settings, set.count()));
@@ -94,6 +97,7 @@ fn sum(set: &ShardSet) -> Result<Summary> {
     let mut all = finished(&set.path(0))?;
     all.shard = None;
     all.skipped = false;
+    all.differences.clear();
     for index in 1..set.count() {
         let shard = finished(&set.path(index))?;
         all.total.add(&shard.total);

@@ -161,8 +161,29 @@ pub struct Summary {
     pub total: Counts,
     /// Each split.
     pub splits: BTreeMap<String, Counts>,
+    /// Where the rows of FLUE CLS are not as many as they should be.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub differences: Vec<String>,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// The rows of FLUE CLS.
+const FLUE_ROWS: [(&str, u64); 2] = [("train", 5997), ("test", 5999)];
+
+impl Summary {
+    /// Compare the rows of FLUE CLS, or of a shard of it, with what they should be, and warn of a difference.
+    fn check_flue(&mut self, shard: Option<Shard>) {
+        for (split, all) in FLUE_ROWS {
+            let expected = shard.map_or(all, |shard| shard.rows_of(all));
+            let found = self.splits.get(split).map_or(0, |counts| counts.rows);
+            if found != expected {
+                let words = format!("{split} has {found} rows, that of FLUE CLS {expected}");
+                tracing::warn!("{words}: the source has changed or is not whole");
+                self.differences.push(words);
+            }
+        }
+    }
 }
 
 /// Prepare a dataset, or a shard of one.
@@ -224,6 +245,7 @@ pub fn run(config: &Config) -> Result<Summary> {
         skipped: false,
         total: Counts::new(),
         splits: BTreeMap::new(),
+        differences: Vec::new(),
         seconds: 0.0,
     };
     for name in input.split_names() {
@@ -232,6 +254,9 @@ pub fn run(config: &Config) -> Result<Summary> {
         summary.splits.insert(name, counts);
     }
     writer.finish()?;
+    if source == Source::Flue {
+        summary.check_flue(config.shard);
+    }
     summary.seconds = start.elapsed().as_secs_f64();
     leave(output, &mut manifest, &summary)?;
     Ok(summary)

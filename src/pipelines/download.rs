@@ -1,0 +1,67 @@
+//! `--download-only`: what a run needs from the network, fetched into the cache, so that the run itself can be offline.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::corpus::{Corpus, Source};
+use crate::error::{Error, Result};
+use crate::hub::{Hub, HubOptions, is_repository};
+
+/// What to fetch.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Checkpoints whose weights are wanted, by the names that the run gets.
+    pub checkpoints: Vec<String>,
+    /// Checkpoints whose tokenizers are enough.
+    pub tokenizers: Vec<String>,
+    /// The reviews as `--data` names them (none for FLUE CLS), when the run reads reviews at all.
+    pub source: Option<Option<String>>,
+    /// Where names are looked up.
+    pub hub: HubOptions,
+}
+
+/// Where everything is now.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// The folder of each checkpoint in the cache.
+    pub checkpoints: BTreeMap<String, PathBuf>,
+    /// The files of the reviews.
+    pub data: Vec<PathBuf>,
+    /// Names of local folders, which need not exist yet: there is nothing to fetch.
+    pub local: Vec<String>,
+}
+
+/// Fetch what is not in the cache.
+///
+/// # Errors
+/// Those of [`Hub::checkpoint`] and [`Hub::flue_cls`]; [`Error::Usage`] with `offline`. What came whole stays.
+pub fn run(config: &Config) -> Result<Summary> {
+    if config.hub.offline {
+        return Err(Error::Usage(
+            "--download-only and --offline: give one of them".into(),
+        ));
+    }
+    let hub = Hub::new(config.hub.clone());
+    let mut summary = Summary::default();
+    let weights = config.checkpoints.iter().map(|name| (name, true));
+    let tokenizers = config.tokenizers.iter().map(|name| (name, false));
+    for (name, weights) in weights.chain(tokenizers) {
+        if Path::new(name).is_dir() || !is_repository(name) {
+            summary.local.push(name.clone());
+            continue;
+        }
+        let folder = match weights {
+            true => hub.checkpoint(name)?,
+            false => hub.tokenizer(name)?,
+        };
+        summary.checkpoints.insert(name.clone(), folder);
+    }
+    match &config.source {
+        Some(None) => summary.data = Corpus::open(&Source::Flue, &hub)?.files(),
+        Some(Some(source)) => summary.local.push(source.clone()),
+        None => {}
+    }
+    Ok(summary)
+}
