@@ -89,7 +89,6 @@ fn the_server_speaks_the_protocol_of_the_hub() {
         &[("x/1", b"1"), ("x/2", b"2"), ("x/3", b"3")],
     );
     server.fail("/store/", 1, Fault::Status(503, &[]));
-    server.fail("/store/", 1, Fault::Cut(100_000));
     let script = r"
 from huggingface_hub import HfApi, hf_hub_download, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError
