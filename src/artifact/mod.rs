@@ -9,6 +9,7 @@ mod parquet_file;
 mod shards;
 mod space;
 mod text;
+mod thrift;
 
 pub use atomic::{AtomicDir, AtomicFile};
 pub use lock::OutputLock;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::thrift;
 use crate::error::{Error, Result};
 
 /// A file as the readers of the parquet crate want it.
@@ -23,11 +24,38 @@ impl ParquetFile {
     /// Open `path`.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`]; [`Error::Malformed`] for a footer that announces more than it holds.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path, "read"))?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
-        Ok(Self { file, length })
+        let file = Self { file, length };
+        file.check_footer().map_err(|found| {
+            let remedy = "a sound Parquet file: make it again";
+            Error::malformed(path, "the footer", found, remedy)
+        })?;
+        Ok(file)
+    }
+
+    /// Look over the metadata at the end of the file, in front of their length and the mark; a file without them is
+    /// left for the parquet crate to refuse.
+    fn check_footer(&self) -> std::result::Result<(), String> {
+        const END: u64 = 8;
+        let read = |start: u64, length: usize| {
+            let bytes = self.get_bytes(start, length);
+            bytes.map_err(|e| e.to_string())
+        };
+        let Some(end) = self.length.checked_sub(END) else {
+            return Ok(());
+        };
+        let tail = read(end, END as usize)?;
+        let Some((length, b"PAR1")) = tail.split_first_chunk() else {
+            return Ok(());
+        };
+        let length = u32::from_le_bytes(*length);
+        match end.checked_sub(length.into()) {
+            Some(start) => Ok(thrift::check(&read(start, length as usize)?)?),
+            None => Ok(()),
+        }
     }
 
     fn check(&self, start: u64, length: u64) -> ParquetResult<()> {
