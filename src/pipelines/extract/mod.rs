@@ -1,6 +1,6 @@
 //! `[CLS]` and token states of both splits, to a file: the work of `data-cls`.
 //!
-//! States go to chunks on disk first ([`chunks`]) and from there to the output ([`assembly`]): a killed run goes on where it
+//! States go to chunks on disk first (`chunks`) and from there to the output (`assembly`): a killed run goes on where it
 //! stopped, shards are made on several machines, and memory is the model and one pass, whatever the rows. While the output is
 //! written both are there, so the disk must hold the states twice.
 
