@@ -131,6 +131,7 @@ impl ShardSet {
     /// [`Error::Mismatch`] when the set was begun with another number or other settings; [`Error::Io`].
     pub fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
         let set = Self::at(output, count);
+        set.clear()?;
         fs::create_dir_all(&set.folder).map_err(Error::io(&set.folder, "create the folder"))?;
         let path = set.folder.join("manifest.json");
         if !path.is_file() {
@@ -191,12 +192,31 @@ impl ShardSet {
         Ok(set)
     }
 
-    /// Remove the folder of all shards.
+    /// Remove the folder of all shards. It loses its name first: were it half gone under its name, the next run would take
+    /// what is left for finished shards.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn remove(&self) -> Result<()> {
-        fs::remove_dir_all(&self.folder).map_err(Error::io(&self.folder, "remove"))
+        self.clear()?;
+        let aside = self.aside();
+        fs::rename(&self.folder, &aside).map_err(Error::io(&self.folder, "rename"))?;
+        self.clear()
+    }
+
+    fn aside(&self) -> PathBuf {
+        let mut name = self.folder.file_name().unwrap_or_default().to_os_string();
+        name.push(".removed");
+        self.folder.with_file_name(name)
+    }
+
+    /// Remove what a run that was killed while it removed the shards left.
+    fn clear(&self) -> Result<()> {
+        let aside = self.aside();
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))?;
+        }
+        Ok(())
     }
 
     /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of them share.
