@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 /// Rows that are computed and stored together where a model runs over them.
 pub const CHUNK_ROWS: usize = 64;
 
-/// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs over them, chunks of rows
+/// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs over them,
+/// chunks of rows in this manner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// Its number, from 0.
@@ -128,7 +129,7 @@ impl ShardSet {
     /// `OUT.shards/manifest.json`; the others must agree.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the set was begun with another number or other settings; [`Error::Io`].
+    /// [`Error::Mismatch`] when the set was begun with another number, other settings or another version; [`Error::Io`].
     pub fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
         let set = Self::at(output, count);
         set.clear()?;
@@ -142,7 +143,7 @@ impl ShardSet {
             begun.inputs = manifest.inputs.clone();
             begun.write(&path)?;
         }
-        let begun = Manifest::read(&path)?;
+        let begun = read_begun(&path)?;
         let kept = shard_count(&path, &begun)?;
         if kept != count {
             return Err(Error::Mismatch(format!(
@@ -222,7 +223,8 @@ impl ShardSet {
     /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of them share.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there are none; [`Error::Malformed`].
+    /// [`Error::NotFound`] when there are none; [`Error::Mismatch`] when another version began them;
+    /// [`Error::Malformed`].
     pub fn open(output: &Path) -> Result<(Self, Manifest)> {
         let set = Self::at(output, 0);
         let path = set.folder.join("manifest.json");
@@ -232,7 +234,7 @@ impl ShardSet {
                 remedy: "make the shards first, each with --shard i/N".into(),
             });
         }
-        let manifest = Manifest::read(&path)?;
+        let manifest = read_begun(&path)?;
         let count = shard_count(&path, &manifest)?;
         Ok((Self { count, ..set }, manifest))
     }
@@ -294,6 +296,20 @@ impl ShardSet {
             remedy: format!("run again with --shard {}", names.join(", --shard ")),
         })
     }
+}
+
+/// The manifest of a set of shards, unless another version of this toolkit began it: its shards may hold other figures.
+fn read_begun(path: &Path) -> Result<Manifest> {
+    let begun = Manifest::read(path)?;
+    let version = env!("CARGO_PKG_VERSION");
+    if begun.version != version {
+        return Err(Error::Mismatch(format!(
+            "{}: begun with version {} of this toolkit, not {version}: go on with that one, or remove the folder",
+            path.display(),
+            begun.version
+        )));
+    }
+    Ok(begun)
 }
 
 fn shard_count(path: &Path, manifest: &Manifest) -> Result<usize> {
@@ -392,5 +408,11 @@ mod tests {
         other.inputs.insert("weights".into(), "abc".into());
         let e = ShardSet::begin(&out, 3, &other).unwrap_err().to_string();
         assert!(e.contains("another content of weights"), "{e}");
+        let mut older = Manifest::read(&set.folder().join("manifest.json")).unwrap();
+        older.version = "0.0.1".into();
+        older.write(&set.folder().join("manifest.json")).unwrap();
+        let e = ShardSet::begin(&out, 3, &manifest(512)).unwrap_err();
+        assert!(e.to_string().contains("version 0.0.1"), "{e}");
+        assert!(ShardSet::open(&out).is_err());
     }
 }
