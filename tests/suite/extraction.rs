@@ -1,7 +1,9 @@
 //! `data-cls` at any size: shards, merging, killed runs, storage types, what stands beside the states of tokens.
 
 use std::fs;
+use std::path::Path;
 
+use arrow::array::AsArray;
 use candle_core::{DType, Device, Tensor};
 use flue_study::artifact::npy::read_arrays;
 use flue_study::dataset::DatasetDict;
@@ -193,6 +195,55 @@ fn tokens_have_their_ids_and_places_and_their_mean_is_the_mean() {
             for (c, covered) in text.iter().zip(covered) {
                 assert!(covered || c.is_whitespace(), "{model} row {row}: {c:?}");
             }
+        }
+    }
+}
+
+/// The files that FLUE CLS is read from are by category; a row's is that of the file where its text stands.
+#[test]
+fn the_category_of_a_row_is_that_of_its_file() {
+    let w = prepared("camembert");
+    let line = line("camembert", "--limit 250 --layers 0");
+    w.run(&format!("{line} --out c.safetensors"));
+    let numbers: Vec<i64> = tensor(&w, "c.safetensors", "test.category")
+        .to_vec1()
+        .unwrap();
+    w.run(&format!("{line} --out c.arrow"));
+    let file = fs::File::open(w.path("c.arrow")).unwrap();
+    let names: Vec<String> = arrow::ipc::reader::FileReader::try_new(file, None)
+        .unwrap()
+        .flat_map(|batch| {
+            let batch = batch.unwrap();
+            let column = batch.column_by_name("category").unwrap();
+            let names: Vec<_> = column
+                .as_string::<i32>()
+                .iter()
+                .map(Option::unwrap)
+                .collect();
+            names.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(names.len(), 500);
+    let split = DatasetDict::open(w.path("d.datasets"))
+        .unwrap()
+        .split("test")
+        .unwrap();
+    // Spaces and marks are cleaned.
+    let letters = |text: &str| {
+        text.chars()
+            .filter(|c| c.is_alphabetic())
+            .collect::<String>()
+    };
+    let reviews = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cls-acl10-unprocessed/fr");
+    for (category, rows) in [("books", 0..240), ("dvd", 240..250)] {
+        let source = fs::read_to_string(reviews.join(category).join("test.review")).unwrap();
+        let source = letters(&source);
+        for row in rows {
+            let text = split.example(row).unwrap().text;
+            let begin = letters(&text[..text.find(['&', '<']).unwrap_or(text.len())]);
+            assert!(begin.len() > 20 && source.contains(&begin), "row {row}");
+            assert_eq!(names[250 + row], category, "row {row}");
+            assert_eq!(numbers[row], i64::from(category == "dvd"), "row {row}");
         }
     }
 }

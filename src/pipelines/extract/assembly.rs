@@ -16,6 +16,8 @@ pub(super) struct Stored<'a> {
     pub row: usize,
     pub idx: i32,
     pub label: i64,
+    /// Where the data falls into the categories of FLUE CLS.
+    pub category: Option<&'static str>,
     /// The tokens that are not padding.
     pub token_ids: &'a [u32],
     /// First and last character (exclusive) of each token in the text, where the checkpoint's tokenizer gives these tokens.
@@ -60,6 +62,7 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
     let mut states = Vec::new();
     for (s, split) in job.splits.iter().enumerate() {
         let mut chunks = ChunkReader::new(job, set, s);
+        let categories = split.categories()?;
         for row in 0..job.rows(split) {
             interrupt::check()?;
             let example = split.example(row)?;
@@ -77,6 +80,7 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
                 row,
                 idx: example.idx,
                 label: example.label,
+                category: categories.as_ref().map(|c| c[row]),
                 token_ids: &token_ids,
                 spans: spans.transpose()?.flatten().as_deref(),
                 records,

@@ -1,6 +1,7 @@
 //! `.safetensors`, written as a stream: the header is known before the first state is.
 //!
-//! Tensors `train.layer_5`, … (records × hidden), `train.label`, `train.idx` (one per row); with
+//! Tensors `train.layer_5`, … (records × hidden), `train.label`, `train.idx`, `train.category` (one per row; the number in
+//! the list `categories` of the metadata, −1 where the data does not fall into those of FLUE CLS); with
 //! `--tokens all` also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
 //! where the checkpoint's tokenizer does not give these tokens) and `train.bounds` (rows + 1, the first record of each row).
 
@@ -12,7 +13,7 @@ use super::assembly::{Stored, Writer};
 use super::storage::StorageType;
 use super::{Job, SPLITS, Tokens};
 use crate::artifact::AtomicFile;
-use crate::dataset::Split;
+use crate::dataset::{CATEGORIES, Split};
 use crate::error::{Error, Result};
 
 /// The file, with every row put at its place in the tensors of its split.
@@ -83,6 +84,9 @@ impl Writer for TensorFile<'_> {
         let (split, row) = (stored.split, stored.row);
         self.put(split, "label", row * 8, &stored.label.to_le_bytes())?;
         self.put(split, "idx", row * 8, &i64::from(stored.idx).to_le_bytes())?;
+        let known = |name| CATEGORIES.iter().position(|c| *c == name);
+        let category = stored.category.and_then(known).map_or(-1, |c| c as i64);
+        self.put(split, "category", row * 8, &category.to_le_bytes())?;
         if self.job.config.tokens == Tokens::All {
             self.put_tokens(stored)?;
         }
@@ -138,6 +142,7 @@ impl Layout {
             self.add(format!("{name}.spans"), "I64", vec![records, 2]);
         }
         self.add(format!("{name}.idx"), "I64", vec![rows]);
+        self.add(format!("{name}.category"), "I64", vec![rows]);
         let dtype = match job.config.dtype {
             StorageType::F32 => "F32",
             StorageType::F16 => "F16",
@@ -161,7 +166,10 @@ impl Layout {
         let mut json = Map::new();
         json.insert(
             "__metadata__".into(),
-            json!({"flue_study": job.describe().to_string()}),
+            json!({
+                "flue_study": job.describe().to_string(),
+                "categories": CATEGORIES.join(","),
+            }),
         );
         for (i, (name, dtype, shape, from)) in self.tensors.iter().enumerate() {
             let to = self.tensors.get(i + 1).map_or(self.end, |next| next.3);
