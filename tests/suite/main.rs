@@ -21,6 +21,7 @@ mod hub_network;
 mod hub_python;
 mod hub_server;
 mod layering;
+mod memory;
 mod models;
 mod prepare;
 mod real_study;

@@ -25,7 +25,9 @@ use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
 
 /// Bytes of states that are gathered before they are written.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: usize = 4 << 20;
+/// Encoded bytes of a row group of a Parquet file, which is kept in memory until it is complete.
+const ROW_GROUP_BYTES: usize = 32 << 20;
 
 enum File {
     Parquet(Box<ArrowWriter<AtomicFile>>),
@@ -139,7 +141,13 @@ impl<'a> TableFile<'a> {
         let batch =
             RecordBatch::try_new(self.schema.clone(), arrays).map_err(|e| failed(out, e))?;
         match &mut self.file {
-            File::Parquet(file) => file.write(&batch).map_err(|e| failed(out, e)),
+            File::Parquet(file) => file
+                .write(&batch)
+                .and_then(|()| match file.in_progress_size() {
+                    size if size >= ROW_GROUP_BYTES => file.flush(),
+                    _ => Ok(()),
+                })
+                .map_err(|e| failed(out, e)),
             File::Arrow(file) => file.write(&batch).map_err(|e| failed(out, e)),
         }
     }
