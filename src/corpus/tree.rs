@@ -2,12 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The categories in the order in which FLUE reads them.
-pub(super) const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
-/// The splits that FLUE keeps; the tree also has `unlabeled.review`.
-pub(super) const SPLITS: [&str; 2] = ["train", "test"];
-/// The name of the tree's root.
-const ROOT: &str = "cls-acl10-unprocessed";
+use crate::hub::webis::ROOT;
+pub(super) use crate::hub::webis::{CATEGORIES, SPLITS, file};
 
 /// The folder that holds `books`, `dvd` and `music`, when `path` is one of the levels of the tree: the folder around
 /// its root, the root, or the root's `fr`.
@@ -22,11 +18,6 @@ pub(super) fn locate(path: &Path) -> Option<PathBuf> {
             .iter()
             .any(|c| SPLITS.iter().any(|s| file(fr, c, s).is_file()))
     })
-}
-
-/// The file of a category and a split in `fr`.
-pub(super) fn file(fr: &Path, category: &str, split: &str) -> PathBuf {
-    fr.join(category).join(format!("{split}.review"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Requests to the hub: redirects, token, proxies, patience with a busy server, and refusals in words.
 
 use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::{Agent, Body, Proxy};
 
+use super::address::{absolute, bare, next_page, same_host, same_origin};
+use super::patience::{retry_after, sleep};
 use super::settings::Settings;
 use crate::error::{Error, Result, interrupt};
 
@@ -13,8 +15,6 @@ use crate::error::{Error, Result, interrupt};
 const TRIES: u32 = 5;
 /// The wait after the first failure; it doubles after each.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait that a server may ask for with `Retry-After`.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// Redirects followed for one request.
 const REDIRECTS: usize = 10;
 /// The largest listing or JSON answer that is read.
@@ -145,7 +145,7 @@ impl Client {
                 }
                 Err(e) => (in_words(&e), None),
             };
-            let pause = asked.unwrap_or(wait).min(LONGEST_WAIT);
+            let pause = asked.unwrap_or(wait);
             tracing::warn!(
                 "{}: {problem}; trying again in {:.1} s",
                 bare(url),
@@ -300,23 +300,6 @@ pub(super) fn network(url: &str, problem: String, remedy: String) -> Error {
     }
 }
 
-/// Wait, and give up at once when a signal asks to stop.
-pub(super) fn sleep(pause: Duration) -> Result<()> {
-    let end = Instant::now() + pause;
-    loop {
-        interrupt::check()?;
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(Duration::from_millis(50)));
-    }
-}
-
-fn bare(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or(url)
-}
-
 fn in_words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound => "the host is not known".into(),
@@ -326,82 +309,9 @@ fn in_words(error: &ureq::Error) -> String {
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = header(headers, "retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-fn host_of(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok()?;
-    Some(uri.authority()?.as_str().to_ascii_lowercase())
-}
-
-/// Host and scheme: a token that goes to `https` does not go to the same host in the clear.
-fn same_origin(a: &str, b: &str) -> bool {
-    let scheme = |url: &str| url.split_once("://").map(|(s, _)| s.to_ascii_lowercase());
-    same_host(a, b) && scheme(a) == scheme(b)
-}
-
-fn same_host(a: &str, b: &str) -> bool {
-    host_of(a).is_some_and(|h| Some(h) == host_of(b))
-}
-
-/// `location` as an address of its own, seen from `url`.
-pub(super) fn absolute(url: &str, location: &str) -> String {
-    if location.contains("://") {
-        return location.to_owned();
-    }
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    if let Some(other) = location.strip_prefix("//") {
-        return format!("{scheme}://{other}");
-    }
-    if location.starts_with('/') {
-        return format!("{scheme}://{host}{location}");
-    }
-    let folder = bare(rest)
-        .rsplit_once('/')
-        .map_or(host, |(folder, _)| folder);
-    format!("{scheme}://{folder}/{location}")
-}
-
-/// The address behind `rel="next"` in a `Link` header.
-fn next_page(link: &str) -> Option<String> {
-    link.split(',').find_map(|part| {
-        let (address, relation) = part.split_once(';')?;
-        relation.contains("next").then(|| {
-            address
-                .trim()
-                .trim_start_matches('<')
-                .trim_end_matches('>')
-                .to_owned()
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn locations_are_read_as_a_browser_reads_them() {
-        let url = "https://hub.test/a/resolve/main/x?q=1";
-        assert_eq!(absolute(url, "https://cdn.test/y"), "https://cdn.test/y");
-        assert_eq!(absolute(url, "/b/x"), "https://hub.test/b/x");
-        assert_eq!(absolute(url, "//cdn.test/y"), "https://cdn.test/y");
-        assert_eq!(absolute(url, "z"), "https://hub.test/a/resolve/main/z");
-        assert!(
-            same_host("http://H:1/x", "http://h:1/y") && !same_host("http://h:1", "http://h:2")
-        );
-        assert!(same_origin("https://h/x", "HTTPS://H/y") && !same_origin("http://h", "https://h"));
-    }
-
-    #[test]
-    fn the_next_page_is_found() {
-        let link = "<https://h/api?cursor=2>; rel=\"next\"";
-        assert_eq!(next_page(link).as_deref(), Some("https://h/api?cursor=2"));
-        assert_eq!(next_page("<https://h/>; rel=\"prev\""), None);
-    }
 
     #[test]
     fn a_signature_never_reaches_a_message() {

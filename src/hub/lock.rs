@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::sleep;
+use super::patience::sleep;
 use super::repository::make_parent;
 use crate::error::{Error, Result};
 

@@ -14,14 +14,18 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+mod address;
 mod bundled;
 mod client;
 mod flue;
 mod lock;
+mod patience;
 mod repository;
 mod selection;
 mod settings;
+mod text;
 mod transfer;
+pub mod webis;
 
 use crate::error::{Error, Result};
 use client::Client;

@@ -11,11 +11,16 @@ use std::path::{Component, Path, PathBuf};
 use hf_hub::api::RepoInfo;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
-use super::client::{Client, Follow, absolute, header, network};
+use super::address::absolute;
+use super::client::{Client, Follow, header, network};
 use super::lock;
 use super::settings::Settings;
+use super::text::read_text;
 use super::transfer::{Remote, transfer};
 use crate::error::{Error, Result};
+
+/// The pages of a listing that are read; a hub puts up to 1,000 entries on each.
+const MOST_PAGES: usize = 1000;
 
 /// A model or a dataset of the hub at a branch, tag or commit.
 pub(super) struct Repository<'a> {
@@ -51,7 +56,7 @@ impl<'a> Repository<'a> {
     /// The folder of the commit that the revision stood for when it was last asked for, if it is in the cache.
     pub fn snapshot(&self) -> Option<PathBuf> {
         let revision = self.repo.revision();
-        let noted = fs::read_to_string(self.folder().join("refs").join(revision)).ok();
+        let noted = read_text(&self.folder().join("refs").join(revision)).ok();
         let commit = match &noted {
             Some(commit) => commit.trim(),
             None if is_commit(revision) => revision,
@@ -95,14 +100,14 @@ impl<'a> Repository<'a> {
             true => "",
             false => "models/",
         };
-        let mut page = Some(format!(
+        let first = format!(
             "{}/api/{kind}{}/tree/{}/{folder}?recursive=true",
             self.settings.endpoint,
             self.repo.url(),
             self.repo.url_revision(),
-        ));
-        let mut files = Vec::new();
-        while let Some(url) = page {
+        );
+        let (mut url, mut files) = (first.clone(), Vec::new());
+        for _ in 0..MOST_PAGES {
             let (entries, next): (Vec<Entry>, _) = client.json(&url)?;
             files.extend(
                 entries
@@ -110,9 +115,16 @@ impl<'a> Repository<'a> {
                     .filter(|e| e.r#type == "file")
                     .map(|e| e.path),
             );
-            page = next.map(|n| absolute(&url, &n));
+            match next {
+                Some(next) => url = absolute(&url, &next),
+                None => return Ok(files),
+            }
         }
-        Ok(files)
+        Err(network(
+            &first,
+            format!("the listing does not end after {MOST_PAGES} pages"),
+            "check HF_ENDPOINT".into(),
+        ))
     }
 
     /// Bring `file` into the cache, resumed and checked; the path of its link in the snapshot.
@@ -148,7 +160,7 @@ impl<'a> Repository<'a> {
         if self.repo.revision() != commit {
             let noted = self.folder().join("refs").join(self.repo.revision());
             make_parent(&noted)?;
-            replace(&noted, commit.as_bytes())?;
+            replace(&noted, &commit)?;
         }
         Ok(link)
     }
@@ -220,8 +232,8 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text = fs::read(index).map_err(Error::io(index, "read"))?;
-    let parsed: Index = serde_json::from_slice(&text).map_err(|e| {
+    let text = read_text(index).map_err(Error::io(index, "read"))?;
+    let parsed: Index = serde_json::from_str(&text).map_err(|e| {
         Error::malformed(
             index,
             format!("line {}", e.line()),
@@ -264,8 +276,8 @@ pub(super) fn make_parent(path: &Path) -> Result<()> {
 }
 
 /// Put `content` in the place of a small file, all at once.
-fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|found| found == content) {
+fn replace(path: &Path, content: &str) -> Result<()> {
+    if read_text(path).is_ok_and(|found| found == content) {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));

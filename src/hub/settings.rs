@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::HubOptions;
+use super::text::read_text;
 use crate::error::{Error, Result};
 
 /// The hub that is asked when `HF_ENDPOINT` names no other.
@@ -107,7 +108,7 @@ fn token(
             let file = folder("HF_TOKEN_PATH")
                 .map(expand)
                 .or_else(|| hf_home.map(|h| h.join("token")))?;
-            let token = std::fs::read_to_string(file).ok()?;
+            let token = read_text(&file).ok()?;
             let token = token.trim();
             (!token.is_empty()).then(|| token.to_owned())
         })

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use ureq::http::{HeaderMap, StatusCode};
 
-use super::client::{Client, header, network, sleep};
+use super::client::{Client, header, network};
+use super::patience::sleep;
 use crate::error::{Error, Result, interrupt};
 
 /// How often a broken download is taken up again without any progress in between.

@@ -180,3 +180,27 @@ fn an_index_may_not_lead_out_of_its_folder() {
     let text = message(hub_in(d.path(), offline(), &[]).checkpoint("a/b"));
     assert!(text.contains("../../secret.safetensors"), "{text}");
 }
+
+#[test]
+fn a_short_file_of_the_cache_that_is_huge_is_not_read_whole() {
+    let d = TempDir::new().unwrap();
+    let files = [
+        ("config.json", "{}"),
+        ("model.safetensors.index.json", "{}"),
+    ];
+    let snapshot = cached(d.path(), "a/b", &files);
+    let message = || message(hub_in(d.path(), offline(), &[]).checkpoint("a/b"));
+    let grow = |path: PathBuf| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(1 << 40).unwrap();
+    };
+    grow(snapshot.join("model.safetensors.index.json"));
+    let text = message();
+    assert!(
+        text.contains("index.json") && text.contains("more than 33554432 bytes"),
+        "{text}"
+    );
+    grow(snapshot.join("../../refs/main"));
+    let text = message();
+    assert!(text.contains("holds nothing"), "{text}");
+}

@@ -252,8 +252,8 @@ fn many_runs_may_download_the_same_file() {
 
 const ZENODO: &str = "/records/3251672/files/cls-acl10-unprocessed.tar.gz";
 
-/// An archive with the six French files, a German one, and a link that leads out.
-fn archive() -> Vec<u8> {
+/// An archive with the six French files and their German namesakes, and a link under a name if one is given.
+fn archive(link: Option<&str>) -> Vec<u8> {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
         Vec::new(),
         flate2::Compression::fast(),
@@ -270,11 +270,12 @@ fn archive() -> Vec<u8> {
             }
         }
     }
-    let mut link = tar::Header::new_gnu();
-    link.set_entry_type(tar::EntryType::Symlink);
-    link.set_size(0);
-    let path = "cls-acl10-unprocessed/fr/books/train.review";
-    tar.append_link(&mut link, path, "/etc/passwd").unwrap();
+    if let Some(path) = link {
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        tar.append_link(&mut link, path, "/etc/passwd").unwrap();
+    }
     tar.into_inner().unwrap().finish().unwrap()
 }
 
@@ -311,7 +312,10 @@ fn flue_comes_as_parquet_and_then_from_the_cache() {
 #[test]
 fn without_parquet_the_french_part_of_the_archive_is_taken() {
     let server = HubServer::start();
-    server.file(ZENODO, &archive());
+    server.file(
+        ZENODO,
+        &archive(Some("cls-acl10-unprocessed/fr/books/link")),
+    );
     server.fail(ZENODO, 1, Fault::Slow(Duration::ZERO));
     server.fail(ZENODO, 1, Fault::Cut(100));
     let d = TempDir::new().unwrap();
@@ -340,19 +344,28 @@ fn without_parquet_the_french_part_of_the_archive_is_taken() {
 }
 
 #[test]
-fn a_broken_archive_leaves_nothing() {
+fn a_broken_or_hostile_archive_leaves_nothing() {
     let server = HubServer::start();
-    let whole = archive();
-    server.file(ZENODO, &whole[..whole.len() / 2]);
-    let d = TempDir::new().unwrap();
-    let hub = online(&d, &server, &[("ZENODO_ENDPOINT", &server.url)]);
-    let text = hub.flue_cls().unwrap_err().to_string();
-    assert!(text.contains("tar.gz"), "{text}");
-    let own = d.path().join("flue-study");
-    assert!(fs::read_dir(own).unwrap().all(|e| {
-        let name = e.unwrap().file_name().into_string().unwrap();
-        name.ends_with(".lock")
-    }));
+    let whole = archive(None);
+    let linked = archive(Some("cls-acl10-unprocessed/fr/books/train.review"));
+    for (bytes, complaint) in [
+        (&whole[..whole.len() / 2], "download it again"),
+        (&linked[..], "no link"),
+    ] {
+        server.file(ZENODO, bytes);
+        let d = TempDir::new().unwrap();
+        let hub = online(&d, &server, &[("ZENODO_ENDPOINT", &server.url)]);
+        let text = hub.flue_cls().unwrap_err().to_string();
+        assert!(
+            text.contains("tar.gz") && text.contains(complaint),
+            "{text}"
+        );
+        let own = d.path().join("flue-study");
+        assert!(fs::read_dir(own).unwrap().all(|e| {
+            let name = e.unwrap().file_name().into_string().unwrap();
+            name.ends_with(".lock")
+        }));
+    }
 }
 
 #[test]

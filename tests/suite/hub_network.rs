@@ -178,7 +178,7 @@ fn a_server_that_stays_busy_is_given_up_in_words() {
 }
 
 #[test]
-fn a_listing_of_many_pages_is_read_to_its_end_and_may_not_lead_out() {
+fn a_listing_of_many_pages_is_read_to_its_end_if_it_has_one_and_may_not_lead_out() {
     let server = HubServer::start();
     let names: Vec<String> = (0..5)
         .map(|i| format!("CLS/train/000{i}.parquet"))
@@ -195,6 +195,11 @@ fn a_listing_of_many_pages_is_read_to_its_end_and_may_not_lead_out() {
         .dataset_parquet("a/b", "CLS")
         .unwrap_err();
     assert!(text.to_string().contains("leaves its folder"), "{text}");
+    server.put("datasets/a/endless", &[("CLS/0.parquet", b"x")]);
+    let text = online(&d, &server, &[])
+        .dataset_parquet("a/endless", "CLS")
+        .unwrap_err();
+    assert!(text.to_string().contains("does not end"), "{text}");
 }
 
 // ---------------------------------------------------------- the programs

@@ -358,7 +358,8 @@ fn listing(request: &Request, rest: &str, files: &BTreeMap<String, Vec<u8>>) -> 
     let from: usize = query.parse().unwrap_or(0);
     let page: Vec<_> = entries.iter().skip(from).take(PAGE).cloned().collect();
     let mut reply = Reply::new(200, &json, serde_json::Value::from(page).to_string());
-    if from + PAGE < entries.len() {
+    let endless = request.path.contains("/endless/");
+    if endless || from + PAGE < entries.len() {
         let path = request.path.split("&cursor=").next().unwrap_or_default();
         let joint = if path.contains('?') { '&' } else { '?' };
         let next = format!(
