@@ -153,9 +153,10 @@ fn a_full_cache_is_named_and_what_came_is_resumed() {
 
 #[test]
 fn a_folder_removed_under_the_run_is_named() {
+    type Begun = fn(&Path) -> bool;
     let w = prepared();
     // Before these exist the run would just make the folder again.
-    let begun: [(&str, fn(&Path) -> bool); 2] = [
+    let begun: [(&str, Begun); 2] = [
         (LINES[1], |results| {
             fs::read_dir(results).is_ok_and(|found| found.count() >= 2)
         }),
