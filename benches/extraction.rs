@@ -13,11 +13,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{DType, Device, IndexOp, Tensor};
-use candle_nn::VarBuilder;
-use candle_transformers::models::xlm_roberta::{Config as PeerConfig, XLMRobertaModel};
+use candle_transformers::models::xlm_roberta::XLMRobertaModel;
 use flue_study::dataset::DatasetDict;
 use flue_study::error::{Error, Result};
 use flue_study::models::Config;
+
+#[path = "../tests/suite/candle_peer.rs"]
+mod candle_peer;
 
 fn main() -> Result<()> {
     let Ok(checkpoint) = std::env::var("FLUE_CHECKPOINT") else {
@@ -29,7 +31,8 @@ fn main() -> Result<()> {
     let rows = tokens(&setting("FLUE_DATA")?, limit)?;
     let config = Config::read(Path::new(&checkpoint))?;
     let pad = config.pad_token_id;
-    let model = load(Path::new(&checkpoint), &config)?;
+    let model = candle_peer::load(Path::new(&checkpoint), &config)
+        .map_err(Error::compute("candle-transformers' model"))?;
     forward(&model, &rows.iter().take(4).collect::<Vec<_>>(), pad)?;
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| Reverse(rows[row].len()));
@@ -72,31 +75,6 @@ fn tokens(data: &str, limit: usize) -> Result<Vec<Vec<u32>>> {
         }
     }
     Ok(rows)
-}
-
-fn load(folder: &Path, config: &Config) -> Result<XLMRobertaModel> {
-    let peer = PeerConfig {
-        hidden_size: config.hidden_size,
-        layer_norm_eps: config.layer_norm_eps,
-        attention_probs_dropout_prob: 0.0,
-        hidden_dropout_prob: 0.0,
-        num_attention_heads: config.num_heads,
-        position_embedding_type: "absolute".into(),
-        intermediate_size: config.intermediate_size,
-        hidden_act: candle_nn::Activation::Gelu,
-        num_hidden_layers: config.num_layers,
-        vocab_size: config.vocab_size,
-        max_position_embeddings: config.max_position_embeddings,
-        type_vocab_size: config.type_vocab_size,
-        pad_token_id: config.pad_token_id,
-    };
-    let file = folder.join("model.safetensors");
-    candle_core::safetensors::load(file, &Device::Cpu)
-        .and_then(|tensors| {
-            let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-            XLMRobertaModel::new(&peer, builder.pp("roberta"))
-        })
-        .map_err(Error::compute("candle-transformers' model"))
 }
 
 /// The `[CLS]` states of one batch: (rows, hidden size).

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::*;
 use crate::models::checkpoint::{load_classifier, load_encoder};
+use crate::nn::tests::largest;
 use crate::nn::{self, AdamWStep};
 
 mod checkpoints;
@@ -124,16 +125,7 @@ impl Case {
 #[track_caller]
 fn close(what: &str, got: &Tensor, want: &Tensor, tolerance: f32) {
     assert_eq!(got.dims(), want.dims(), "{what}");
-    let d = (got - want)
-        .unwrap()
-        .abs()
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .max(0)
-        .unwrap()
-        .to_scalar::<f32>()
-        .unwrap();
+    let d = largest(&(got - want).unwrap());
     assert!(d <= tolerance, "{what}: largest difference {d}");
 }
 

@@ -42,4 +42,4 @@ pub use update::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,28 +21,16 @@ fn own(t: &Tensor) -> Tensor {
     t.copy().unwrap()
 }
 
+/// The largest absolute value.
+pub(crate) fn largest(t: &Tensor) -> f32 {
+    let values = t.abs().unwrap().flatten_all().unwrap();
+    values.max(0).unwrap().to_scalar().unwrap()
+}
+
 #[track_caller]
 fn close(got: &Tensor, want: &Tensor, tolerance: f32) {
     assert_eq!(got.dims(), want.dims());
-    let d = (got - want)
-        .unwrap()
-        .abs()
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .max(0)
-        .unwrap()
-        .to_scalar::<f32>()
-        .unwrap();
-    let scale = want
-        .abs()
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .max(0)
-        .unwrap()
-        .to_scalar::<f32>()
-        .unwrap();
+    let (d, scale) = (largest(&(got - want).unwrap()), largest(want));
     assert!(
         d <= tolerance * (1.0 + scale),
         "largest difference {d}, largest value {scale}"

@@ -33,25 +33,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["error", "device", "progress", "pipelines"]),
 ];
 
-const FLOORS_0_TO_3: &[&str] = &[
-    "error",
-    "rng",
-    "artifact",
-    "hub",
-    "device",
-    "linalg",
-    "progress",
-    "corpus",
-    "tokenization",
-    "dataset",
-    "metrics",
-    "plotting",
-    "nn",
-    "models",
-    "batching",
-    "analysis",
-];
-
 const FLOORS_0_TO_4: &[&str] = &[
     "error",
     "rng",
@@ -72,6 +53,8 @@ const FLOORS_0_TO_4: &[&str] = &[
     "training",
     "feature_extraction",
 ];
+
+const FLOORS_0_TO_3: &[&str] = FLOORS_0_TO_4.split_at(16).0;
 
 /// The Rust files below a folder.
 pub fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod candle_peer;
 mod common;
 mod data_cls;
 mod extraction;
