@@ -96,17 +96,22 @@ impl Bootstrap {
 
     /// Its 95 % percentile interval; NaN when there is no sentence.
     pub fn interval(&self) -> Interval {
-        let mut means: Vec<f64> = self
-            .replicates
-            .iter()
-            .map(|r| r.0 / r.1)
-            .filter(|m| m.is_finite())
-            .collect();
-        means.sort_unstable_by(f64::total_cmp);
-        Interval {
-            low: quantile(&means, 0.025),
-            high: quantile(&means, 0.975),
-        }
+        percentiles(self.means().collect())
+    }
+
+    /// The weighted mean of every replicate; NaN for one that drew no sentence.
+    pub fn means(&self) -> impl Iterator<Item = f64> {
+        self.replicates.iter().map(|r| r.0 / r.1)
+    }
+}
+
+/// The 95 % percentile interval of what replicates give; those that are not finite are left out.
+pub fn percentiles(mut values: Vec<f64>) -> Interval {
+    values.retain(|v| v.is_finite());
+    values.sort_unstable_by(f64::total_cmp);
+    Interval {
+        low: quantile(&values, 0.025),
+        high: quantile(&values, 0.975),
     }
 }
 

@@ -4,6 +4,9 @@ use ndarray::{ArrayView2, Axis};
 
 use crate::error::{Error, Result};
 
+/// A distance that is no larger comes from rounding.
+const ROUNDING: f64 = 1e-10;
+
 /// The similarity of the vectors of two classes, by cosine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClassSimilarity {
@@ -14,7 +17,8 @@ pub struct ClassSimilarity {
     /// The mean cosine of all pairs of one vector of each class.
     pub between: f64,
     /// The mean silhouette (Rousseeuw 1987) with the cosine distance 1 − cos: `(b − a) / max(a, b)` for each vector, a its mean distance
-    /// to the others of its class, b to the other class; between −1 and 1. A class of one vector counts 0.
+    /// to the others of its class, b to the other class; between −1 and 1. A class of one vector counts 0, and so do vectors that
+    /// all point the same way.
     pub silhouette: f64,
 }
 
@@ -56,7 +60,7 @@ pub fn class_similarity(vectors: ArrayView2<'_, f32>, labels: &[i64]) -> Result<
         let near = 1.0 - (row.dot(&sums[own]) - row.dot(&row)) / (counts[own] - 1.0);
         let far = 1.0 - row.dot(&sums[1 - own]) / counts[1 - own];
         let longest = near.max(far);
-        if longest > 0.0 {
+        if longest > ROUNDING {
             silhouette += (far - near) / longest;
         }
     }
@@ -74,4 +78,20 @@ pub fn class_similarity(vectors: ArrayView2<'_, f32>, labels: &[i64]) -> Result<
         between: sums[0].dot(&sums[1]) / (counts[0] * counts[1]),
         silhouette: silhouette / labels.len() as f64,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_that_are_all_the_same_lie_in_no_class() {
+        let x = ndarray::Array2::from_shape_fn((101, 7), |(_, j)| 0.1 + j as f32 / 3.0);
+        let labels: Vec<i64> = (0..101).map(|i| i % 2).collect();
+        let found = class_similarity(x.view(), &labels).unwrap();
+        assert_eq!(found.silhouette, 0.0);
+        for cosine in [found.within_0, found.within_1, found.between] {
+            assert!((cosine - 1.0).abs() < 1e-12);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::moments::Moments;
 use super::quantile::Quantiles;
 use crate::error::{Error, Result};
-use crate::linalg::pairwise_products;
+use crate::linalg::{dot, pairwise_products};
 
 /// The cosines of all pairs of tokens i < j within each sentence of one layer, pooled over the sentences.
 ///
@@ -88,7 +88,7 @@ fn unit_rows(rows: ArrayView2<'_, f32>, unit: &mut Vec<f32>) -> Result<()> {
     }
     let columns = rows.ncols().max(1);
     for (i, row) in unit.chunks_exact_mut(columns).enumerate() {
-        let norm = square(row).sqrt();
+        let norm = dot(row, row).sqrt();
         if !norm.is_finite() {
             return Err(Error::Compute {
                 context: format!("cosines of a sentence, token {i}"),
@@ -102,22 +102,4 @@ fn unit_rows(rows: ArrayView2<'_, f32>, unit: &mut Vec<f32>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The sum of squares in f64, in 8 partial sums that the compiler turns into vector instructions.
-fn square(row: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0f64; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest: f64 = chunks
-        .remainder()
-        .iter()
-        .map(|&x| f64::from(x).powi(2))
-        .sum();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            sums[lane] += f64::from(chunk[lane]) * f64::from(chunk[lane]);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::directions::{DirectionSums, mean_cosine};
 use super::moments::Moments;
 use crate::error::{Error, Result};
+use crate::linalg::dot;
 
 /// What the geometry is compared with, from a first look at some sentences: the mean vector of the layer's tokens, and the
 /// dimensions that add most to their similarity.
@@ -116,18 +117,18 @@ impl Geometry {
             centred_weight: 0.0,
             reduced: vec![zeros(); leading.len()],
         };
-        let mean_square = product(mean, mean);
+        let mean_square = dot(mean, mean);
         for row in tokens.axis_iter(Axis(0)) {
             let row = row
                 .to_slice()
                 .map_or_else(|| row.to_vec().into(), std::borrow::Cow::from);
-            let square = product(&row, &row);
+            let square = dot(&row, &row);
             let norm = square.sqrt();
             sums.norms += norm;
             self.norms.push(norm);
             add_scaled(&mut sums.vectors, &row, 1.0);
             add_scaled(&mut sums.units, &row, inverse(norm));
-            let centred = (square - 2.0 * product(&row, mean) + mean_square).max(0.0);
+            let centred = (square - 2.0 * dot(&row, mean) + mean_square).max(0.0);
             let weight = inverse(centred.sqrt());
             add_scaled(&mut sums.centred, &row, weight);
             sums.centred_weight += weight;
@@ -191,19 +192,4 @@ fn add_scaled(sum: &mut [f64], row: &[f32], scale: f64) {
     for (s, &x) in sum.iter_mut().zip(row) {
         *s += f64::from(x) * scale;
     }
-}
-
-/// The product of two rows in f64, in 8 partial sums that the compiler turns into vector instructions.
-fn product(a: &[f32], b: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0f64; LANES];
-    let (chunks, others) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = chunks.remainder().iter().zip(others.remainder());
-    let rest: f64 = rest.map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
-    for (x, y) in chunks.zip(others) {
-        for lane in 0..LANES {
-            sums[lane] += f64::from(x[lane]) * f64::from(y[lane]);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

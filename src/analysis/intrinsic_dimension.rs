@@ -6,6 +6,8 @@
 use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
+use super::jackknife::Estimate;
+use crate::error::{Error, Result};
 use crate::linalg::row_products;
 
 /// The share of points, those with the largest ratios, that the fit leaves out, as the paper does.
@@ -22,24 +24,32 @@ const ROUGHNESS: f32 = 1e-5;
 /// over the number of points.
 /// Points with a twin (distance 0) are left out. NaN for fewer than ten points.
 ///
+/// `groups` holds the number of each point's group, from 0 on; the interval is the jackknife's over them, with neighbours looked for outside
+/// the group that is left out.
+///
 /// One matrix product finds for each point the few others that may be its neighbours; their distances are then taken one by one.
-pub fn two_nn(points: ArrayView2<'_, f32>) -> f64 {
-    let Some(mean) = points.mean_axis(Axis(0)) else {
-        return f64::NAN;
+///
+/// # Errors
+/// [`Error::Mismatch`] when groups and points differ in number.
+pub fn two_nn(points: ArrayView2<'_, f32>, groups: &[usize]) -> Result<Estimate> {
+    let count = groups.iter().max().map_or(0, |g| g + 1);
+    let mut members = vec![Vec::new(); count];
+    for (i, &group) in groups.iter().enumerate() {
+        members[group].push(i);
+    }
+    let nearest = nearest(points, &members)?;
+    let without = |left_out: usize| {
+        let others = (0..groups.len()).filter(|&i| groups[i] != left_out);
+        let ratios = others.filter_map(|i| ratio(&nearest[i], left_out));
+        slope(ratios.collect())
     };
-    // Around their mean, where single precision tells distances best.
-    let centred = &points - &mean;
-    let squares: Vec<f32> = centred.rows().into_iter().map(|r| r.dot(&r)).collect();
-    let blocks: Vec<usize> = (0..points.nrows()).step_by(BLOCK).collect();
-    let mut ratios: Vec<f64> = blocks
-        .into_par_iter()
-        .flat_map_iter(|from| {
-            let to = points.nrows().min(from + BLOCK);
-            let products = row_products(centred.slice(s![from..to, ..]), centred.view());
-            let ratios = (from..to).map(|i| ratio(points, i, products.row(i - from), &squares));
-            ratios.flatten().collect::<Vec<f64>>()
-        })
-        .collect();
+    let all = nearest.iter().filter_map(|own| ratio(own, count));
+    let without: Vec<f64> = (0..count).into_par_iter().map(without).collect();
+    Ok(Estimate::new(slope(all.collect()), &without))
+}
+
+/// The slope through the origin, from the ratios of all points.
+fn slope(mut ratios: Vec<f64>) -> f64 {
     let n = ratios.len();
     if n < 10 {
         return f64::NAN;
@@ -55,37 +65,71 @@ pub fn two_nn(points: ArrayView2<'_, f32>) -> f64 {
     xy / xx
 }
 
-/// The ratio of the distances to the second and to the first neighbour of row `i`, whose products with all rows are `products`.
-fn ratio(
+/// The two smallest of some squared distances, infinite where there are fewer.
+type Nearest = [f64; 2];
+
+fn insert([first, second]: Nearest, square: f64) -> Nearest {
+    if square < first {
+        [square, first]
+    } else {
+        [first, second.min(square)]
+    }
+}
+
+/// The ratio of the distances to the second and to the first neighbour outside the group `left_out`; none for a twin.
+fn ratio(nearest: &[Nearest], left_out: usize) -> Option<f64> {
+    let groups = nearest.iter().enumerate().filter(|(g, _)| *g != left_out);
+    let squares = groups.flat_map(|(_, own)| own.iter().copied());
+    let [first, second] = squares.fold([f64::INFINITY; 2], insert);
+    (first > 0.0 && second.is_finite()).then(|| (second / first).sqrt())
+}
+
+/// For each point the squared distances to its two neighbours in each group.
+fn nearest(points: ArrayView2<'_, f32>, members: &[Vec<usize>]) -> Result<Vec<Vec<Nearest>>> {
+    let grouped: usize = members.iter().map(Vec::len).sum();
+    if grouped != points.nrows() {
+        return Err(Error::Mismatch(format!(
+            "{} points and {grouped} numbers of groups",
+            points.nrows()
+        )));
+    }
+    let Some(mean) = points.mean_axis(Axis(0)) else {
+        return Ok(Vec::new());
+    };
+    // Around their mean, where single precision tells distances best.
+    let centred = &points - &mean;
+    let squares: Vec<f32> = centred.rows().into_iter().map(|r| r.dot(&r)).collect();
+    let blocks: Vec<usize> = (0..points.nrows()).step_by(BLOCK).collect();
+    let of_block = |from: usize| {
+        let to = points.nrows().min(from + BLOCK);
+        let products = row_products(centred.slice(s![from..to, ..]), centred.view());
+        let own = |i: usize| -> Vec<Nearest> {
+            let products = products.row(i - from);
+            let within = |group: &Vec<usize>| within(points, (i, group), products, &squares);
+            members.iter().map(within).collect()
+        };
+        (from..to).map(own).collect::<Vec<_>>()
+    };
+    Ok(blocks.into_par_iter().flat_map_iter(of_block).collect())
+}
+
+/// The squared distances of point `i`, whose products with all points are `products`, to its two neighbours in `group`.
+fn within(
     points: ArrayView2<'_, f32>,
-    i: usize,
+    (i, group): (usize, &[usize]),
     products: ArrayView1<'_, f32>,
     squares: &[f32],
-) -> Option<f64> {
+) -> Nearest {
     let rough = |j: usize| squares[i] + squares[j] - 2.0 * products[j];
     let slack = |j: usize| ROUGHNESS * (squares[i] + squares[j]);
-    let others = || (0..squares.len()).filter(|&j| j != i);
+    let others = || group.iter().copied().filter(|&j| j != i);
     // Two points are certainly not farther than this.
-    let (mut first, mut second) = (f32::INFINITY, f32::INFINITY);
-    for j in others() {
-        let most = rough(j) + slack(j);
-        if most < first {
-            (first, second) = (most, first);
-        } else if most < second {
-            second = most;
-        }
-    }
-    let limit = second;
-    let (mut first, mut second) = (f64::INFINITY, f64::INFINITY);
-    for j in others().filter(|&j| rough(j) - slack(j) <= limit) {
-        let square = square_distance(points, i, j);
-        if square < first {
-            (first, second) = (square, first);
-        } else if square < second {
-            second = square;
-        }
-    }
-    (first > 0.0 && second.is_finite()).then(|| (second / first).sqrt())
+    let most = others().map(|j| f64::from(rough(j) + slack(j)));
+    let [_, limit] = most.fold([f64::INFINITY; 2], insert);
+    others()
+        .filter(|&j| f64::from(rough(j) - slack(j)) <= limit)
+        .map(|j| square_distance(points, i, j))
+        .fold([f64::INFINITY; 2], insert)
 }
 
 fn square_distance(points: ArrayView2<'_, f32>, i: usize, j: usize) -> f64 {
@@ -100,13 +144,13 @@ mod tests {
     use ndarray::Array2;
 
     /// The same without a product: every distance of every point.
-    fn one_by_one(points: &Array2<f32>, i: usize) -> Option<f64> {
-        let mut squares: Vec<f64> = (0..points.nrows())
-            .filter(|&j| j != i)
-            .map(|j| square_distance(points.view(), i, j))
+    fn one_by_one(points: &Array2<f32>, i: usize, group: &[usize]) -> Nearest {
+        let others = group.iter().filter(|&&j| j != i);
+        let mut squares: Vec<f64> = others
+            .map(|&j| square_distance(points.view(), i, j))
             .collect();
         squares.sort_unstable_by(f64::total_cmp);
-        (squares[0] > 0.0).then(|| (squares[1] / squares[0]).sqrt())
+        [squares[0], squares[1]]
     }
 
     #[test]
@@ -122,13 +166,13 @@ mod tests {
         }
         let twin = points.row(7).to_owned();
         points.row_mut(8).assign(&twin);
-        let mean = points.mean_axis(Axis(0)).unwrap();
-        let centred = &points - &mean;
-        let squares: Vec<f32> = centred.rows().into_iter().map(|r| r.dot(&r)).collect();
-        let products = row_products(centred.view(), centred.view());
-        for i in 0..300 {
-            let got = ratio(points.view(), i, products.row(i), &squares);
-            assert_eq!(got, one_by_one(&points, i), "{i}");
+        let groups: [Vec<usize>; 2] = [(0..90).collect(), (90..300).collect()];
+        let found = nearest(points.view(), &groups).unwrap();
+        for (i, own) in found.iter().enumerate() {
+            let want = groups.each_ref().map(|g| one_by_one(&points, i, g));
+            assert_eq!(own[..], want, "{i}");
         }
+        assert!(ratio(&found[7], 2).is_none() && ratio(&found[7], 0).is_some());
+        assert!(two_nn(points.view(), &[0; 299]).is_err());
     }
 }

@@ -15,6 +15,7 @@ pub mod effective_rank;
 pub mod geometry;
 pub mod intrinsic_dimension;
 pub mod isotropy;
+pub mod jackknife;
 pub mod logistic;
 pub mod moments;
 pub mod probe;

@@ -81,6 +81,11 @@ impl TokenSample {
         self.tokens.is_empty()
     }
 
+    /// The sentence of each token, in the order of [`layer`](Self::layer).
+    pub fn sentences(&self) -> Vec<u64> {
+        self.tokens.keys().map(|key| key.1).collect()
+    }
+
     /// The vectors of layer number `layer` of those that were offered, (tokens, hidden), in a random order.
     pub fn layer(&self, layer: usize) -> Array2<f32> {
         let rows: Vec<&[f32]> = self
@@ -125,6 +130,8 @@ mod tests {
         merged.merge(&run(3..100));
         assert_eq!(merged.layer(0), whole.layer(0));
         assert_eq!(merged.layer(1), whole.layer(0) * 2.0);
+        let sentences: Vec<u64> = whole.layer(0).column(0).iter().map(|&s| s as u64).collect();
+        assert_eq!(merged.sentences(), sentences);
         let mut lost = run(0..3);
         lost.merge(&run(100..400));
         assert_ne!(lost.layer(0), whole.layer(0));

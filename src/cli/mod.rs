@@ -6,6 +6,5 @@ pub mod prepare;
 pub mod study;
 
 mod common;
-mod pipeline;
 
 pub use common::{CommonArgs, run_program};

@@ -37,6 +37,35 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
         .ok_or_else(|| failed("eigenvalues", shape))
 }
 
+/// The axes of a symmetric matrix C without negative eigenvalues, each as long as the root of its eigenvalue, that hold the `share` of
+/// its square norm `Σ λ²`: as few rows B, in falling order of λ, as it takes for `BᵀB` to stand for C. No row for zeros.
+///
+/// # Errors
+/// As [`symmetric_eigenvalues`].
+pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
+    let shape = x.dim();
+    let x = x.as_standard_layout().into_owned();
+    finite(&x, "axes")?;
+    super::on_this_thread();
+    let parts = as_faer(&x)
+        .filter(|_| shape.0 == shape.1)
+        .and_then(|m| m.self_adjoint_eigen(Side::Lower).ok())
+        .ok_or_else(|| failed("axes", shape))?;
+    let (values, axes) = (parts.S().column_vector(), parts.U());
+    let falling: Vec<f64> = (0..shape.0).rev().map(|k| values[k].max(0.0)).collect();
+    let goal = share * falling.iter().map(|v| v * v).sum::<f64>();
+    let mut held = 0.0;
+    let kept = falling.iter().take_while(|&&v| {
+        let wanted = held < goal && v > 0.0;
+        held += v * v;
+        wanted
+    });
+    let kept = kept.count();
+    Ok(Array2::from_shape_fn((kept, shape.0), |(k, i)| {
+        (falling[k].sqrt() * axes[(i, shape.0 - 1 - k)]) as f32
+    }))
+}
+
 /// The singular values of a matrix, in falling order.
 ///
 /// # Errors
@@ -69,6 +98,24 @@ mod tests {
         let got = singular_values(&ndarray::array![[3.0, 0.0], [0.0, -4.0], [0.0, 0.0]]).unwrap();
         assert!((got[0] - 4.0).abs() < 1e-14 && (got[1] - 3.0).abs() < 1e-14);
         assert!(symmetric_eigenvalues(&Array2::zeros((1, 2))).is_err());
+    }
+
+    #[test]
+    fn axes_stand_for_the_matrix() {
+        let b = ndarray::array![[3.0, 0.0, 4.0], [0.0, 2.0, 0.0], [0.01, 0.0, 0.0]];
+        let c = b.t().dot(&b);
+        let all = leading_axes(&c, 1.0).unwrap().mapv(f64::from);
+        for (got, want) in all.t().dot(&all).iter().zip(&c) {
+            assert!((got - want).abs() < 1e-5, "{got} {want}");
+        }
+        // eigenvalues near 25, 4 and 0: squares 625 and 16
+        assert_eq!(leading_axes(&c, 0.99).unwrap().nrows(), 2);
+        assert_eq!(leading_axes(&c, 0.97).unwrap().nrows(), 1);
+        assert_eq!(
+            leading_axes(&Array2::zeros((3, 3)), 0.9).unwrap().nrows(),
+            0
+        );
+        assert!(leading_axes(&Array2::zeros((2, 3)), 0.9).is_err());
     }
 
     #[test]

@@ -14,9 +14,9 @@ mod spectrum;
 mod tall;
 
 pub use covariance::{covariance, covariance_trace};
-pub use eigen::{singular_values, symmetric_eigenvalues};
+pub use eigen::{leading_axes, singular_values, symmetric_eigenvalues};
 pub use gram::GramMatrix;
-pub use products::{cross_products, pairwise_products, row_products};
+pub use products::{dot, pairwise_products, row_products};
 pub use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;

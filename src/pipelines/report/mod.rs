@@ -9,6 +9,7 @@ use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
 
 mod figures;
+mod original;
 mod overview;
 mod page;
 mod provenance;

@@ -2,8 +2,8 @@
 
 use super::figures::{family_title, stage_title};
 use super::page::Page;
-use super::published;
 use super::results::{Results, Run};
+use super::{original, published};
 use crate::error::Result;
 
 /// The main figures of one run, at its last layer.
@@ -18,7 +18,7 @@ struct Figures {
 
 /// Whether the published figures may stand beside those found here.
 pub(super) fn comparable(found: &Results) -> bool {
-    !found.runs.is_empty() && found.runs.iter().all(Run::is_original)
+    !found.runs.is_empty() && found.runs.iter().all(original::is_original)
 }
 
 /// Write the first screen.

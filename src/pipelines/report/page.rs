@@ -190,6 +190,13 @@ impl Page {
         self.body.push_str("</tbody></table></div>\n");
     }
 
+    /// A long table that opens on demand.
+    pub fn folded_table(&mut self, title: &str, columns: &[&str], rows: &[Vec<String>]) {
+        let _ = write!(self.body, "<details><summary>{}</summary>", escape(title));
+        self.table(columns, rows);
+        self.body.push_str("</details>\n");
+    }
+
     /// Something long that opens on demand.
     pub fn details(&mut self, title: &str, text: &str) {
         let _ = writeln!(

@@ -148,29 +148,6 @@ impl Run {
         Ok(own.map(|i| [layer[i], value[i], low[i], high[i]]).collect())
     }
 
-    /// Whether the model is one of those of the original study, as far as size and names tell: the published checkpoints, or what was
-    /// fine-tuned from them.
-    pub fn is_original(&self) -> bool {
-        let number = |pointer: &str| self.setting(pointer).and_then(|v| v.as_u64());
-        let size = (number("/found/hidden_size"), number("/found/num_layers"));
-        let Some(checkpoint) = self.checkpoint() else {
-            return false;
-        };
-        let trained_from = Manifest::read(&checkpoint.join("manifest.json"))
-            .ok()
-            .and_then(|m| m.config.get("checkpoint")?.as_str().map(PathBuf::from));
-        let name = trained_from.as_deref().unwrap_or(checkpoint);
-        let name = name.file_name().unwrap_or_default().to_string_lossy();
-        let known = match (self.family, &self.stage[..]) {
-            (Some("flaubert"), "raw") => name == "flaubert_base_cased",
-            (Some("flaubert"), _) => name.starts_with("flaubert_base_cased"),
-            (Some(_), "raw") => name == "camembert-base",
-            (Some(_), _) => name == "camembert-base" || name.starts_with("camembert_base"),
-            (None, _) => false,
-        };
-        size == (Some(768), Some(12)) && known
-    }
-
     /// Where the weights came from: a folder, or a name.
     fn checkpoint(&self) -> Option<&Path> {
         self.setting("/checkpoint")?.as_str().map(Path::new)
@@ -229,6 +206,7 @@ pub(super) struct Results {
     /// The statistics by layer: FlauBERT's, CamemBERT's, others; raw before fine-tuned.
     pub runs: Vec<Run>,
     pub treillis: Option<Table>,
+    pub probes: Option<Table>,
     pub logistic: Option<Table>,
     pub curves: Option<Table>,
     pub classes: Option<Table>,
@@ -298,6 +276,7 @@ impl Results {
         if self.treillis.is_none() {
             self.treillis = table("treillis")?;
             if self.treillis.is_some() {
+                self.probes = table("probes")?;
                 self.logistic = table("logistic")?;
                 self.curves = table("curves")?;
                 self.classes = table("classes")?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::figures::{self, family_title};
+use super::figures::{self, Dashed, family_title};
 use super::page::{Links, Page};
 use super::results::{Results, Run, Table};
 use super::words::Language;
@@ -157,13 +157,22 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
     page.paragraph(words.probes_text);
     let labels = (words.treillis_title, words.treillis_subtitle);
     page.picture_of(&figures::treillis(treillis, labels, words)?, treillis);
-    if overview::comparable(found) {
-        page.picture_of(&figures::against_published(treillis, words)?, treillis);
+    if let Some(table) = &found.probes {
+        let (subtitle, dashed) = match overview::comparable(found) {
+            true => (words.against_published, Dashed::Published),
+            false => (words.wilson, Dashed::Nothing),
+        };
+        let labels = (words.treillis_title, subtitle);
+        page.picture_of(&figures::accuracies(table, labels, dashed, words)?, table);
     }
     if let Some(table) = &found.logistic {
         let labels = (words.logistic_title, words.logistic_subtitle);
         page.picture_of(&figures::treillis(table, labels, words)?, table);
-        page.table(
+        let labels = (words.logistic_title, words.against_control);
+        let dashed = Dashed::Column("control_accuracy");
+        page.picture_of(&figures::accuracies(table, labels, dashed, words)?, table);
+        page.folded_table(
+            words.probe_table,
             &[
                 words.model,
                 words.layer,
@@ -196,7 +205,8 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
                 row
             })
             .collect();
-        page.table(
+        page.folded_table(
+            words.class_table,
             &[
                 words.model,
                 words.layer,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use crate::artifact::Manifest;
-use crate::artifact::npy::{Array, read_arrays};
+use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
+use crate::artifact::{AtomicFile, Manifest};
 use crate::error::{Error, Result};
 
 /// The layers that the original stores.
@@ -50,19 +50,16 @@ pub(super) struct ClsArrays {
     pub test_labels: Vec<i64>,
 }
 
-/// Read the original's files that stand in `folder`; `layers` names their layers when the files do not say.
+/// The original's files that stand in `folder`.
 ///
 /// # Errors
-/// [`Error::NotFound`] when none is there; [`Error::Malformed`] for a file that is not laid out as `data-cls` does it.
-pub(super) fn read_all(
-    folder: &Path,
-    layers: Option<&[usize]>,
-) -> Result<Vec<(Source, ClsArrays)>> {
+/// [`Error::NotFound`] when none is there.
+pub(super) fn find(folder: &Path) -> Result<Vec<(Source, PathBuf)>> {
     let mut found = Vec::new();
     for source in SOURCES {
         let path = folder.join(format!("{}.npy", source.name));
         if path.is_file() {
-            found.push((source, read(&path, layers)?));
+            found.push((source, path));
         } else {
             tracing::warn!("{}: not found, left out", path.display());
         }
@@ -76,7 +73,56 @@ pub(super) fn read_all(
     Ok(found)
 }
 
-fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
+/// Write the `wanted` layers of a file of `data-cls` to another: what `data-cls --layers` writes, its manifest too.
+///
+/// # Errors
+/// [`Error::Usage`] for a layer that the file lacks; [`Error::OutputExists`] without `overwrite`; [`Error::Malformed`] for a
+/// file that is not laid out as `data-cls` does it.
+pub fn select(from: &Path, to: &Path, wanted: &[usize], overwrite: bool) -> Result<()> {
+    let arrays = read(from, None)?;
+    let places = wanted.iter().map(|layer| {
+        let place = arrays.layers.iter().position(|l| l == layer);
+        place.ok_or_else(|| {
+            let path = from.display();
+            Error::Usage(format!(
+                "layer {layer}: {path} has the layers {:?}",
+                arrays.layers
+            ))
+        })
+    });
+    let places: Vec<usize> = places.collect::<Result<_>>()?;
+    let splits = [&arrays.train, &arrays.test];
+    let labels = [&arrays.train_labels, &arrays.test_labels];
+    let states = splits
+        .iter()
+        .flat_map(|split| places.iter().map(|&p| &split[p]));
+    let states: Vec<&Array2<f32>> = states.collect();
+    let mut headers: Vec<Header> = states
+        .iter()
+        .map(|x| Header::new(DType::F32, [x.nrows(), x.ncols()]))
+        .collect();
+    headers.extend(labels.map(|l| Header::new(DType::I64, [l.len()])));
+    let mut file = NpyWriter::new(to, AtomicFile::create(to, overwrite)?, &headers)?;
+    for (i, x) in states.iter().enumerate() {
+        for (row, values) in x.rows().into_iter().enumerate() {
+            let first = row * x.ncols();
+            file.write(i, first, &values.as_standard_layout().to_vec())?;
+        }
+    }
+    for (i, labels) in labels.into_iter().enumerate() {
+        file.write(states.len() + i, 0, labels)?;
+    }
+    file.finish()?.commit()?;
+    let mut manifest = Manifest::read(&manifest_of(from))?;
+    manifest.config["layers"] = wanted.into();
+    manifest.write(&manifest_of(to))
+}
+
+/// Read one of these files; `layers` names its layers when the file does not say.
+///
+/// # Errors
+/// [`Error::Malformed`] for a file that is not laid out as `data-cls` does it; [`Error::Usage`] for other layers than it holds.
+pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
     let arrays = read_arrays(path)?;
     let (count, total) = (arrays.len().saturating_sub(2) / 2, arrays.len());
     if count == 0 || total % 2 == 1 {
@@ -119,11 +165,16 @@ fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
     Ok(read)
 }
 
-/// The layers in the manifest that `data-cls` leaves beside its file.
-fn stored_layers(path: &Path) -> Option<Vec<usize>> {
-    let mut name = path.file_name()?.to_os_string();
+/// The manifest that `data-cls` leaves beside its file.
+fn manifest_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".manifest.json");
-    let manifest = Manifest::read(&path.with_file_name(name)).ok()?;
+    path.with_file_name(name)
+}
+
+/// The layers in the manifest of a file.
+fn stored_layers(path: &Path) -> Option<Vec<usize>> {
+    let manifest = Manifest::read(&manifest_of(path)).ok()?;
     serde_json::from_value(manifest.config.get("layers")?.clone()).ok()
 }
 

@@ -44,6 +44,18 @@ pub(crate) const ENGLISH: ChartWords = ChartWords {
     stacked: "all tokens of the first {} test sentences",
 };
 
+/// Layers of which one picture can show a line each.
+const SHOWN: usize = 7;
+
+/// All of these layers, or when they are many some of them, evenly spaced from the first to the last.
+pub(crate) fn shown<T: Copy>(layers: &[T]) -> Vec<T> {
+    if layers.len() <= SHOWN {
+        return layers.to_vec();
+    }
+    let place = |k: usize| (2 * k * (layers.len() - 1) + SHOWN - 1) / (2 * (SHOWN - 1));
+    (0..SHOWN).map(|k| layers[place(k)]).collect()
+}
+
 /// The three pictures of `study layers`, by the stem of their files.
 pub(crate) struct Charts {
     pub cosine: BoxPlot,
@@ -119,4 +131,20 @@ pub(crate) fn layer_charts(
 
 fn with(words: &str, n: usize) -> String {
     words.replace("{}", &n.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn many_layers_are_shown_evenly() {
+        assert_eq!(shown(&[5, 7, 9, 11, 12]), [5, 7, 9, 11, 12]);
+        let all: Vec<usize> = (0..13).collect();
+        assert_eq!(shown(&all), [0, 2, 4, 6, 8, 10, 12]);
+        let large: Vec<usize> = (0..25).collect();
+        assert_eq!(shown(&large), [0, 4, 8, 12, 16, 20, 24]);
+        let odd: Vec<usize> = (0..9).collect();
+        assert_eq!(shown(&odd), [0, 1, 3, 4, 5, 7, 8]);
+    }
 }

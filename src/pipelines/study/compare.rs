@@ -9,15 +9,17 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Count;
 use super::table::{Kind, TableWriter};
+use super::{Count, Execution};
 use crate::analysis::cka::Representation;
+use crate::analysis::jackknife::{Estimate, deal};
 use crate::analysis::sample::TokenSample;
 use crate::artifact::{AtomicDir, Manifest};
 use crate::dataset::Split;
 use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
-use crate::hub::{Hub, HubOptions};
+use crate::hub::Hub;
+use crate::metrics::Interval;
 use crate::models::checkpoint;
 use crate::plotting::{self, Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries};
 
@@ -41,16 +43,9 @@ pub struct Config {
     pub sentences: Count,
     /// Decides the sample of tokens.
     pub seed: u64,
-    /// Sentences per forward pass.
-    pub batch_size: usize,
-    /// Where tensors live; the best device compiled in without it.
-    pub device: Option<String>,
-    /// Where a checkpoint's name is looked up.
-    #[serde(skip)]
-    pub hub: HubOptions,
-    /// Replace an output that exists.
-    #[serde(skip)]
-    pub overwrite: bool,
+    /// How models are run.
+    #[serde(flatten)]
+    pub execution: Execution,
 }
 
 /// What `study compare` found.
@@ -71,6 +66,18 @@ pub struct LayerLikeness {
     pub layer: usize,
     /// Linear CKA, 0 to 1.
     pub cka: f64,
+    /// Its 95 % interval over sentences.
+    pub interval: Interval,
+}
+
+impl LayerLikeness {
+    fn new(layer: usize, found: Estimate) -> Self {
+        Self {
+            layer,
+            cka: found.value,
+            interval: found.interval,
+        }
+    }
 }
 
 /// Run both models over the first rows of the `test` split, and leave `comparison` as CSV and Parquet, two pictures and a manifest.
@@ -78,14 +85,14 @@ pub struct LayerLikeness {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
-    let out = AtomicDir::create(&config.out, config.overwrite)?;
+    let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
     let split = super::test_split(&config.data)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study compare", settings);
     let one = sample(config, &config.checkpoint, &split, &mut manifest)?;
     let other = sample(config, &config.other, &split, &mut manifest)?;
     super::add_data(&mut manifest, &config.data)?;
-    let values: Vec<Vec<f64>> = one
+    let values: Vec<Vec<Estimate>> = one
         .layers
         .par_iter()
         .map(|a| other.layers.iter().map(|b| a.cka(b)).collect())
@@ -94,7 +101,10 @@ pub fn run(config: &Config) -> Result<Summary> {
     let layers: Vec<LayerLikeness> = values
         .iter()
         .enumerate()
-        .filter_map(|(layer, row)| row.get(layer).map(|&cka| LayerLikeness { layer, cka }))
+        .filter_map(|(layer, row)| {
+            row.get(layer)
+                .map(|&found| LayerLikeness::new(layer, found))
+        })
         .collect();
     draw(out.path(), &config.title, &values, &layers)?;
     manifest.write(&out.path().join("manifest.json"))?;
@@ -118,8 +128,8 @@ fn sample(
     split: &Split,
     manifest: &mut Manifest,
 ) -> Result<Sampled> {
-    let device = crate::device::select(config.device.as_deref())?;
-    let folder = Hub::new(config.hub.clone()).checkpoint(checkpoint)?;
+    let device = crate::device::select(config.execution.device.as_deref())?;
+    let folder = Hub::new(config.execution.hub.clone()).checkpoint(checkpoint)?;
     super::add_checkpoint(manifest, &folder)?;
     let encoder = checkpoint::load_encoder(&folder, &device)?;
     let layers = encoder.config().num_layers + 1;
@@ -127,16 +137,17 @@ fn sample(
     let options = ExtractOptions {
         layers: (0..layers).collect(),
         tokens: Tokens::All,
-        batch_size: config.batch_size,
+        batch_size: config.execution.batch_size,
     };
     let rows: Vec<usize> = (0..config.sentences.of(split.len())).collect();
     Extractor::new(encoder.as_ref(), split, &options, rows.len())?.run(&rows, &mut sink)?;
+    let groups = deal(&sink.0.sentences());
     Ok(Sampled {
         tokens: sink.0.len(),
         layers: (0..layers)
             .into_par_iter()
-            .map(|layer| Representation::new(sink.0.layer(layer).view()))
-            .collect(),
+            .map(|layer| Representation::new(sink.0.layer(layer).view(), &groups))
+            .collect::<Result<_>>()?,
     })
 }
 
@@ -150,22 +161,31 @@ impl Sink for Sampler {
     }
 }
 
-fn write_table(folder: &Path, values: &[Vec<f64>]) -> Result<()> {
+fn write_table(folder: &Path, values: &[Vec<Estimate>]) -> Result<()> {
     let columns = [
         ("layer_a", Kind::Integer),
         ("layer_b", Kind::Integer),
         ("cka", Kind::Float),
+        ("low", Kind::Float),
+        ("high", Kind::Float),
     ];
     let mut table = TableWriter::create(folder, "comparison", &columns)?;
     for (a, row) in values.iter().enumerate() {
-        for (b, &value) in row.iter().enumerate() {
-            table.row(&[a.into(), b.into(), value.into()])?;
+        for (b, found) in row.iter().enumerate() {
+            let Interval { low, high } = found.interval;
+            let value = found.value.into();
+            table.row(&[a.into(), b.into(), value, low.into(), high.into()])?;
         }
     }
     table.finish()
 }
 
-fn draw(folder: &Path, title: &str, values: &[Vec<f64>], same: &[LayerLikeness]) -> Result<()> {
+fn draw(
+    folder: &Path,
+    title: &str,
+    values: &[Vec<Estimate>],
+    same: &[LayerLikeness],
+) -> Result<()> {
     let labels = |what: &str, y: &str| Labels {
         title: format!("{title}: {what}"),
         subtitle: "a random sample of tokens of test; 1 when equal up to rotation and scale".into(),
@@ -177,7 +197,10 @@ fn draw(folder: &Path, title: &str, values: &[Vec<f64>], same: &[LayerLikeness])
         labels: labels("likeness of all layers (linear CKA)", "layer"),
         rows: numbers(values.len()),
         columns: numbers(values.first().map_or(0, Vec::len)),
-        values: values.to_vec(),
+        values: values
+            .iter()
+            .map(|row| row.iter().map(|e| e.value).collect())
+            .collect(),
         format: CellFormat::Decimal,
     };
     plotting::save(&map, folder, "comparison")?;
@@ -187,7 +210,10 @@ fn draw(folder: &Path, title: &str, values: &[Vec<f64>], same: &[LayerLikeness])
             name: "CKA".into(),
             points: same.iter().map(|l| (l.layer as f64, l.cka)).collect(),
             dashed: false,
-            band: Vec::new(),
+            band: same
+                .iter()
+                .map(|l| (l.interval.low, l.interval.high))
+                .collect(),
         }],
         axis: Axis::Range(0.0, 1.0),
     };

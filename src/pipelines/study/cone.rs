@@ -54,7 +54,7 @@ pub struct Cone {
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
 pub fn run(config: &Config) -> Result<Summary> {
     let out = AtomicDir::create(&config.out, config.overwrite)?;
-    let models = arrays::read_all(&config.npy, config.layers.as_deref())?;
+    let models = arrays::find(&config.npy)?;
     let columns = [
         ("model", Kind::Text),
         ("split", Kind::Text),
@@ -66,7 +66,8 @@ pub fn run(config: &Config) -> Result<Summary> {
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study cone", settings);
     let mut cones = Vec::new();
-    for (source, arrays) in &models {
+    for (source, path) in models {
+        let arrays = &arrays::read(&path, config.layers.as_deref())?;
         let last = arrays.layers.len() - 1;
         let cosines = cosines_with_first(&[arrays.train[last].view(), arrays.test[last].view()])?;
         let labels = [&arrays.train_labels[..], &arrays.test_labels].concat();
@@ -80,7 +81,7 @@ pub fn run(config: &Config) -> Result<Summary> {
             let name = source.name.into();
             table.row(&[name, split.into(), row.into(), label.into(), cosine.into()])?;
         }
-        draw(out.path(), *source, arrays, &cosines, &labels)?;
+        draw(out.path(), source, arrays, &cosines, &labels)?;
         manifest.add_input(&arrays.path)?;
         cones.push(Cone {
             model: source.name.into(),

@@ -1,81 +1,27 @@
 //! The studies of the original's notebooks, and the tables and pictures they leave.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
-
-use serde::{Serialize, Serializer};
 
 use crate::artifact::Manifest;
 use crate::dataset::{DatasetDict, Split};
 use crate::error::{Error, Result};
 
+pub mod arrays;
 pub mod cls;
 pub mod compare;
 pub mod cone;
 pub mod convergence;
 pub mod export;
 pub mod layers;
-pub mod models;
 
-mod arrays;
 pub(crate) mod charts;
 mod measures;
+mod settings;
 mod spool;
 mod statistics;
 mod table;
 
-/// How many of the first rows a statistic looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// The first N, or all when there are fewer.
-    First(usize),
-    /// Every row.
-    All,
-}
-
-impl Count {
-    /// The number of rows out of `available`.
-    pub fn of(self, available: usize) -> usize {
-        match self {
-            Count::First(n) => n.min(available),
-            Count::All => available,
-        }
-    }
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Count::First(n) => write!(f, "{n}"),
-            Count::All => f.write_str("all"),
-        }
-    }
-}
-
-impl FromStr for Count {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "all" => Ok(Count::All),
-            number => number
-                .parse()
-                .ok()
-                .filter(|n| *n > 0)
-                .map(Count::First)
-                .ok_or_else(|| {
-                    Error::Usage(format!("{text:?}: expected a number above 0, or all"))
-                }),
-        }
-    }
-}
-
-impl Serialize for Count {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+pub use settings::{Amounts, Count, Execution};
 
 /// The `test` split of the data, of at least one row.
 fn test_split(data: &Path) -> Result<Split> {

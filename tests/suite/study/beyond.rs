@@ -20,11 +20,11 @@ fn table(path: &Path, keys: usize) -> (String, HashMap<String, Vec<String>>) {
     (header, rows.collect())
 }
 
-/// Numbers agree to `tolerance`, other words exactly.
+/// Numbers agree to `tolerance`, other words exactly; ours may have further columns.
 #[track_caller]
 fn assert_agree(ours: &Path, golden: &Path, keys: usize, tolerance: f64) {
     let ((header, ours), (expected, golden)) = (table(ours, keys), table(golden, keys));
-    assert_eq!(header, expected);
+    assert!(header.starts_with(&expected), "{header}");
     assert_eq!(ours.len(), golden.len());
     for (key, want) in golden {
         for (got, want) in ours[&key].iter().zip(&want) {
@@ -128,6 +128,12 @@ fn comparison_agrees_with_numpy() {
             2,
             1e-5,
         );
+        let (header, rows) = table(&w.path(model).join("comparison.csv"), 2);
+        assert_eq!(header, "layer_a,layer_b,cka,low,high");
+        for words in rows.values() {
+            let [value, low, high] = [0, 1, 2].map(|i| words[i].parse::<f64>().unwrap());
+            assert!(low <= value && value <= high && high <= 1.0, "{words:?}");
+        }
         assert!(w.path(model).join("comparison_same_layer.png").is_file());
     }
     // a model is wholly like itself

@@ -121,7 +121,7 @@ fn the_report_works_in_a_browser() {
             );
             let charts = found["charts"].as_u64().unwrap();
             // two families, CKA of fine-tuning, convergence, probes, curves, cones
-            assert_eq!(charts, 2 * (3 + 6 + 2) + 1 + 2 + 2 + 4 + 4);
+            assert_eq!(charts, 2 * (3 + 6 + 2) + 1 + 2 + 4 + 4 + 4);
             assert_eq!(found["pointed"], charts, "values under the pointer");
             assert_eq!(found["walked"], charts, "values by the keyboard");
             assert_ne!(found["before"], found["turned"]);

@@ -6,6 +6,7 @@ use flue_study::analysis::covariance::CovarianceTrace;
 use flue_study::analysis::directions::DirectionSums;
 use flue_study::analysis::effective_rank::EffectiveRank;
 use flue_study::analysis::geometry::{Geometry, Reference};
+use flue_study::analysis::isotropy::SpreadBootstrap;
 use flue_study::analysis::moments::Moments;
 use flue_study::analysis::quantile::Quantiles;
 use flue_study::analysis::sample::TokenSample;
@@ -202,6 +203,19 @@ fn bootstraps_and_samples() {
         let bootstrap = merged(shards, || Bootstrap::new(50), add, merge);
         let interval = bootstrap.interval();
         vec![bootstrap.estimate(), interval.low, interval.high]
+    });
+    check("spread", false, |shards| {
+        let covariance =
+            Array2::from_diag(&ndarray::Array1::from_iter((1..=HIDDEN).map(|d| d as f64)));
+        let empty = || SpreadBootstrap::new(vec![1.0; HIDDEN], &covariance, 50).unwrap();
+        let add = |b: &mut SpreadBootstrap, s: usize| {
+            let weights = Weights::of(1, s as u64, 50);
+            b.add_sentence(states[s].view(), &weights).unwrap();
+        };
+        let merge = |a: &mut SpreadBootstrap, b: &SpreadBootstrap| a.merge(b).unwrap();
+        let spread = merged(shards, empty, add, merge);
+        let (score, trace) = (spread.iso_score(&covariance), spread.trace(&covariance));
+        vec![score.low, score.high, trace.low, trace.high]
     });
     // Every token has its own number: one that comes twice is still one token.
     check("sample", true, |shards| {

@@ -2,9 +2,11 @@
 
 mod beyond;
 mod browser;
+mod intervals;
 mod measures;
 mod merges;
 mod npy;
+mod pipeline;
 mod program;
 mod report;
 mod shards;

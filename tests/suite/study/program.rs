@@ -92,6 +92,15 @@ fn layers_agree_with_transformers_and_numpy() {
         assert!((2.0..16.0).contains(&measures["2,erank"][0]));
         assert!(measures["0,cosine"][1] < measures["0,cosine"][0]);
         assert!(measures["0,baseline"][1].is_nan());
+        for measure in ["iso_score", "intrinsic_dimension", "corpus_trace"] {
+            let [value, low, high] = measures[&format!("2,{measure}")][..] else {
+                panic!("{measure}")
+            };
+            assert!(
+                low < value && value < high,
+                "{measure}: {low} {value} {high}"
+            );
+        }
         for (stem, rows) in [("sentences", 36), ("leading", 15), ("cka", 6)] {
             let text = fs::read_to_string(w.path(model).join(format!("{stem}.csv"))).unwrap();
             assert_eq!(text.lines().count(), rows + 1, "{stem}");
@@ -315,7 +324,7 @@ fn probes_and_cones_of_four_models() {
 
     w.run("study report");
     let page = fs::read_to_string(w.path("results/report.html")).unwrap();
-    assert_eq!(page.matches("<svg").count(), 2 + 4 + 4);
+    assert_eq!(page.matches("<svg").count(), 4 + 4 + 4);
     assert_self_contained(&page, &w.path("results"));
 }
 

@@ -3,11 +3,71 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::common::Workspace;
 
-/// Results as `study layers` leaves them for a model of `hidden` dimensions, with made-up figures.
-fn write_run(folder: &Path, checkpoint: &str, hidden: u32) {
-    fs::create_dir_all(folder).unwrap();
+/// A model as the tests make it up.
+#[derive(Clone, Copy)]
+struct Model<'a> {
+    /// The folder of its results.
+    folder: &'a str,
+    checkpoint: &'a str,
+    hidden: u32,
+    /// Where its weights, or those it was fine-tuned from, were read.
+    source: &'a str,
+    data: &'a str,
+    /// Rows and epochs of fine-tuning.
+    training: (u32, u32),
+}
+
+const FLAUBERT: &str = "/c/hub/models--flaubert--flaubert_base_cased/snapshots/";
+const CAMEMBERT: &str = "/c/hub/models--camembert-base/snapshots/";
+
+const fn model<'a>(folder: &'a str, checkpoint: &'a str, source: &'a str) -> Model<'a> {
+    Model {
+        folder,
+        checkpoint,
+        hidden: 768,
+        source,
+        data: "flue.datasets",
+        training: (5000, 1),
+    }
+}
+
+const ORIGINALS: [Model<'_>; 4] = [
+    model("flaubert_raw", "flaubert/flaubert_base_cased", FLAUBERT),
+    model("flaubert_ft_1", "./flaubert_base_cased_1", FLAUBERT),
+    model("camembert_raw", "camembert-base", CAMEMBERT),
+    model("camembert_ft_1", "./camembert_base_1", CAMEMBERT),
+];
+
+fn write_json(path: &Path, value: Value) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, value.to_string()).unwrap();
+}
+
+/// The manifest of a dataset: of FLUE CLS where `source` is null.
+fn write_data(folder: &Path, source: Value, train: u32) {
+    let splits = json!({"train": {"rows": train}, "test": {"rows": 5999}});
+    let manifest = json!({"program": "flue-cls-prepare", "version": "0", "config": {"data": source}, "inputs": {},
+        "results": {"splits": splits}});
+    write_json(&folder.join("manifest.json"), manifest);
+}
+
+/// Results as `study layers` leaves them for a model, with made-up figures, and the manifest of its fine-tuning.
+fn write_run(w: &Workspace, model: Model<'_>) {
+    let folder = w.path("results").join(model.folder);
+    let config = format!("{}{}/config.json", model.source, "0123456789".repeat(4));
+    let inputs = json!({&config: "digest"});
+    let tuned = model.folder.contains("ft");
+    if tuned {
+        let (rows, epochs) = model.training;
+        let settings = json!({"num_train": rows, "arguments": {"num_train_epochs": epochs}});
+        let manifest = json!({"program": "flue-cls-finetune", "version": "0", "config": settings, "inputs": inputs});
+        write_json(&w.path(model.checkpoint).join("manifest.json"), manifest);
+    }
+    fs::create_dir_all(&folder).unwrap();
     let mut tables = [
         String::from("layer,count,mean,variance,min,q1,median,q3,max\n"),
         String::from("sentence,layer,trace\n"),
@@ -21,27 +81,24 @@ fn write_run(folder: &Path, checkpoint: &str, hidden: u32) {
     for (stem, text) in ["cosine", "trace", "erank"].iter().zip(tables) {
         fs::write(folder.join(format!("{stem}.csv")), text).unwrap();
     }
-    let manifest = serde_json::json!({
+    let family = model.folder.split('_').next().unwrap();
+    let manifest = json!({
         "program": "study layers", "version": "0",
-        "config": {"data": "d", "checkpoint": checkpoint, "found": {"hidden_size": hidden, "num_layers": 12,
-            "sentences": {"cosine": 50, "trace": 100, "erank": 10}}},
-        "inputs": {},
+        "config": {"data": model.data, "checkpoint": model.checkpoint, "found": {"model_type": family, "hidden_size": model.hidden,
+            "num_layers": 12, "sentences": {"cosine": 50, "trace": 100, "erank": 10}}},
+        "inputs": if tuned { json!({"camembert_base_1/config.json": "digest"}) } else { inputs },
     });
-    fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    write_json(&folder.join("manifest.json"), manifest);
 }
-
-const RUNS: [(&str, &str); 4] = [
-    ("flaubert_raw", "flaubert/flaubert_base_cased"),
-    ("flaubert_ft_1", "./flaubert_base_cased_1"),
-    ("camembert_raw", "camembert-base"),
-    ("camembert_ft_1", "./camembert_base_1"),
-];
 
 #[test]
 fn published_figures_stand_beside_those_of_the_original_models_only() {
     let w = Workspace::new();
-    for (folder, checkpoint) in RUNS {
-        write_run(&w.path("results").join(folder), checkpoint, 768);
+    write_data(&w.path("flue.datasets"), Value::Null, 5997);
+    write_data(&w.path("part.datasets"), Value::Null, 5000);
+    write_data(&w.path("other.datasets"), "reviews.csv".into(), 5997);
+    for original in ORIGINALS {
+        write_run(&w, original);
     }
     let page = |more: &str| {
         w.run(&format!("study report --overwrite {more}"));
@@ -57,17 +114,71 @@ fn published_figures_stand_beside_those_of_the_original_models_only() {
     assert!(french.contains("publié : 0,20 → 0,75"));
     assert!(french.contains("<title>publié, affiné, 1 époque: 0,75</title>"));
 
-    // one of another size, one of another name
-    for (folder, checkpoint, hidden) in [
-        ("camembert_raw", "camembert-base", 48),
-        ("camembert_raw", "my-camembert", 768),
-        ("flaubert_ft_1", "./something", 768),
-    ] {
-        write_run(&w.path("results").join(folder), checkpoint, hidden);
+    let [raw, tuned] = [ORIGINALS[2], ORIGINALS[3]];
+    let tiny = "/c/flue-study/tiny-camembert/";
+    let others = [
+        // a tiny model, and one of the true size, under the true name; weights of another repository
+        Model { hidden: 48, ..raw },
+        Model {
+            source: "./camembert-base/",
+            ..raw
+        },
+        Model {
+            source: tiny,
+            ..raw
+        },
+        Model {
+            source: FLAUBERT,
+            ..raw
+        },
+        Model {
+            source: tiny,
+            ..tuned
+        },
+        // fine-tuned otherwise, on other reviews
+        Model {
+            training: (500, 1),
+            ..tuned
+        },
+        Model {
+            training: (5000, 2),
+            ..tuned
+        },
+        Model {
+            data: "part.datasets",
+            ..raw
+        },
+        Model {
+            data: "other.datasets",
+            ..raw
+        },
+        Model {
+            data: "absent.datasets",
+            ..tuned
+        },
+    ];
+    for (i, other) in others.into_iter().enumerate() {
+        write_run(&w, other);
         let apart = page("");
-        assert!(!apart.contains("<title>published") && !apart.contains("diamonds"));
-        assert!(apart.contains("cannot be compared") && apart.contains(">1807<"));
-        let original = RUNS.iter().find(|r| r.0 == folder).unwrap().1;
-        write_run(&w.path("results").join(folder), original, 768);
+        assert!(
+            !apart.contains("<title>published") && !apart.contains("diamonds"),
+            "{i}"
+        );
+        assert!(
+            apart.contains("cannot be compared") && apart.contains(">1807<"),
+            "{i}"
+        );
+        write_run(
+            &w,
+            if other.folder == raw.folder {
+                raw
+            } else {
+                tuned
+            },
+        );
     }
+    // the other name of the same repository
+    let source = "/c/hub/models--almanach--camembert-base/snapshots/";
+    write_run(&w, Model { source, ..raw });
+    assert!(page("").contains("published: 434 → 208"));
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::super::arrays::Source;
+use super::super::charts::shown;
 use super::Trained;
 use crate::error::Result;
+use crate::metrics::{ConfusionMatrix, wilson_interval};
 use crate::plotting::{self, Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries};
 
 /// Write all pictures into `folder`.
@@ -19,6 +21,8 @@ pub(super) fn draw(folder: &Path, trained: &[Trained]) -> Result<()> {
         folder,
         "treillis",
     )?;
+    let chart = by_layer(trained, ["a linear probe", ""], |t| Some(&t.probe.test));
+    plotting::save(&chart, folder, "accuracy")?;
     if trained.iter().all(|t| t.logistic.is_some()) {
         let logistic = |t: &Trained| {
             let found = t.logistic.as_ref();
@@ -26,6 +30,17 @@ pub(super) fn draw(folder: &Path, trained: &[Trained]) -> Result<()> {
         };
         let chart = treillis(trained, ["logistic regression", ""], logistic);
         plotting::save(&chart, folder, "treillis_logistic")?;
+        let words = ["logistic regression", "; dashed: on shuffled labels"];
+        let mut chart = by_layer(trained, words, |t| Some(&t.logistic.as_ref()?.real.test));
+        let control = by_layer(trained, words, |t| Some(&t.logistic.as_ref()?.control.test));
+        chart
+            .series
+            .extend(control.series.into_iter().map(|s| LineSeries {
+                dashed: true,
+                band: Vec::new(),
+                ..s
+            }));
+        plotting::save(&chart, folder, "accuracy_logistic")?;
     }
     for (source, _) in groups(trained) {
         let own: Vec<&Trained> = trained.iter().filter(|t| t.source == source).collect();
@@ -77,6 +92,41 @@ fn treillis(trained: &[Trained], [what, when]: [&str; 2], of: impl Fn(&Trained) 
     }
 }
 
+/// The accuracy of every layer, one line per model, with its 95 % interval.
+fn by_layer(
+    trained: &[Trained],
+    [what, more]: [&str; 2],
+    answers: impl Fn(&Trained) -> Option<&ConfusionMatrix>,
+) -> LineChart {
+    let line = |source: Source| {
+        let own = trained.iter().filter(|t| t.source == source);
+        let found: Vec<_> = own
+            .filter_map(|t| Some((t.layer as f64, answers(t)?)))
+            .collect();
+        let interval = |m: &ConfusionMatrix| wilson_interval(m.correct(), m.total());
+        LineSeries {
+            name: source.title.into(),
+            points: found.iter().map(|(l, m)| (*l, m.accuracy())).collect(),
+            dashed: false,
+            band: found
+                .iter()
+                .map(|(_, m)| interval(m))
+                .map(|i| (i.low, i.high))
+                .collect(),
+        }
+    };
+    LineChart {
+        labels: Labels {
+            title: format!("Accuracy of {what} on the [CLS] vectors, by layer"),
+            subtitle: format!("bands: 95 % intervals{more}"),
+            x: "layer".into(),
+            y: "accuracy".into(),
+        },
+        series: groups(trained).into_iter().map(|g| line(g.0)).collect(),
+        axis: Axis::Linear,
+    }
+}
+
 fn curves(source: Source, trained: &[&Trained], accuracy: bool) -> LineChart {
     let what = if accuracy { "accuracy" } else { "loss" };
     let line = |t: &Trained, train: bool| LineSeries {
@@ -110,8 +160,8 @@ fn curves(source: Source, trained: &[&Trained], accuracy: bool) -> LineChart {
                 "binary cross-entropy (nats)".into()
             },
         },
-        series: trained
-            .iter()
+        series: shown(trained)
+            .into_iter()
             .flat_map(|t| [line(t, false), line(t, true)])
             .collect(),
         axis: Axis::Linear,

@@ -98,37 +98,40 @@ pub fn original_options(model: &str, layer: usize, seed: u64) -> ProbeOptions {
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
 pub fn run(config: &Config) -> Result<Summary> {
     let out = AtomicDir::create(&config.out, config.overwrite)?;
-    let models = arrays::read_all(&config.npy, config.layers.as_deref())?;
-    let jobs: Vec<_> = models
-        .iter()
-        .flat_map(|(source, arrays)| (0..arrays.layers.len()).map(move |k| (*source, arrays, k)))
-        .collect();
-    let progress = Mutex::new(Progress::new("probes", jobs.len() as u64, "layers"));
-    let trained: Vec<Trained> = jobs
-        .par_iter()
-        .map(|&(source, arrays, k)| {
-            let trained = train(config, source, arrays, k)?;
-            if let Ok(mut progress) = progress.lock() {
-                progress.advance(1);
-            }
-            Ok(trained)
-        })
-        .collect::<Result<_>>()?;
-    drop(progress);
-
-    tables::write(out.path(), &trained)?;
-    charts::draw(out.path(), &trained)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study cls", settings);
-    for (_, arrays) in &models {
-        manifest.add_input(&arrays.path)?;
+    let mut trained = Vec::new();
+    // One model at a time: with all layers the vectors of each are many.
+    for (source, path) in arrays::find(&config.npy)? {
+        let arrays = arrays::read(&path, config.layers.as_deref())?;
+        trained.extend(train_all(config, source, &arrays)?);
+        manifest.add_input(&path)?;
     }
+    tables::write(out.path(), &trained)?;
+    charts::draw(out.path(), &trained)?;
     manifest.write(&out.path().join("manifest.json"))?;
     out.commit()?;
     Ok(Summary {
         out: config.out.clone(),
         probes: trained.iter().map(accuracy).collect(),
     })
+}
+
+/// The probes of all layers of one model.
+fn train_all(config: &Config, source: Source, arrays: &ClsArrays) -> Result<Vec<Trained>> {
+    let layers = arrays.layers.len();
+    let task = format!("probes of {}", source.title);
+    let progress = Mutex::new(Progress::new(task, layers as u64, "layers"));
+    (0..layers)
+        .into_par_iter()
+        .map(|k| {
+            let trained = train(config, source, arrays, k)?;
+            if let Ok(mut progress) = progress.lock() {
+                progress.advance(1);
+            }
+            Ok(trained)
+        })
+        .collect()
 }
 
 fn accuracy(trained: &Trained) -> Accuracy {

@@ -52,7 +52,7 @@ pub(super) fn classify(
     let mut sentences = Vec::with_capacity(rows);
     let mut progress = Progress::new("classify", rows as u64, "rows");
     let numbers: Vec<usize> = (0..rows).collect();
-    for chunk in numbers.chunks(config.batch_size.max(1)) {
+    for chunk in numbers.chunks(config.execution.batch_size.max(1)) {
         interrupt::check()?;
         let batch = PackedBatch::gather(split, chunk)?;
         let types = batch.token_type_ids.as_deref();

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Count;
+use super::{Count, Execution};
 use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Tokens};
-use crate::hub::{Hub, HubOptions};
+use crate::hub::Hub;
 use crate::metrics::Interval;
 use crate::models::{Config as ModelConfig, checkpoint};
 
@@ -36,16 +36,9 @@ pub struct Config {
     pub sentences: Count,
     /// Give the classifier the token types of the data, as Trainer did when it was fine-tuned.
     pub use_token_type_ids: bool,
-    /// Sentences per forward pass.
-    pub batch_size: usize,
-    /// Where tensors live; the best device compiled in without it.
-    pub device: Option<String>,
-    /// Where a checkpoint's name is looked up.
-    #[serde(skip)]
-    pub hub: HubOptions,
-    /// Replace an output that exists.
-    #[serde(skip)]
-    pub overwrite: bool,
+    /// How models are run.
+    #[serde(flatten)]
+    pub execution: Execution,
 }
 
 /// What `study convergence` found.
@@ -85,9 +78,9 @@ pub struct Correlation {
 /// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a trained head; those of the checkpoint, the
 /// dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
-    let out = AtomicDir::create(&config.out, config.overwrite)?;
-    let device = crate::device::select(config.device.as_deref())?;
-    let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
+    let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
+    let device = crate::device::select(config.execution.device.as_deref())?;
+    let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
     let model_config = ModelConfig::read(&folder)?;
     let (model, report) = checkpoint::load_classifier(&folder, model_config, &device, 0)?;
     if !report.initialised.is_empty() {
@@ -104,7 +97,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let options = ExtractOptions {
         layers: (0..=model.config().num_layers).collect(),
         tokens: Tokens::All,
-        batch_size: config.batch_size,
+        batch_size: config.execution.batch_size,
     };
     let numbers: Vec<usize> = (0..rows).collect();
     Extractor::new(model.as_ref(), &split, &options, rows)?.run(&numbers, &mut sink)?;

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::Count;
 use super::charts::{ENGLISH, Series, layer_charts};
 use super::spool::SpoolReader;
 use super::statistics::{LayerSummary, Sizes, row_width};
+use super::{Amounts, Count, Execution};
 use crate::artifact::{AtomicDir, Manifest, OutputLock, Part, Shard, ShardSet};
 use crate::error::{Error, Result};
-use crate::hub::{Hub, HubOptions};
+use crate::hub::Hub;
 use crate::models;
 use crate::plotting;
 
@@ -32,31 +32,15 @@ pub struct Config {
     pub out: PathBuf,
     /// What the pictures call the model.
     pub title: String,
-    /// Rows whose cosines are taken.
-    pub cosine_sentences: Count,
-    /// Rows whose covariance is taken.
-    pub trace_sentences: Count,
-    /// Rows whose tokens are stacked for the effective rank.
-    pub erank_sentences: Count,
-    /// Rows of the further measures; as many as the largest of the three without it.
-    pub measure_sentences: Option<Count>,
-    /// Take the further measures at all.
-    pub measures: bool,
-    /// Decides the sample of tokens and the bootstrap.
-    pub seed: u64,
-    /// Sentences per forward pass.
-    pub batch_size: usize,
-    /// Where tensors live; the best device compiled in without it.
-    pub device: Option<String>,
+    /// What is looked at.
+    #[serde(flatten)]
+    pub amounts: Amounts,
     /// Which part of the work.
     #[serde(skip)]
     pub part: Part,
-    /// Where a checkpoint's name is looked up.
-    #[serde(skip)]
-    pub hub: HubOptions,
-    /// Replace an output that exists.
-    #[serde(skip)]
-    pub overwrite: bool,
+    /// How the model is run.
+    #[serde(flatten)]
+    pub execution: Execution,
 }
 
 /// What `study layers` found.
@@ -106,15 +90,15 @@ pub struct LayerFigures {
 /// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
 /// [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
-    if config.out.exists() && !config.overwrite {
+    if config.out.exists() && !config.execution.overwrite {
         return Err(Error::OutputExists(config.out.clone()));
     }
-    let folder = Hub::new(config.hub.clone()).checkpoint(&config.checkpoint)?;
+    let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
     let split = super::test_split(&config.data)?;
     let study = Study {
         config,
         model: models::Config::read(&folder)?,
-        sizes: sizes(config, split.len()),
+        sizes: sizes(&config.amounts, split.len()),
         split: &split,
         folder: &folder,
     };
@@ -122,7 +106,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     match config.part {
         Part::Whole => {
             let _lock = OutputLock::of_shards(&config.out)?;
-            let set = ShardSet::begin_whole(&config.out, &manifest, config.overwrite)?;
+            let set = ShardSet::begin_whole(&config.out, &manifest, config.execution.overwrite)?;
             study.compute(&set, Shard { index: 0, count: 1 })?;
             let summary = study.finish(&set, manifest)?;
             set.remove()?;
@@ -147,6 +131,18 @@ pub fn run(config: &Config) -> Result<Summary> {
     }
 }
 
+/// Run several studies; their summaries in their order.
+///
+/// # Errors
+/// Those of [`run`]. The studies before the one that failed keep their folders.
+pub fn run_all(studies: &[Config]) -> Result<Vec<Summary>> {
+    let one = |config: &Config| {
+        tracing::info!("{}: {}", config.title, config.checkpoint);
+        run(config)
+    };
+    studies.iter().map(one).collect()
+}
+
 /// A study with its inputs opened.
 struct Study<'a> {
     config: &'a Config,
@@ -161,7 +157,7 @@ impl Study<'_> {
     /// Merge all shards and write what they found.
     fn finish(&self, set: &ShardSet, mut manifest: Manifest) -> Result<Summary> {
         let config = self.config;
-        let out = AtomicDir::create(&config.out, config.overwrite)?;
+        let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
         let mut state = State::read(&set.path(0))?;
         for index in 1..set.count() {
             state.merge(&State::read(&set.path(index))?)?;
@@ -208,7 +204,7 @@ impl Study<'_> {
         let (config, sizes, model) = (self.config, self.sizes, &self.model);
         let mut settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
         settings["found"] = serde_json::json!({
-            "revision": config.hub.revision,
+            "revision": config.execution.hub.revision,
             "model_type": model.model_type,
             "hidden_size": model.hidden_size,
             "num_layers": model.num_layers,
@@ -233,16 +229,16 @@ impl LayerFigures {
     }
 }
 
-fn sizes(config: &Config, rows: usize) -> Sizes {
+fn sizes(amounts: &Amounts, rows: usize) -> Sizes {
     let mut sizes = Sizes {
-        cosine: config.cosine_sentences.of(rows),
-        trace: config.trace_sentences.of(rows),
-        erank: config.erank_sentences.of(rows),
+        cosine: amounts.cosine_sentences.of(rows),
+        trace: amounts.trace_sentences.of(rows),
+        erank: amounts.erank_sentences.of(rows),
         measures: 0,
     };
-    if config.measures {
+    if amounts.measures {
         let most = Count::First(sizes.most());
-        sizes.measures = config.measure_sentences.unwrap_or(most).of(rows);
+        sizes.measures = amounts.measure_sentences.unwrap_or(most).of(rows);
     }
     sizes
 }

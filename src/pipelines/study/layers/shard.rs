@@ -80,7 +80,7 @@ impl Study<'_> {
         }
         let partial = target.with_extension("partial");
         fs::create_dir_all(&partial).map_err(Error::io(&partial, "create the folder"))?;
-        let device = crate::device::select(self.config.device.as_deref())?;
+        let device = crate::device::select(self.config.execution.device.as_deref())?;
         let encoder = checkpoint::load_encoder(self.folder, &device)?;
         let mut state = match file(&partial).exists() {
             true => State::read(&partial)?,
@@ -119,7 +119,7 @@ impl Study<'_> {
         let options = ExtractOptions {
             layers: (0..=self.model.num_layers).collect(),
             tokens: Tokens::All,
-            batch_size: self.config.batch_size,
+            batch_size: self.config.execution.batch_size,
         };
         Extractor::new(encoder, self.split, &options, rows)
     }
@@ -133,7 +133,7 @@ impl Study<'_> {
             self.extractor(encoder, rows.len())?
                 .run(&rows, &mut first)?;
             let shared = sizes.erank == sizes.measures;
-            Some(Measures::new(first, self.config.seed, shared))
+            Some(Measures::new(&first, self.config.amounts.seed, shared)?)
         } else {
             None
         };

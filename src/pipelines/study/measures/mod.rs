@@ -2,7 +2,9 @@
 //!
 //! Intervals are over sentences, for what a first look fixes: the mean that is taken off before the centred cosine, and the
 //! leading dimensions that `baseline_without_k` leaves out, come from the first 256 sentences; an adjusted similarity takes off the
-//! baseline as estimated, whose own spread its interval does not hold. `leading_k_share` is of the leading dimensions of all.
+//! baseline as estimated, whose own spread its interval does not hold. `leading_k_share` is of the leading dimensions of all. The bootstrap
+//! of the IsoScore takes the first look's covariance for its derivative ([`SpreadBootstrap`]). CKA and the intrinsic dimension have
+//! jackknife intervals over groups of the sentences of the sample of tokens ([`deal`]).
 
 use std::path::Path;
 
@@ -10,76 +12,32 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::table::{Cell, Kind, TableWriter};
 use crate::analysis::bootstrap::{Bootstrap, Weights};
 use crate::analysis::cka::Representation;
 use crate::analysis::directions::DirectionSums;
 use crate::analysis::effective_rank::{EffectiveRank, effective_rank};
-use crate::analysis::geometry::{Geometry, Reference, SentenceGeometry};
+use crate::analysis::geometry::{Geometry, SentenceGeometry};
 use crate::analysis::intrinsic_dimension::two_nn;
-use crate::analysis::isotropy::iso_score;
+use crate::analysis::isotropy::{SpreadBootstrap, iso_score};
+use crate::analysis::jackknife::{Estimate, deal};
 use crate::analysis::sample::TokenSample;
 use crate::error::{Error, Result};
 use crate::linalg::covariance_trace;
 use crate::metrics::Interval;
 
+mod first_look;
+mod tables;
+
+pub(super) use first_look::FirstLook;
+use first_look::Seen;
+use tables::LISTED;
+
 /// Sentences from which means and leading dimensions are taken before the pass over all.
 pub(super) const REFERENCE_SENTENCES: usize = 256;
-/// Dimensions that are left out of the cosine, one more each time.
-const LEADING: usize = 3;
-/// Dimensions in the table of the leading ones.
-const LISTED: usize = 5;
 /// Tokens in the sample from which CKA and the intrinsic dimension are taken.
 const SAMPLE: usize = 2000;
 /// Replicates of the bootstrap over sentences.
 const REPLICATES: usize = 400;
-
-/// A first look at some sentences: what the measures of all are compared with.
-#[derive(Default)]
-pub(super) struct FirstLook {
-    layers: Vec<(Vec<f64>, f64, Geometry)>,
-}
-
-impl FirstLook {
-    /// Add the states of one sentence: (tokens, hidden) of every layer.
-    pub fn add(&mut self, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
-        if self.layers.is_empty() {
-            let empty = |hidden: usize| Reference {
-                mean: vec![0.0; hidden],
-                leading: Vec::new(),
-            };
-            let layer = |(_, v): &(usize, ArrayView2<'_, f32>)| {
-                (vec![0.0; v.ncols()], 0.0, Geometry::new(empty(v.ncols())))
-            };
-            self.layers = states.iter().map(layer).collect();
-        }
-        for ((sum, tokens, geometry), (_, view)) in self.layers.iter_mut().zip(states) {
-            for row in view.rows() {
-                sum.iter_mut()
-                    .zip(row)
-                    .for_each(|(s, &x)| *s += f64::from(x));
-            }
-            *tokens += view.nrows() as f64;
-            geometry.add_sentence(*view)?;
-        }
-        Ok(())
-    }
-
-    fn references(self) -> Vec<Reference> {
-        self.layers
-            .into_iter()
-            .map(|(sum, tokens, geometry)| Reference {
-                mean: sum.iter().map(|s| (s / tokens) as f32).collect(),
-                leading: geometry
-                    .directions()
-                    .leading(LEADING)
-                    .into_iter()
-                    .map(|(dimension, _)| dimension)
-                    .collect(),
-            })
-            .collect()
-    }
-}
 
 /// The accumulators of one layer.
 #[derive(Serialize, Deserialize)]
@@ -92,6 +50,7 @@ struct Layer {
     centred: Bootstrap,
     intra: Bootstrap,
     trace: Bootstrap,
+    spread: SpreadBootstrap,
 }
 
 /// Takes sentences one at a time.
@@ -105,22 +64,16 @@ pub(super) struct Measures {
 impl Measures {
     /// Nothing seen yet. With `shared` spectra the effective ranks of the same sentences are given to
     /// [`finish`](Self::finish).
-    pub fn new(first: FirstLook, seed: u64, shared: bool) -> Self {
-        let bootstrap = || Bootstrap::new(REPLICATES);
-        let layer = |reference: Reference| Layer {
-            spectrum: (!shared).then(|| EffectiveRank::new(reference.mean.len())),
-            geometry: Geometry::new(reference),
-            norm: bootstrap(),
-            cosine: bootstrap(),
-            centred: bootstrap(),
-            intra: bootstrap(),
-            trace: bootstrap(),
-        };
-        Self {
+    pub fn new(first: &FirstLook, seed: u64, shared: bool) -> Result<Self> {
+        let seen = first.seen();
+        Ok(Self {
             seed,
-            layers: first.references().into_iter().map(layer).collect(),
+            layers: seen
+                .into_par_iter()
+                .map(|layer| Layer::new(layer, shared))
+                .collect::<Result<_>>()?,
             sample: TokenSample::new(SAMPLE, seed),
-        }
+        })
     }
 
     /// Add the states of sentence number `sentence`; what was found of it in each layer.
@@ -168,6 +121,7 @@ impl Measures {
         let numbers: Vec<usize> = ranks.iter().map(|r| r.0).collect();
         let numbers = &numbers[..];
         let samples: Vec<_> = (0..numbers.len()).map(|i| self.sample.layer(i)).collect();
+        let groups = deal(&self.sample.sentences());
         let rows: Vec<Vec<Measure>> = self
             .layers
             .par_iter()
@@ -175,12 +129,19 @@ impl Measures {
             .zip(&samples)
             .map(|((layer, rank), sample)| {
                 let spectrum = layer.spectrum.as_ref().unwrap_or(rank.1);
-                layer.measures(spectrum, sample.view())
+                let mut measures = layer.measures(spectrum)?;
+                let Estimate { value, interval } = two_nn(sample.view(), &groups)?;
+                measures.push(Measure("intrinsic_dimension".into(), value, Some(interval)));
+                Ok(measures)
             })
             .collect::<Result<_>>()?;
-        write_measures(folder, numbers, &rows)?;
-        write_leading(folder, numbers, &self.layers)?;
-        write_cka(folder, numbers, &samples)
+        tables::write_measures(folder, numbers, &rows)?;
+        tables::write_leading(folder, numbers, &self.layers)?;
+        let layers: Vec<Representation> = samples
+            .par_iter()
+            .map(|s| Representation::new(s.view(), &groups))
+            .collect::<Result<_>>()?;
+        tables::write_cka(folder, numbers, &layers)
     }
 }
 
@@ -188,6 +149,24 @@ impl Measures {
 struct Measure(String, f64, Option<Interval>);
 
 impl Layer {
+    fn new(seen: Seen, shared: bool) -> Result<Self> {
+        let Seen {
+            reference,
+            covariance,
+        } = seen;
+        let bootstrap = || Bootstrap::new(REPLICATES);
+        Ok(Self {
+            spectrum: (!shared).then(|| EffectiveRank::new(reference.mean.len())),
+            spread: SpreadBootstrap::new(reference.mean.clone(), &covariance, REPLICATES)?,
+            geometry: Geometry::new(reference),
+            norm: bootstrap(),
+            cosine: bootstrap(),
+            centred: bootstrap(),
+            intra: bootstrap(),
+            trace: bootstrap(),
+        })
+    }
+
     fn add(&mut self, tokens: ArrayView2<'_, f32>, weights: &Weights) -> Result<SentenceGeometry> {
         let found = self.geometry.add_sentence(tokens)?;
         if let Some(spectrum) = &mut self.spectrum {
@@ -198,6 +177,7 @@ impl Layer {
         self.centred.add(found.centred_cosine, 1.0, weights);
         self.intra.add(found.intra_similarity, 1.0, weights);
         self.trace.add(covariance_trace(tokens), 1.0, weights);
+        self.spread.add_sentence(tokens, weights)?;
         Ok(found)
     }
 
@@ -216,14 +196,11 @@ impl Layer {
         self.cosine.merge(&other.cosine)?;
         self.centred.merge(&other.centred)?;
         self.intra.merge(&other.intra)?;
-        self.trace.merge(&other.trace)
+        self.trace.merge(&other.trace)?;
+        self.spread.merge(&other.spread)
     }
 
-    fn measures(
-        &self,
-        spectrum: &EffectiveRank,
-        sample: ArrayView2<'_, f32>,
-    ) -> Result<Vec<Measure>> {
+    fn measures(&self, spectrum: &EffectiveRank) -> Result<Vec<Measure>> {
         let over_sentences = |name: &str, bootstrap: &Bootstrap, less: f64| {
             let Interval { low, high } = bootstrap.interval();
             let interval = Interval {
@@ -237,10 +214,8 @@ impl Layer {
         let values = spectrum.spectrum().singular_values()?;
         let squares: Vec<f64> = values.iter().map(|v| v * v).collect();
         let covariance = spectrum.spectrum().covariance();
-        let isotropy = match spectrum.tokens() {
-            0 | 1 => f64::NAN,
-            _ => iso_score(&covariance)?,
-        };
+        let (trace, isotropy) = (covariance.diag().sum(), iso_score(&covariance));
+        let with = |name: &str, value: f64, interval| Measure(name.into(), value, Some(interval));
         let mut measures = vec![
             over_sentences("norm", &self.norm, 0.0),
             over_sentences("cosine", &self.cosine, 0.0),
@@ -250,11 +225,10 @@ impl Layer {
             over_sentences("adjusted_intra_similarity", &self.intra, baseline),
             over_sentences("adjusted_cosine", &self.cosine, baseline),
             over_sentences("trace", &self.trace, 0.0),
-            alone("corpus_trace", covariance.diag().sum()),
+            with("corpus_trace", trace, self.spread.trace(&covariance)),
             alone("erank", effective_rank(&values)),
             alone("erank_of_squares", effective_rank(&squares)),
-            alone("iso_score", isotropy),
-            alone("intrinsic_dimension", two_nn(sample)),
+            with("iso_score", isotropy, self.spread.iso_score(&covariance)),
         ];
         let leading = self.geometry.directions().leading(LISTED);
         for (k, without) in self.geometry.reduced().iter().enumerate() {
@@ -265,74 +239,4 @@ impl Layer {
         }
         Ok(measures)
     }
-}
-
-fn write_measures(folder: &Path, numbers: &[usize], rows: &[Vec<Measure>]) -> Result<()> {
-    let columns = [
-        ("layer", Kind::Integer),
-        ("measure", Kind::Text),
-        ("value", Kind::Float),
-        ("low", Kind::Float),
-        ("high", Kind::Float),
-    ];
-    let mut table = TableWriter::create(folder, "measures", &columns)?;
-    for (&number, measures) in numbers.iter().zip(rows) {
-        for Measure(name, value, interval) in measures {
-            let ends = interval.map_or([f64::NAN; 2], |i| [i.low, i.high]);
-            table.row(&[
-                number.into(),
-                Cell::Text(name),
-                (*value).into(),
-                ends[0].into(),
-                ends[1].into(),
-            ])?;
-        }
-    }
-    table.finish()
-}
-
-fn write_leading(folder: &Path, numbers: &[usize], layers: &[Layer]) -> Result<()> {
-    let columns = [
-        ("layer", Kind::Integer),
-        ("rank", Kind::Integer),
-        ("dimension", Kind::Integer),
-        ("share", Kind::Float),
-    ];
-    let mut table = TableWriter::create(folder, "leading", &columns)?;
-    for (&number, layer) in numbers.iter().zip(layers) {
-        let leading = layer.geometry.directions().leading(LISTED);
-        for (rank, (dimension, share)) in leading.into_iter().enumerate() {
-            table.row(&[
-                number.into(),
-                (rank + 1).into(),
-                dimension.into(),
-                share.into(),
-            ])?;
-        }
-    }
-    table.finish()
-}
-
-fn write_cka(folder: &Path, numbers: &[usize], samples: &[ndarray::Array2<f32>]) -> Result<()> {
-    let columns = [
-        ("layer_a", Kind::Integer),
-        ("layer_b", Kind::Integer),
-        ("cka", Kind::Float),
-    ];
-    let mut table = TableWriter::create(folder, "cka", &columns)?;
-    let layers: Vec<Representation> = samples
-        .par_iter()
-        .map(|s| Representation::new(s.view()))
-        .collect();
-    let pairs: Vec<(usize, usize)> = (0..numbers.len())
-        .flat_map(|a| (a..numbers.len()).map(move |b| (a, b)))
-        .collect();
-    let values: Vec<f64> = pairs
-        .par_iter()
-        .map(|&(a, b)| layers[a].cka(&layers[b]))
-        .collect::<Result<_>>()?;
-    for ((a, b), value) in pairs.into_iter().zip(values) {
-        table.row(&[numbers[a].into(), numbers[b].into(), value.into()])?;
-    }
-    table.finish()
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::{CommonArgs, to_json};
-use super::finetune::{RowCount, TrainingOptions, count};
+use super::super::common::{CommonArgs, to_json};
+use super::super::finetune::{RowCount, TrainingOptions, count};
+use super::execution;
 use crate::error::Result;
 use crate::pipelines::download;
-use crate::pipelines::pipeline::{Config, Summary, run as run_pipeline};
-use crate::pipelines::study::Count;
+use crate::pipelines::pipeline::{self, Config, Summary};
+use crate::pipelines::study::{Amounts, Count};
 
 /// Run the whole study for both models: prepare, fine-tune, data-cls, every study, the report
 ///
@@ -49,7 +50,7 @@ pub(super) struct PipelineArgs {
     #[arg(short = 'n', long, value_name = "EPOCHS", default_value_t = 1)]
     num_epochs: usize,
 
-    /// Layers whose [CLS] states are kept
+    /// Layers of the files in numpy_save, which the notebooks read; the probes see all layers
     #[arg(
         long,
         value_name = "LIST",
@@ -95,6 +96,7 @@ impl PipelineArgs {
             Some(count) => count.0,
             None => (!self.sample).then_some(real),
         };
+        let arguments = self.training.arguments(self.num_epochs);
         Config {
             data: if self.sample {
                 Some("sample".into())
@@ -105,14 +107,16 @@ impl PipelineArgs {
             camembert: sample("tiny-camembert", &self.camembert),
             num_train: rows(self.num_train, 5000),
             num_test: rows(self.num_test, 1000),
-            arguments: self.training.arguments(self.num_epochs),
             layers: self.layers.clone(),
-            batch_size: self.batch,
-            sentences: [
-                self.cosine_sentences,
-                self.trace_sentences,
-                self.erank_sentences,
-            ],
+            amounts: Amounts {
+                cosine_sentences: self.cosine_sentences,
+                trace_sentences: self.trace_sentences,
+                erank_sentences: self.erank_sentences,
+                measure_sentences: None,
+                measures: true,
+                seed: arguments.seed,
+            },
+            arguments,
             out: self.out.clone().unwrap_or_else(|| {
                 if self.sample {
                     "study-sample".into()
@@ -120,26 +124,24 @@ impl PipelineArgs {
                     "study".into()
                 }
             }),
-            overwrite: common.overwrite,
-            device: common.device.clone(),
-            hub: common.hub(),
+            execution: execution(self.batch, common),
         }
     }
-}
 
-/// Run the pipeline; the main figures as a table, the report's name last.
-pub(super) fn run(arguments: &PipelineArgs, common: &CommonArgs) -> Result<String> {
-    if common.download_only {
-        let config = arguments.config(common);
-        let needs = download::Config {
-            checkpoints: vec![config.flaubert, config.camembert],
-            source: Some(config.data),
-            hub: config.hub,
-            ..Default::default()
-        };
-        return to_json(&download::run(&needs)?);
+    /// Run the pipeline; the main figures as a table, the report's name last.
+    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+        let config = self.config(common);
+        if common.download_only {
+            let needs = download::Config {
+                checkpoints: vec![config.flaubert, config.camembert],
+                source: Some(config.data),
+                hub: config.execution.hub,
+                ..Default::default()
+            };
+            return to_json(&download::run(&needs)?);
+        }
+        Ok(table(&pipeline::run(&config)?))
     }
-    Ok(table(&run_pipeline(&arguments.config(common))?))
 }
 
 fn table(summary: &Summary) -> String {

@@ -1,13 +1,15 @@
 //! The pictures of the report, made from tables.
 
+mod cls;
+
+pub(super) use cls::{Dashed, accuracies, cones, curves, treillis};
+
 use super::published;
 use super::results::{Run, Table, Titled};
 use super::words::Words;
 use crate::error::Result;
 use crate::pipelines::study::charts::{Charts, Series, Sizes, layer_charts};
-use crate::plotting::{
-    Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Mark, Scatter, ScatterSeries,
-};
+use crate::plotting::{Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Mark};
 
 /// What a family is called.
 pub(super) fn family_title(family: &str) -> &'static str {
@@ -176,16 +178,16 @@ fn short_title(title: &str) -> String {
 /// Linear CKA of two models at the same layers, one line per pair of models.
 pub(super) fn comparison(found: &[Titled], words: &Words) -> Result<LineChart> {
     let line = |pair: &Titled| -> Result<LineSeries> {
-        let [a, b, values] = ["layer_a", "layer_b", "cka"].map(|c| pair.table.numbers(c));
+        let columns = ["layer_a", "layer_b", "cka", "low", "high"];
+        let [a, b, values, low, high] = columns.map(|c| pair.table.numbers(c));
         let (a, b, values) = (a?, b?, values?);
+        let (low, high) = (low?, high?);
+        let same = || (0..a.len()).filter(|&i| a[i] == b[i]);
         Ok(LineSeries {
             name: short_title(&pair.title),
-            points: (0..a.len())
-                .filter(|&i| a[i] == b[i])
-                .map(|i| (a[i], values[i]))
-                .collect(),
+            points: same().map(|i| (a[i], values[i])).collect(),
             dashed: false,
-            band: Vec::new(),
+            band: same().map(|i| (low[i], high[i])).collect(),
         })
     };
     Ok(LineChart {
@@ -209,153 +211,6 @@ pub(super) fn different<'a>(words: &[&'a str]) -> Vec<&'a str> {
         }
     }
     seen
-}
-
-/// The heat map of accuracies by model and layer.
-pub(super) fn treillis(
-    table: &Table,
-    (title, subtitle): (&str, &str),
-    words: &Words,
-) -> Result<HeatMap> {
-    let (models, layers) = (table.words("model")?, table.words("layer")?);
-    let accuracy = table.numbers("accuracy")?;
-    let (rows, mut columns) = (different(&models), different(&layers));
-    columns.sort_by_key(|l| l.parse::<usize>().unwrap_or(usize::MAX));
-    let value = |model: &str, layer: &str| {
-        let at = (0..models.len()).find(|&i| models[i] == model && layers[i] == layer);
-        at.map_or(f64::NAN, |i| accuracy[i])
-    };
-    Ok(HeatMap {
-        labels: Labels {
-            title: title.into(),
-            subtitle: subtitle.into(),
-            x: words.layer.into(),
-            y: String::new(),
-        },
-        values: rows
-            .iter()
-            .map(|m| columns.iter().map(|l| value(m, l)).collect())
-            .collect(),
-        rows: rows.iter().map(|m| model_title(m, words)).collect(),
-        columns: columns.iter().map(|l| l.to_string()).collect(),
-        format: CellFormat::Percent,
-    })
-}
-
-/// The probes' accuracies by layer, with the published ones dashed.
-pub(super) fn against_published(table: &Table, words: &Words) -> Result<LineChart> {
-    let (models, layers) = (table.words("model")?, table.numbers("layer")?);
-    let accuracy = table.numbers("accuracy")?;
-    let mut series = Vec::new();
-    for model in different(&models) {
-        let line = |points: Vec<(f64, f64)>, dashed| LineSeries {
-            name: model_title(model, words),
-            points,
-            dashed,
-            band: Vec::new(),
-        };
-        let own = (0..models.len()).filter(|&i| models[i] == model);
-        series.push(line(own.map(|i| (layers[i], accuracy[i])).collect(), false));
-        let figures = model
-            .split_once('_')
-            .and_then(|(family, stage)| published::of(family, stage));
-        if let Some(figures) = figures {
-            let points = published::LAYERS.iter().zip(figures.accuracy);
-            series.push(line(points.map(|(&l, a)| (l as f64, a)).collect(), true));
-        }
-    }
-    Ok(LineChart {
-        labels: Labels {
-            title: words.treillis_title.into(),
-            subtitle: words.against_published.into(),
-            x: words.layer.into(),
-            y: words.accuracy.into(),
-        },
-        series,
-        axis: Axis::Range(0.6, 1.0),
-    })
-}
-
-/// The training curves of every model in the table.
-pub(super) fn curves(table: &Table, words: &Words) -> Result<Vec<LineChart>> {
-    let (models, layers) = (table.words("model")?, table.words("layer")?);
-    let epochs = table.numbers("epoch")?;
-    let (train, test) = (
-        table.numbers("train_accuracy")?,
-        table.numbers("test_accuracy")?,
-    );
-    let chart = |model: &&str| {
-        let own: Vec<usize> = (0..models.len()).filter(|&i| models[i] == *model).collect();
-        let own_layers: Vec<&str> = own.iter().map(|&i| layers[i]).collect();
-        let line = |layer: &str, values: &[f64], dashed| LineSeries {
-            name: format!("{} {layer}", words.layer),
-            points: own
-                .iter()
-                .filter(|&&i| layers[i] == layer)
-                .map(|&i| (epochs[i], values[i]))
-                .collect(),
-            dashed,
-            band: Vec::new(),
-        };
-        LineChart {
-            labels: Labels {
-                title: format!(
-                    "{}{}{}",
-                    model_title(model, words),
-                    words.charts.colon,
-                    words.curves_title
-                ),
-                subtitle: words.curves_subtitle.into(),
-                x: words.epoch.into(),
-                y: words.accuracy.into(),
-            },
-            series: different(&own_layers)
-                .iter()
-                .flat_map(|l| [line(l, &test, false), line(l, &train, true)])
-                .collect(),
-            axis: Axis::Linear,
-        }
-    };
-    Ok(different(&models).iter().map(chart).collect())
-}
-
-/// The scatters of every model in the table.
-pub(super) fn cones(table: &Table, words: &Words) -> Result<Vec<Scatter>> {
-    let (models, labels) = (table.words("model")?, table.words("label")?);
-    let cosines = table.numbers("cosine")?;
-    let chart = |model: &&str| {
-        let own: Vec<usize> = (0..models.len()).filter(|&i| models[i] == *model).collect();
-        let points = |label: &str| {
-            own.iter()
-                .enumerate()
-                .filter(|(_, i)| labels[**i] == label)
-                .map(|(place, &i)| (place as f64, cosines[i]))
-                .collect()
-        };
-        Scatter {
-            labels: Labels {
-                title: format!(
-                    "{}{}{}",
-                    model_title(model, words),
-                    words.charts.colon,
-                    words.cone_title
-                ),
-                subtitle: words.cone_subtitle.into(),
-                x: words.cone_axis.into(),
-                y: words.charts.cosine_axis.into(),
-            },
-            series: [(words.negative, "0"), (words.positive, "1")]
-                .into_iter()
-                .map(|(name, label)| ScatterSeries {
-                    name: name.into(),
-                    points: points(label),
-                })
-                .collect(),
-            x_axis: Axis::Range(0.0, own.len() as f64),
-            y_axis: Axis::Linear,
-        }
-    };
-    Ok(different(&models).iter().map(chart).collect())
 }
 
 /// The correlations over all sentences, one line per target.

@@ -1,0 +1,91 @@
+//! The command line of `study`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::common::{CommonArgs, download};
+use super::run_program;
+use crate::error::Result;
+use crate::pipelines::study::Execution;
+
+mod arrays;
+mod beyond;
+mod layers;
+mod pipeline;
+mod report;
+
+/// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after fine-tuning.
+///
+/// Each study leaves a folder of tables (CSV and Parquet) and pictures (PNG and SVG) and prints a summary as JSON.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
+#[derive(Debug, Parser)]
+#[command(name = "study", version)]
+pub struct StudyArgs {
+    #[command(subcommand)]
+    command: Study,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Study {
+    Layers(layers::LayersArgs),
+    Raw(layers::RawArgs),
+    FineTuning(layers::FineTuningArgs),
+    Cls(arrays::ClsArgs),
+    Cone(arrays::ConeArgs),
+    Compare(beyond::CompareArgs),
+    Convergence(beyond::ConvergenceArgs),
+    Report(report::ReportArgs),
+    Export(report::ExportArgs),
+    Pipeline(pipeline::PipelineArgs),
+}
+
+/// Parse the command line and run the study it names.
+pub fn main() -> ExitCode {
+    run_program("study", |a: &StudyArgs| &a.common, run)
+}
+
+fn run(arguments: &StudyArgs) -> Result<String> {
+    let common = &arguments.common;
+    if common.download_only && !matches!(arguments.command, Study::Pipeline(_)) {
+        return download(common, checkpoints(&arguments.command));
+    }
+    match &arguments.command {
+        Study::Layers(a) => a.run(common),
+        Study::Raw(a) => a.run(common),
+        Study::FineTuning(a) => a.run(common),
+        Study::Cls(a) => a.run(common),
+        Study::Cone(a) => a.run(common),
+        Study::Compare(a) => a.run(common),
+        Study::Convergence(a) => a.run(common),
+        Study::Report(a) => a.run(common),
+        Study::Export(a) => a.run(common),
+        Study::Pipeline(a) => a.run(common),
+    }
+}
+
+/// The checkpoints that a study reads.
+fn checkpoints(study: &Study) -> Vec<String> {
+    match study {
+        Study::Layers(a) => a.checkpoints(),
+        Study::Raw(a) => a.checkpoints(),
+        Study::FineTuning(a) => a.checkpoints(),
+        Study::Compare(a) => a.checkpoints(),
+        Study::Convergence(a) => a.checkpoints(),
+        _ => Vec::new(),
+    }
+}
+
+/// How a study runs its models, `batch_size` sentences at a time.
+fn execution(batch_size: usize, common: &CommonArgs) -> Execution {
+    Execution {
+        batch_size,
+        device: common.device.clone(),
+        hub: common.hub(),
+        overwrite: common.overwrite,
+    }
+}

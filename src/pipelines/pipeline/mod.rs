@@ -1,0 +1,102 @@
+//! `study pipeline`: everything, for both models: prepare, fine-tune, data-cls, all studies, the report.
+//!
+//! Each step leaves one output that appears whole or not at all, so a step whose output is there is done: a run that was
+//! stopped goes on where it was. The settings are kept beside the outputs; other settings are refused.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::study::{Amounts, Execution};
+use crate::artifact::OutputLock;
+use crate::error::{Error, Result};
+use crate::training::TrainingArguments;
+
+mod figures;
+mod record;
+mod steps;
+
+pub use figures::Figures;
+use record::Record;
+use steps::{Model, Run, Stage};
+
+/// What to run, and on what.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The reviews: a path or the word `sample`; none for FLUE CLS.
+    pub data: Option<String>,
+    /// FlauBERT: a folder or a name.
+    pub flaubert: String,
+    /// CamemBERT: a folder or a name.
+    pub camembert: String,
+    /// Rows to fine-tune on; `None` for all.
+    pub num_train: Option<usize>,
+    /// Rows to evaluate on; `None` for all.
+    pub num_test: Option<usize>,
+    /// Trainer's settings.
+    pub arguments: TrainingArguments,
+    /// Layers of the files that the notebooks read; probes and cones see all of them.
+    pub layers: Vec<usize>,
+    /// What the statistics by layer look at.
+    pub amounts: Amounts,
+    /// The folder of all outputs.
+    pub out: PathBuf,
+    /// How models are run; `overwrite` runs every step again.
+    pub execution: Execution,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The page to open.
+    pub report: PathBuf,
+    /// The main figures of the four models.
+    pub figures: Vec<Figures>,
+    /// Seconds of this run.
+    pub seconds: f64,
+}
+
+/// Run every step whose output is not there yet.
+///
+/// # Errors
+/// [`Error::Mismatch`] when `out` holds the outputs of other settings; [`Error::OutputBusy`] when another run is at work
+/// there; those of every step. What is complete stays.
+pub fn run(config: &Config) -> Result<Summary> {
+    let start = Instant::now();
+    config.arguments.validate()?;
+    fs::create_dir_all(&config.out).map_err(Error::io(&config.out, "create the folder"))?;
+    let _lock = OutputLock::acquire(&config.out)?;
+    let mut run = Run {
+        config,
+        record: Record::open(config)?,
+    };
+    let both = Model::both(config);
+    for model in &both {
+        run.prepare(model)?;
+        run.finetune(model)?;
+        for stage in Stage::BOTH {
+            run.extract(model, stage)?;
+            run.select(model, stage)?;
+        }
+    }
+    for stage in Stage::BOTH {
+        for model in &both {
+            run.layers(model, stage)?;
+        }
+    }
+    for model in &both {
+        run.compare(model)?;
+        run.convergence(model)?;
+    }
+    run.cls()?;
+    run.cone()?;
+    run.export()?;
+    let report = run.report()?;
+    Ok(Summary {
+        report,
+        figures: figures::of(&run, &both),
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}

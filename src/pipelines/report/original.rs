@@ -1,0 +1,131 @@
+//! Whether what was studied is what the original study looked at, so that its published figures may stand beside ours.
+//!
+//! A name proves nothing: a folder can be called anything. What counts is where the weights were read from, as manifests keep it
+//! with their digests: the snapshot of a repository in the hub's cache.
+
+use std::path::{Component, Path};
+
+use serde_json::Value;
+
+use super::results::Run;
+use crate::artifact::Manifest;
+
+/// A model of the original study.
+struct Original {
+    family: &'static str,
+    /// The names that its repository has on the hub.
+    repositories: &'static [&'static str],
+    model_type: &'static str,
+}
+
+const ORIGINALS: [Original; 2] = [
+    Original {
+        family: "flaubert",
+        repositories: &["flaubert/flaubert_base_cased"],
+        model_type: "flaubert",
+    },
+    Original {
+        family: "camembert",
+        repositories: &["camembert-base", "almanach/camembert-base"],
+        model_type: "camembert",
+    },
+];
+
+/// Hidden size and layers of both.
+const SHAPE: [u64; 2] = [768, 12];
+/// Rows of FLUE CLS.
+const ROWS: [(&str, u64); 2] = [("train", 5997), ("test", 5999)];
+/// How the published models were fine-tuned: rows and epochs.
+const TRAINING: [u64; 2] = [5000, 1];
+
+/// Whether a run is of one of the original's models on FLUE CLS: its size, and weights from its repository, or fine-tuned from these
+/// as the original did it.
+pub(super) fn is_original(run: &Run) -> bool {
+    let original = ORIGINALS.iter().find(|o| Some(o.family) == run.family);
+    let (Some(original), Some(manifest)) = (original, &run.manifest) else {
+        return false;
+    };
+    let found = |key: &str| manifest.config.pointer(&format!("/found/{key}"));
+    let shape = ["hidden_size", "num_layers"].map(|k| found(k).and_then(Value::as_u64));
+    if shape != SHAPE.map(Some) || found("model_type") != Some(&original.model_type.into()) {
+        return false;
+    }
+    let folder = |key: &str| manifest.config.get(key).and_then(Value::as_str);
+    let beside = |key: &str| Manifest::read(&Path::new(folder(key)?).join("manifest.json")).ok();
+    if !beside("data").is_some_and(|data| is_flue(&data)) {
+        return false;
+    }
+    match &run.stage[..] {
+        "raw" => comes_from(manifest, original),
+        "ft" | "ft_1" => beside("checkpoint").is_some_and(|tuned| {
+            let number = |pointer: &str| tuned.config.pointer(pointer).and_then(Value::as_u64);
+            let training = ["/num_train", "/arguments/num_train_epochs"].map(number);
+            training == TRAINING.map(Some) && comes_from(&tuned, original)
+        }),
+        _ => false,
+    }
+}
+
+/// Whether the dataset that a manifest tells of is FLUE CLS, whole.
+fn is_flue(data: &Manifest) -> bool {
+    let rows = |split: &str| data.results.pointer(&format!("/splits/{split}/rows"));
+    data.config.get("data").is_some_and(Value::is_null)
+        && ROWS
+            .iter()
+            .all(|(split, n)| rows(split) == Some(&(*n).into()))
+}
+
+/// Whether the checkpoint that a program read lay in the hub's cache of one of the repositories.
+fn comes_from(manifest: &Manifest, original: &Original) -> bool {
+    let mut configs = manifest.inputs.keys().map(Path::new);
+    let config = configs.find(|path| path.ends_with("config.json"));
+    let repository = config.and_then(repository);
+    repository.is_some_and(|found| original.repositories.contains(&&found[..]))
+}
+
+/// The repository of a file in the hub's cache: `.../models--OWNER--NAME/snapshots/COMMIT/FILE`.
+fn repository(file: &Path) -> Option<String> {
+    let parts: Vec<&str> = file
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    let [.., folder, "snapshots", commit, _] = parts[..] else {
+        return None;
+    };
+    let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    let name = folder.strip_prefix("models--").filter(|_| is_commit)?;
+    Some(name.replace("--", "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_told_by_their_place_in_the_cache() {
+        let commit = "1".repeat(40);
+        let of = |path: String| repository(Path::new(&path));
+        assert_eq!(
+            of(format!(
+                "/c/hub/models--a--b/snapshots/{commit}/config.json"
+            )),
+            Some("a/b".into())
+        );
+        assert_eq!(
+            of(format!(
+                "/c/models--camembert-base/snapshots/{commit}/config.json"
+            )),
+            Some("camembert-base".into())
+        );
+        for other in [
+            "camembert-base/config.json".to_string(),
+            "/c/models--camembert-base/snapshots/main/config.json".into(),
+            format!("/c/camembert-base/snapshots/{commit}/config.json"),
+        ] {
+            assert_eq!(of(other), None);
+        }
+    }
+}

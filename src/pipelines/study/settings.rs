@@ -1,0 +1,93 @@
+//! What the settings of several studies share.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::{Error, Result};
+use crate::hub::HubOptions;
+
+/// How a study runs its models: it changes time, memory and place, not the figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct Execution {
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Where tensors live; the best device compiled in without it.
+    pub device: Option<String>,
+    /// Where a checkpoint's name is looked up.
+    #[serde(skip)]
+    pub hub: HubOptions,
+    /// Replace an output that exists.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What the statistics by layer look at.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Amounts {
+    /// Rows whose cosines are taken.
+    pub cosine_sentences: Count,
+    /// Rows whose covariance is taken.
+    pub trace_sentences: Count,
+    /// Rows whose tokens are stacked for the effective rank.
+    pub erank_sentences: Count,
+    /// Rows of the further measures; as many as the largest of the three without it.
+    pub measure_sentences: Option<Count>,
+    /// Take the further measures at all.
+    pub measures: bool,
+    /// Decides the sample of tokens and the bootstrap.
+    pub seed: u64,
+}
+
+/// How many of the first rows a statistic looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// The first N, or all when there are fewer.
+    First(usize),
+    /// Every row.
+    All,
+}
+
+impl Count {
+    /// The number of rows out of `available`.
+    pub fn of(self, available: usize) -> usize {
+        match self {
+            Count::First(n) => n.min(available),
+            Count::All => available,
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Count::First(n) => write!(f, "{n}"),
+            Count::All => f.write_str("all"),
+        }
+    }
+}
+
+impl FromStr for Count {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "all" => Ok(Count::All),
+            number => number
+                .parse()
+                .ok()
+                .filter(|n| *n > 0)
+                .map(Count::First)
+                .ok_or_else(|| {
+                    Error::Usage(format!("{text:?}: expected a number above 0, or all"))
+                }),
+        }
+    }
+}
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,69 @@
+//! `study pipeline`: what it leaves for the notebooks, and what the probes see.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use super::super::common::Workspace;
+
+/// Accuracies by model and layer.
+fn accuracies(path: &Path) -> HashMap<String, String> {
+    let text = fs::read_to_string(path).unwrap();
+    let row = |line: &str| line.rsplit_once(',').map(|(k, v)| (k.into(), v.into()));
+    text.lines().skip(1).filter_map(row).collect()
+}
+
+#[test]
+fn probes_see_all_layers_and_the_notebooks_their_five() {
+    let w = Workspace::new();
+    let rows: String = (0..60)
+        .map(|i| format!("\"avis {i} : {}\",{}\n", ["nul", "bon"][i % 2], i % 2))
+        .collect();
+    fs::create_dir(w.path("rows")).unwrap();
+    for split in ["train", "test"] {
+        let file = w.path("rows").join(format!("{split}.csv"));
+        fs::write(file, format!("text,label\n{rows}")).unwrap();
+    }
+    w.run(
+        "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 16 -b 8 \
+         --cosine-sentences 5 --trace-sentences 5 --erank-sentences 5 --out out",
+    );
+    let all = accuracies(&w.path("out/results/cls/treillis.csv"));
+    assert_eq!(all.len(), 4 * 13);
+    // the embedding of the first token is the same for all reviews, and half of these are positive
+    assert_eq!(all["camembert_raw,0"], "0.5");
+    for table in ["logistic", "probes", "classes"] {
+        let text = fs::read_to_string(w.path(&format!("out/results/cls/{table}.csv"))).unwrap();
+        assert_eq!(text.lines().count(), 4 * 13 + 1, "{table}");
+    }
+
+    // the files of the notebooks are those of data-cls, and give the same probes
+    w.run(
+        "data-cls -q --data out/camembert-tokens.datasets --checkpoint out/camembert_base_1 --layers 5,7,9,11,12 \
+         -b 32 --out own.npy",
+    );
+    let read = |name: &str| fs::read(w.path(name)).unwrap();
+    assert!(read("own.npy") == read("out/numpy_save/camembert_ft.npy"));
+    let manifest = |name: &str| {
+        let text = fs::read_to_string(w.path(name)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (value["config"]["layers"].clone(), value["inputs"].clone())
+    };
+    let (layers, inputs) = manifest("own.npy.manifest.json");
+    let selected = manifest("out/numpy_save/camembert_ft.npy.manifest.json");
+    assert_eq!(selected.0, layers);
+    assert_eq!(
+        selected.1.as_object().unwrap().len(),
+        inputs.as_object().unwrap().len()
+    );
+    w.run("study cls -q --npy out/numpy_save --out five");
+    let five = accuracies(&w.path("five/treillis.csv"));
+    assert_eq!(five.len(), 4 * 5);
+    for (key, accuracy) in five {
+        assert_eq!(all[&key], accuracy, "{key}");
+    }
+
+    let line = "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 16 -b 8 --overwrite \
+                --layers 5,13 --out out";
+    w.fails(line, 2, &["layer 13", "flaubert_raw.npy"]);
+}
