@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use super::super::common::Workspace;
 
@@ -11,6 +13,34 @@ fn accuracies(path: &Path) -> HashMap<String, String> {
     let text = fs::read_to_string(path).unwrap();
     let row = |line: &str| line.rsplit_once(',').map(|(k, v)| (k.into(), v.into()));
     text.lines().skip(1).filter_map(row).collect()
+}
+
+/// The examples of the README and what the notebooks do, where `FLUE_STUDY_PYTHON` names a Python that has their packages.
+fn notebooks(w: &Workspace) {
+    let python = std::env::var_os("FLUE_STUDY_PYTHON").unwrap_or("python3".into());
+    let modules = "import numpy, pandas, pyarrow, polars, matplotlib, seaborn";
+    let probe = Command::new(&python).args(["-c", modules]).output();
+    if !probe.is_ok_and(|p| p.status.success()) {
+        // not eprintln!, which the test harness would hide
+        let words = "SKIPPED: the README's examples were not run, for want of a Python with pandas, polars and seaborn\n";
+        std::io::stderr().write_all(words.as_bytes()).unwrap();
+        return;
+    }
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(python)
+        .arg(here.join("tests/suite/study/notebooks.py"))
+        .args([here.join("README.md"), w.path("")])
+        .env("MPLCONFIGDIR", w.path("matplotlib"))
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    let pictures = String::from_utf8(output.stdout).unwrap();
+    let cones = "cone_camembert_ft.png\ncone_camembert_raw.png\ncone_flaubert_ft.png\ncone_flaubert_raw.png";
+    assert_eq!(
+        pictures.trim(),
+        format!("{cones}\nconvergence.png\ncosine.png")
+    );
 }
 
 #[test]
@@ -26,44 +56,47 @@ fn probes_see_all_layers_and_the_notebooks_their_five() {
     }
     w.run(
         "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 16 -b 8 \
-         --cosine-sentences 5 --trace-sentences 5 --erank-sentences 5 --out out",
+         --cosine-sentences 5 --trace-sentences 5 --erank-sentences 5 --out study-sample",
     );
-    let all = accuracies(&w.path("out/results/cls/treillis.csv"));
+    let all = accuracies(&w.path("study-sample/results/cls/treillis.csv"));
     assert_eq!(all.len(), 4 * 13);
     // the embedding of the first token is the same for all reviews, and half of these are positive
     assert_eq!(all["camembert_raw,0"], "0.5");
     for table in ["logistic", "probes", "classes"] {
-        let text = fs::read_to_string(w.path(&format!("out/results/cls/{table}.csv"))).unwrap();
+        let text =
+            fs::read_to_string(w.path(&format!("study-sample/results/cls/{table}.csv"))).unwrap();
         assert_eq!(text.lines().count(), 4 * 13 + 1, "{table}");
     }
 
     // the files of the notebooks are those of data-cls, and give the same probes
     w.run(
-        "data-cls -q --data out/camembert-tokens.datasets --checkpoint out/camembert_base_1 --layers 5,7,9,11,12 \
+        "data-cls -q --data study-sample/camembert-tokens.datasets --checkpoint study-sample/camembert_base_1 --layers 5,7,9,11,12 \
          -b 32 --out own.npy",
     );
     let read = |name: &str| fs::read(w.path(name)).unwrap();
-    assert!(read("own.npy") == read("out/numpy_save/camembert_ft.npy"));
+    assert!(read("own.npy") == read("study-sample/numpy_save/camembert_ft.npy"));
     let manifest = |name: &str| {
         let text = fs::read_to_string(w.path(name)).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         (value["config"]["layers"].clone(), value["inputs"].clone())
     };
     let (layers, inputs) = manifest("own.npy.manifest.json");
-    let selected = manifest("out/numpy_save/camembert_ft.npy.manifest.json");
+    let selected = manifest("study-sample/numpy_save/camembert_ft.npy.manifest.json");
     assert_eq!(selected.0, layers);
     assert_eq!(
         selected.1.as_object().unwrap().len(),
         inputs.as_object().unwrap().len()
     );
-    w.run("study cls -q --npy out/numpy_save --out five");
+    w.run("study cls -q --npy study-sample/numpy_save --out five");
     let five = accuracies(&w.path("five/treillis.csv"));
     assert_eq!(five.len(), 4 * 5);
     for (key, accuracy) in five {
         assert_eq!(all[&key], accuracy, "{key}");
     }
 
+    notebooks(&w);
+
     let line = "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 16 -b 8 --overwrite \
-                --layers 5,13 --out out";
+                --layers 5,13 --out study-sample";
     w.fails(line, 2, &["layer 13", "flaubert_raw.npy"]);
 }
