@@ -36,6 +36,25 @@ impl GramMatrix {
         }
     }
 
+    /// The Gram matrix of some rows in double precision and, below them, some in single precision.
+    pub(super) fn of(columns: usize, above: MatRef<'_, f64>, below: &[f32]) -> Self {
+        let mut gram = Self::new(columns);
+        let mut add = |row: &mut dyn Iterator<Item = f64>| {
+            gram.waiting.extend(row);
+            if gram.waiting.len() >= BLOCK * columns {
+                gram.flush();
+            }
+            gram.rows += 1;
+        };
+        for i in 0..above.nrows() {
+            add(&mut (0..columns).map(|j| above[(i, j)]));
+        }
+        for row in below.chunks_exact(columns.max(1)) {
+            add(&mut row.iter().map(|&x| f64::from(x)));
+        }
+        gram
+    }
+
     /// The number of rows seen.
     pub fn rows(&self) -> u64 {
         self.rows

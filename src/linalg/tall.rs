@@ -5,8 +5,12 @@ use faer::linalg::solvers::Qr;
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::eigen::singular_values;
+use super::eigen::{singular_values, symmetric_eigenvalues};
+use super::gram::GramMatrix;
 use crate::error::{Error, Result};
+
+/// The ratio of squared singular values down to which those of XᵀX are as good as those of X.
+const EVEN: f64 = 1e-8;
 
 /// The triangular factor R of a QR decomposition of a tall matrix that is seen a few rows at a time and never kept.
 ///
@@ -106,9 +110,21 @@ impl TallFactor {
 
     /// The singular values of all rows, in falling order: as many as the smaller side of the matrix.
     ///
+    /// Those of a matrix of full rank whose smallest is not below 10⁻⁴ of the largest come from the eigenvalues of XᵀX, at half the
+    /// cost: rounding changes them by less than 10⁻¹¹ of the largest. All others come from R.
+    ///
     /// # Errors
     /// [`Error::Compute`] when a row held NaN or infinity.
     pub fn singular_values(&self) -> Result<Vec<f64>> {
+        if self.rows >= self.columns as u64 {
+            let mut squares = symmetric_eigenvalues(&self.products())?;
+            squares.reverse();
+            if let (Some(&largest), Some(&smallest)) = (squares.first(), squares.last())
+                && smallest > EVEN * largest
+            {
+                return Ok(squares.into_iter().map(f64::sqrt).collect());
+            }
+        }
         let mut whole = self.clone();
         whole.reduce();
         let r = whole.r;
@@ -119,10 +135,7 @@ impl TallFactor {
 
     /// `XᵀX` of all rows.
     pub fn products(&self) -> Array2<f64> {
-        let mut whole = self.clone();
-        whole.reduce();
-        let r = Array2::from_shape_fn((whole.r.nrows(), self.columns), |(i, j)| whole.r[(i, j)]);
-        r.t().dot(&r)
+        GramMatrix::of(self.columns, self.r.as_ref(), &self.waiting).products()
     }
 
     fn reduce(&mut self) {
@@ -189,6 +202,21 @@ mod tests {
             }
             assert_eq!(factor.rows(), n as u64);
             close(&factor.singular_values().unwrap(), &want);
+        }
+    }
+
+    #[test]
+    fn of_an_even_matrix_the_products_tell_them() {
+        for n in [12, 13, 400] {
+            let x = rows(n, 12, 3).mapv(|v| v.signum() * v.abs().powf(0.1));
+            let want = singular_values(&x.mapv(f64::from)).unwrap();
+            assert!(want[11] > 1e-4 * want[0], "{want:?}");
+            let mut factor = TallFactor::new(12);
+            factor.push(x.view()).unwrap();
+            let got = factor.singular_values().unwrap();
+            for (g, w) in got.iter().zip(&want) {
+                assert!((g - w).abs() <= 1e-11 * want[0], "{g} {w}");
+            }
         }
     }
 
