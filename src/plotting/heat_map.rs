@@ -74,7 +74,7 @@ impl Chart for HeatMap {
                     },
                     format!("{name}, {} {column}: {words}", self.labels.x),
                 );
-                let size = (1.7 * width / words.len() as f64).clamp(10.0, 22.0);
+                let size = (1.4 * width / words.len() as f64).clamp(10.0, 22.0);
                 let middle = (x + width / 2.0, y + height / 2.0);
                 scene.words(words, middle, (size, Ink::OnRamp(share)), Anchor::Middle);
             }

@@ -40,7 +40,7 @@ impl Chart for Scatter {
         let (radius, opacity) = match points().count() {
             0..=300 => (4.0, 0.8),
             301..=3000 => (3.0, 0.5),
-            _ => (2.0, 0.3),
+            _ => (2.0, 0.45),
         };
         for (k, series) in self.series.iter().enumerate() {
             let known = series.points.iter();

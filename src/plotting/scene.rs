@@ -137,7 +137,7 @@ impl Scene {
 
 /// The approximate width of words, for legends and labels that must not collide.
 pub(super) fn width_of(text: &str, size: f64) -> f64 {
-    0.54 * size * text.chars().count() as f64
+    0.6 * size * text.chars().count() as f64
 }
 
 /// A point between two digits becomes a comma.

@@ -246,6 +246,9 @@ impl Results {
         found
             .runs
             .sort_by_key(|run| (rank(run), run.stage != "raw", run.stage.clone()));
+        for pairs in [&mut found.comparisons, &mut found.convergence] {
+            pairs.sort_by_key(|pair| !pair.title.starts_with("FlauBERT"));
+        }
         let nothing =
             found.runs.is_empty() && found.convergence.is_empty() && found.comparisons.is_empty();
         if nothing && found.treillis.is_none() && found.cone.is_none() {

@@ -44,6 +44,12 @@ impl Language {
             return "–".into();
         }
         let text = format!("{value:.digits$}");
+        // What is rounded to zero has no sign.
+        let zero = text.bytes().all(|b| b"-0.".contains(&b));
+        let text = text
+            .strip_prefix('-')
+            .filter(|_| zero)
+            .map_or(text.clone(), String::from);
         match self {
             Language::En => text,
             Language::Fr => text.replace('.', ","),
@@ -222,9 +228,9 @@ const ENGLISH: Words = Words {
     treillis_subtitle: "share of the test reviews whose class is found, after the last epoch",
     logistic_title: "Accuracy of logistic regression on the [CLS] vectors",
     logistic_subtitle: "trained to convergence, its strength chosen by cross-validation on train",
-    against_published: "by layer; bands: 95 % intervals; dashed: published",
-    against_control: "by layer; bands: 95 % intervals; dashed: control on shuffled labels",
-    wilson: "by layer; bands: 95 % intervals",
+    against_published: "bands: 95 % intervals; dashed: published",
+    against_control: "bands: 95 % intervals; dashed: shuffled labels",
+    wilson: "bands: 95 % intervals",
     probe_table: "The accuracies in figures",
     class_table: "The classes of every layer in figures",
     curves_title: "accuracy of the probes in training",
@@ -344,9 +350,9 @@ const FRENCH: Words = Words {
     treillis_subtitle: "part des avis de test dont la classe est trouvée, après la dernière époque",
     logistic_title: "Exactitude de la régression logistique sur les vecteurs [CLS]",
     logistic_subtitle: "menée à convergence, sa force choisie par validation croisée sur train",
-    against_published: "par couche ; bandes : intervalles à 95 % ; tirets : publié",
-    against_control: "par couche ; bandes : intervalles à 95 % ; tirets : contrôle sur étiquettes mélangées",
-    wilson: "par couche ; bandes : intervalles à 95 %",
+    against_published: "bandes : intervalles à 95 % ; tirets : publié",
+    against_control: "bandes : intervalles à 95 % ; tirets : étiquettes mélangées",
+    wilson: "bandes : intervalles à 95 %",
     probe_table: "Les exactitudes en chiffres",
     class_table: "Les classes de chaque couche en chiffres",
     curves_title: "exactitude des sondes pendant l’apprentissage",

@@ -1,7 +1,7 @@
 //! The pictures of the statistics by layer, for one model or several side by side.
 
 pub(crate) use super::statistics::Sizes;
-use crate::plotting::{Axis, BarChart, BarSeries, BoxPlot, BoxSeries, Labels};
+use crate::plotting::{Axis, BarChart, BarSeries, BoxPlot, BoxSeries, Labels, LineSeries};
 
 /// The figures of one model by layer, as pictures need them.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +54,16 @@ pub(crate) fn shown<T: Copy>(layers: &[T]) -> Vec<T> {
     }
     let place = |k: usize| (2 * k * (layers.len() - 1) + SHOWN - 1) / (2 * (SHOWN - 1));
     (0..SHOWN).map(|k| layers[place(k)]).collect()
+}
+
+/// From a tenth below the lowest accuracy, or end of its interval, to 1.
+pub(crate) fn accuracy_axis(series: &[LineSeries]) -> Axis {
+    let values = series.iter().flat_map(|s| {
+        let points = s.points.iter().map(|p| p.1);
+        points.chain(s.band.iter().map(|b| b.0))
+    });
+    let low = values.filter(|v| v.is_finite()).fold(1.0, f64::min);
+    Axis::Range((10.0 * low - 1e-9).floor().max(0.0) / 10.0, 1.0)
 }
 
 /// The three pictures of `study layers`, by the stem of their files.

@@ -215,7 +215,7 @@ fn draw(
                 .map(|l| (l.interval.low, l.interval.high))
                 .collect(),
         }],
-        axis: Axis::Range(0.0, 1.0),
+        axis: Axis::Linear,
     };
     plotting::save(&line, folder, "comparison_same_layer")
 }

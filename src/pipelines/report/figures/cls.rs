@@ -5,7 +5,7 @@ use super::super::results::Table;
 use super::super::words::Words;
 use super::{different, model_title};
 use crate::error::Result;
-use crate::pipelines::study::charts::shown;
+use crate::pipelines::study::charts::{accuracy_axis, shown};
 use crate::plotting::{
     Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Scatter, ScatterSeries,
 };
@@ -87,8 +87,8 @@ pub(in crate::pipelines::report) fn accuracies(
             x: words.layer.into(),
             y: words.accuracy.into(),
         },
+        axis: accuracy_axis(&series),
         series,
-        axis: Axis::Linear,
     })
 }
 

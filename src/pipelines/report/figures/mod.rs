@@ -198,7 +198,7 @@ pub(super) fn comparison(found: &[Titled], words: &Words) -> Result<LineChart> {
             y: "CKA".into(),
         },
         series: found.iter().map(line).collect::<Result<_>>()?,
-        axis: Axis::Range(0.0, 1.0),
+        axis: Axis::Linear,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::arrays::Source;
-use super::super::charts::shown;
+use super::super::charts::{accuracy_axis, shown};
 use super::Trained;
 use crate::error::Result;
 use crate::metrics::{ConfusionMatrix, wilson_interval};
@@ -115,6 +115,7 @@ fn by_layer(
                 .collect(),
         }
     };
+    let series: Vec<LineSeries> = groups(trained).into_iter().map(|g| line(g.0)).collect();
     LineChart {
         labels: Labels {
             title: format!("Accuracy of {what} on the [CLS] vectors, by layer"),
@@ -122,8 +123,8 @@ fn by_layer(
             x: "layer".into(),
             y: "accuracy".into(),
         },
-        series: groups(trained).into_iter().map(|g| line(g.0)).collect(),
-        axis: Axis::Linear,
+        axis: accuracy_axis(&series),
+        series,
     }
 }
 

@@ -127,29 +127,39 @@ impl Study<'_> {
     /// No sentence seen; for the further measures after a first look at the first ones, the same in every shard.
     fn begin(&self, encoder: &dyn Encoder) -> Result<State> {
         let (start, sizes) = (Instant::now(), self.sizes);
-        let measures = if sizes.measures > 0 {
-            let mut first = FirstLook::default();
+        let (mut measures, mut look) = (None, Look::default());
+        if sizes.measures > 0 {
             let rows: Vec<usize> = (0..sizes.measures.min(REFERENCE_SENTENCES)).collect();
-            self.extractor(encoder, rows.len())?
-                .run(&rows, &mut first)?;
+            self.extractor(encoder, rows.len())?.run(&rows, &mut look)?;
+            let seen = Instant::now();
             let shared = sizes.erank == sizes.measures;
-            Some(Measures::new(&first, self.config.amounts.seed, shared)?)
-        } else {
-            None
-        };
+            let seed = self.config.amounts.seed;
+            measures = Some(Measures::new(&look.first, seed, shared)?);
+            look.seconds += seen.elapsed().as_secs_f64();
+        }
         Ok(State {
             statistics: Statistics::new(sizes, measures),
-            forward_seconds: start.elapsed().as_secs_f64(),
-            statistics_seconds: 0.0,
+            forward_seconds: start.elapsed().as_secs_f64() - look.seconds,
+            statistics_seconds: look.seconds,
             chunk: 0,
             rows: 0,
         })
     }
 }
 
-impl Sink for FirstLook {
+/// A first look and the seconds that it took beside the forward passes.
+#[derive(Default)]
+struct Look {
+    first: FirstLook,
+    seconds: f64,
+}
+
+impl Sink for Look {
     fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
-        self.add(sentence.layers)
+        let start = Instant::now();
+        self.first.add(sentence.layers)?;
+        self.seconds += start.elapsed().as_secs_f64();
+        Ok(())
     }
 }
 

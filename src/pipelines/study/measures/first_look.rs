@@ -1,6 +1,7 @@
 //! A look at some sentences before the pass over all.
 
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
 use crate::analysis::geometry::{Geometry, Reference};
 use crate::error::Result;
@@ -35,7 +36,7 @@ impl FirstLook {
         if self.layers.is_empty() {
             self.layers = states.iter().map(|s| Layer::new(s.1.ncols())).collect();
         }
-        let mut layers = self.layers.iter_mut().zip(states);
+        let layers = self.layers.par_iter_mut().zip(states);
         layers.try_for_each(|(layer, (_, view))| layer.add(*view))
     }
 
