@@ -66,7 +66,7 @@ fn command(place: &str, manifest: &Manifest) -> Option<String> {
     let mut words = vec![manifest.program.clone()];
     match &manifest.program[..] {
         "flue-cls-prepare" => {
-            options(&mut words, config, &["max_shard_bytes"]);
+            options(&mut words, config, &["max_shard_bytes", "merged_shards"]);
             words.push(quoted(place));
         }
         "flue-cls-finetune" => {
@@ -84,13 +84,27 @@ fn command(place: &str, manifest: &Manifest) -> Option<String> {
             words.push(format!("--save {}", quoted(place)));
         }
         "data-cls" => {
-            options(&mut words, config, &["model_type"]);
+            options(&mut words, config, &["model_type", "version"]);
             words.push(format!("--out {}", quoted(place)));
         }
-        _ => options(&mut words, config, &["found"]),
+        _ => {
+            options(&mut words, config, &["found"]);
+            let revision = manifest.config.pointer("/found/revision");
+            if let Some(revision) = revision.and_then(Value::as_str) {
+                words.push(format!("--revision {}", quoted(revision)));
+            }
+        }
     }
     Some(words.join(" "))
 }
+
+/// Settings that an option turns on; the others are on unless one turns them off.
+const SWITCHES: [&str; 4] = [
+    "lowercase",
+    "group_by_length",
+    "gradient_checkpointing",
+    "load_best_model_at_end",
+];
 
 /// Settings as options; those whose names are in `others` are left out.
 fn options(words: &mut Vec<String>, config: &Map<String, Value>, others: &[&str]) {
@@ -104,9 +118,10 @@ fn options(words: &mut Vec<String>, config: &Map<String, Value>, others: &[&str]
         };
         match value {
             Value::Null => {}
-            Value::Bool(true) if key == "lowercase" => words.push("--lowercase".into()),
+            Value::Bool(on) if SWITCHES.contains(&&key[..]) => {
+                words.extend(on.then(|| format!("--{option}")));
+            }
             Value::Bool(true) => {}
-            Value::Bool(false) if key == "lowercase" => {}
             Value::Bool(false) => words.push(format!("--no-{option}")),
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(Value::to_string).collect();
@@ -150,17 +165,19 @@ mod tests {
             of(
                 "flue-cls-finetune",
                 json!({"checkpoint": "c", "datasets": "d", "num_train": 5000, "num_test": null,
-                    "arguments": {"learning_rate": 5e-5, "num_train_epochs": 1, "shuffle": false, "use_token_type_ids": false}})
+                    "arguments": {"learning_rate": 5e-5, "num_train_epochs": 1, "shuffle": false, "use_token_type_ids": false,
+                        "group_by_length": false, "gradient_checkpointing": true}})
             ),
             "flue-cls-finetune --checkpoint c --datasets d -a 5000 -b all --learning-rate 0.00005 --num-epochs 1 \
-             --no-token-type-ids --data-order sequential --save 'a folder/x'"
+             --no-token-type-ids --gradient-checkpointing --data-order sequential --save 'a folder/x'"
         );
         assert_eq!(
             of(
                 "study layers",
-                json!({"data": "d", "layers": [5, 7], "batch_size": 8, "measures": true, "found": {"tokens": 3}})
+                json!({"data": "d", "layers": [5, 7], "batch_size": 8, "measures": true,
+                    "found": {"tokens": 3, "revision": "v1"}})
             ),
-            "study layers --data d --layers 5,7 --batch 8"
+            "study layers --data d --layers 5,7 --batch 8 --revision v1"
         );
     }
 }

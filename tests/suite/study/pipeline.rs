@@ -43,6 +43,30 @@ fn notebooks(w: &Workspace) {
     );
 }
 
+/// The programs know every option of the commands that the report names.
+fn commands(w: &Workspace) {
+    let page = fs::read_to_string(w.path("study-sample/report.html")).unwrap();
+    let (_, text) = page.split_once("<pre tabindex=\"0\">").unwrap();
+    let (text, _) = text.split_once("</pre>").unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_study")).parent().unwrap();
+    for line in text.lines() {
+        let script = format!("\"$0\"/{line} --help");
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .arg(programs)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.contains("Usage:"),
+            "{line}\n{log}"
+        );
+    }
+    // prepare, fine-tune, data-cls raw and fine-tuned, layers, compare, convergence; cls and cone
+    assert_eq!(text.lines().count(), 2 * (1 + 1 + 2 + 2 + 1 + 1) + 2);
+}
+
 #[test]
 fn probes_see_all_layers_and_the_notebooks_their_five() {
     let w = Workspace::new();
@@ -95,6 +119,7 @@ fn probes_see_all_layers_and_the_notebooks_their_five() {
     }
 
     notebooks(&w);
+    commands(&w);
 
     let line = "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 16 -b 8 --overwrite \
                 --layers 5,13 --out study-sample";
