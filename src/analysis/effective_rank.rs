@@ -10,7 +10,7 @@ use crate::linalg::Spectrum;
 
 /// The effective rank of all tokens of one layer, stacked as the rows of one matrix, not centred.
 ///
-/// The rows are never kept, see [`Spectrum`]: up to 8,192 tokens every singular value is found to 10⁻¹¹ of the largest, beyond
+/// The rows are never kept, see [`Spectrum`]: up to 3,072 tokens every singular value is found to 10⁻¹¹ of the largest, beyond
 /// that to 10⁻⁷ of it, which changes the effective rank of language models' states by less than 10⁻⁴ of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EffectiveRank {

@@ -12,7 +12,7 @@ use crate::linalg::{dot, leading_axes, row_products};
 use crate::metrics::Interval;
 
 /// The share of `Σ λ²` of a first look's covariance that its axes hold.
-const SHARE: f64 = 0.999;
+const SHARE: f64 = 0.99;
 
 /// The IsoScore of points with this covariance: 1 when the variance is the same in every direction, 0 when all of it lies in one.
 ///

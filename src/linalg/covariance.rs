@@ -1,6 +1,6 @@
 //! The covariance of row vectors.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 
 /// The mean of the rows, in f64; zeros when there is none.
 fn mean(rows: ArrayView2<'_, f32>) -> Array1<f64> {
@@ -21,16 +21,13 @@ pub fn covariance_trace(rows: ArrayView2<'_, f32>) -> f64 {
         return f64::NAN;
     }
     let mean = mean(rows);
-    let squares: f64 = rows
-        .axis_iter(Axis(0))
-        .map(|row| {
-            row.iter()
-                .zip(&mean)
-                .map(|(&x, m)| (f64::from(x) - m).powi(2))
-                .sum::<f64>()
-        })
-        .sum();
-    squares / (rows.nrows() - 1) as f64
+    // By column, so that the compiler finds vector instructions.
+    let mut squares = Array1::<f64>::zeros(rows.ncols());
+    for row in rows.axis_iter(Axis(0)) {
+        let sums = Zip::from(&mut squares).and(&row).and(&mean);
+        sums.for_each(|s, &x, m| *s += (f64::from(x) - m).powi(2));
+    }
+    squares.sum() / (rows.nrows() - 1) as f64
 }
 
 /// The (dimensions, dimensions) covariance of the rows, with n − 1, as `np.cov(x.T)` gives it. NaN for one row.

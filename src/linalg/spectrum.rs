@@ -8,7 +8,7 @@ use super::tall::TallFactor;
 use crate::error::Result;
 
 /// Rows up to which every singular value is found to 10⁻¹¹ of the largest, or better.
-const EXACT_ROWS: u64 = 1 << 13;
+const EXACT_ROWS: u64 = 3 << 10;
 
 /// The singular values and the covariance of a tall matrix: by a QR factor ([`TallFactor`]) for the first
 /// [`EXACT_ROWS`](Spectrum::EXACT_ROWS) rows, from the Gram matrix ([`GramMatrix`], a third of the cost) when there are more.

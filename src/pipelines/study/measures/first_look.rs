@@ -9,6 +9,8 @@ use crate::linalg::GramMatrix;
 
 /// Dimensions that are left out of the cosine, one more each time.
 const LEADING: usize = 3;
+/// Tokens whose covariance is taken, or some more to the end of a sentence: enough for the derivative of the IsoScore.
+const TOKENS: u64 = 4096;
 
 /// What some sentences tell of every layer: what the measures of all are compared with.
 #[derive(Default)]
@@ -18,7 +20,10 @@ pub(in crate::pipelines::study) struct FirstLook {
 
 struct Layer {
     sum: Vec<f64>,
+    tokens: f64,
     gram: GramMatrix,
+    /// The sum of the tokens of the Gram matrix.
+    gram_sum: Vec<f64>,
     geometry: Geometry,
 }
 
@@ -50,7 +55,9 @@ impl Layer {
     fn new(hidden: usize) -> Self {
         Self {
             sum: vec![0.0; hidden],
+            tokens: 0.0,
             gram: GramMatrix::new(hidden),
+            gram_sum: vec![0.0; hidden],
             geometry: Geometry::new(Reference {
                 mean: vec![0.0; hidden],
                 leading: Vec::new(),
@@ -63,21 +70,25 @@ impl Layer {
             let sums = self.sum.iter_mut().zip(row);
             sums.for_each(|(s, &x)| *s += f64::from(x));
         }
-        self.gram.push(tokens)?;
+        self.tokens += tokens.nrows() as f64;
+        if self.gram.rows() < TOKENS {
+            self.gram.push(tokens)?;
+            // Up to here every token was in both.
+            self.gram_sum.clone_from(&self.sum);
+        }
         self.geometry.add_sentence(tokens).map(|_| ())
     }
 
     fn seen(&self) -> Seen {
-        let tokens = self.gram.rows() as f64;
-        let mean: Vec<f64> = self.sum.iter().map(|s| s / tokens).collect();
-        let mut covariance = self.gram.products() / tokens;
+        let seen = self.gram.rows() as f64;
+        let mut covariance = self.gram.products() / seen;
         for ((i, j), c) in covariance.indexed_iter_mut() {
-            *c -= mean[i] * mean[j];
+            *c -= self.gram_sum[i] / seen * (self.gram_sum[j] / seen);
         }
         let leading = self.geometry.directions().leading(LEADING);
         Seen {
             reference: Reference {
-                mean: mean.iter().map(|&m| m as f32).collect(),
+                mean: self.sum.iter().map(|s| (s / self.tokens) as f32).collect(),
                 leading: leading.into_iter().map(|l| l.0).collect(),
             },
             covariance,
