@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{AtomicFile, read_text};
-use crate::error::{Error, Result, interrupt};
+use super::AtomicFile;
+use crate::error::{Error, Result, interrupt, read_text};
 
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
 #[derive(Debug, Clone, Serialize, Deserialize)]

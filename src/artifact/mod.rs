@@ -8,7 +8,6 @@ pub mod npy;
 mod parquet_file;
 mod shards;
 mod space;
-mod text;
 mod thrift;
 
 pub use atomic::{AtomicDir, AtomicFile};
@@ -17,4 +16,3 @@ pub use manifest::{Manifest, sha256_file};
 pub use parquet_file::ParquetFile;
 pub use shards::{CHUNK_ROWS, Part, Shard, ShardSet};
 pub use space::require_space;
-pub use text::read_text;

@@ -10,8 +10,7 @@ use serde_json::Value;
 use super::ipc::StreamFile;
 use super::split::Split;
 use super::{convert, features, parquet};
-use crate::artifact::read_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 
 /// A dataset on disk: its splits are opened when they are asked for.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! The error type of the whole library, and the flag that a signal raises.
+//! The error type of the whole library, the flag that a signal raises, and reading whole files within a bound.
 //!
 //! Messages are for people: they name the file, the place in it and the remedy. The programs print them on one line.
 
@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 mod contain;
 pub mod interrupt;
+mod reading;
 
 pub use contain::contain;
+pub use reading::{read_bytes, read_text, utf8};
 
 /// The result of every fallible function of the library.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use super::client::{Client, network};
 use super::repository::{Repository, make_parent};
 use super::settings::Settings;
-use super::text::read_text;
 use super::webis;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 
 const DATASET: &str = "GETALP/flue";
 const CONFIG: &str = "CLS";

@@ -23,7 +23,6 @@ mod patience;
 mod repository;
 mod selection;
 mod settings;
-mod text;
 mod transfer;
 pub mod webis;
 

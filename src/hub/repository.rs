@@ -15,9 +15,8 @@ use super::address::absolute;
 use super::client::{Client, Follow, header, network};
 use super::lock;
 use super::settings::Settings;
-use super::text::read_text;
 use super::transfer::{Remote, transfer};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 
 /// The pages of a listing that are read; a hub puts up to 1,000 entries on each.
 const MOST_PAGES: usize = 1000;
@@ -232,7 +231,7 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text = read_text(index).map_err(Error::io(index, "read"))?;
+    let text = read_text(index)?;
     let parsed: Index = serde_json::from_str(&text).map_err(|e| {
         Error::malformed(
             index,

@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::HubOptions;
-use super::text::read_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 
 /// The hub that is asked when `HF_ENDPOINT` names no other.
 pub(super) const DEFAULT_ENDPOINT: &str = "https://huggingface.co";

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::artifact::read_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 use crate::nn::{Activation, AttentionShape};
 
 /// The two families of encoders.

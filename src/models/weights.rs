@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Tensor;
 
 use super::{pickle, safetensors_file};
-use crate::artifact::read_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 
 /// The tensors of a checkpoint by name, as f32 on the CPU.
 pub struct Weights {

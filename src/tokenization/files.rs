@@ -1,12 +1,10 @@
 //! Reading a tokenizer's JSON files: `tokenizer_config.json`, `special_tokens_map.json`, `vocab.json` and the like.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result, utf8};
 
 /// Largest file that is read: the tokenizer.json of XLM-RoBERTa has 9 MB.
 const MOST_BYTES: u64 = 1 << 27;
@@ -76,24 +74,12 @@ impl JsonFile {
 
 /// Read a whole UTF-8 file; invalid bytes are reported with their place.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read_bytes(path)?).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        Error::malformed(path, format!("byte {at}"), "invalid UTF-8", "UTF-8 text")
-    })
+    utf8(path, read_bytes(path)?)
 }
 
 /// Read a whole file of at most [`MOST_BYTES`].
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io(path, "read"))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let found = format!("more than {MOST_BYTES} bytes");
-        return Err(Error::malformed(path, "", found, "a tokenizer's file"));
-    }
-    Ok(bytes)
+    error::read_bytes(path, MOST_BYTES)
 }
 
 fn kind_of(value: &Value) -> String {
