@@ -1,17 +1,21 @@
-"""Rows per second of fine-tuning: PyTorch and this engine in turn, on the same weights, rows and number of threads.
+"""Rows per second and peak memory of fine-tuning: PyTorch and this engine in turn, on the same weights, rows and number of threads.
 
     cargo build --release
     python benches/training_peers.py --data DATASETS --checkpoint FOLDER [--steps 12] [--threads 2]
+    python benches/training_peers.py --data DATASETS --checkpoint FOLDER --rows 1000,5000,20000
 
-DATASETS is a folder of flue-cls-prepare, FOLDER a checkpoint with random or true weights. Three ways are timed, one after
+DATASETS is a folder of flue-cls-prepare, FOLDER a checkpoint with random or true weights. The first times three ways, one after
 the other, each in a process of its own, each over the same first `8 * steps` rows of `train`, batch 8, after a step that is
 not counted (it touches the memory of the optimizer for the first time):
 
-  padded   what the original does: Trainer, every review padded to 512 tokens
-  best     PyTorch at its best on a CPU: dynamic padding, rows grouped by length, fused AdamW, SDPA attention
   ours     flue-cls-finetune
+  best     PyTorch at its best on a CPU: dynamic padding, rows grouped by length, fused AdamW, SDPA attention where the class has one
+  padded   what the original does: every review padded to the length of the folder, with Trainer's update
 
-Prints medians over steps, ratios, peak memory, and the share of matrix products in our step where `perf` is installed.
+Prints medians over steps, ratios, peak memory, and where the time of our steps goes, kernel by kernel.
+
+The second repeats the rows of `train` to so many, fine-tunes on them, and prints the time per token and the peak memory, neither of
+which may grow: a tiny checkpoint shows it in minutes.
 Versions it was written for: torch 2.15.0, transformers 4.57.1, datasets 5.0.1.
 """
 import argparse
@@ -19,7 +23,6 @@ import json
 import os
 import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +30,8 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAM = os.path.join(HERE, "..", "target", "release", "flue-cls-finetune")
+PRODUCTS = ("linear_no_bias", "linear_backward", "weight_backward")
 
 
 def torch_way(a):
@@ -38,7 +43,6 @@ def torch_way(a):
     torch.set_num_threads(a.threads)
     rows = load_from_disk(a.data)["train"].select(range(8 * a.steps))
     fast = a.way == "best"
-    kw = {}
     if fast:
         try:
             model = AutoModelForSequenceClassification.from_pretrained(a.checkpoint, attn_implementation="sdpa")
@@ -71,47 +75,66 @@ def torch_way(a):
     print(json.dumps({"seconds": seconds[1:], "peak_mib": peak}))
 
 
-def our_way(a):
-    """flue-cls-finetune over the same rows; seconds per step from its log."""
-    program = os.path.join(HERE, "..", "target", "release", "flue-cls-finetune")
-    folder = tempfile.mkdtemp()
-    try:
-        # The subset of `-a N` is a permutation of the whole split: a split of just these rows keeps the rows the same.
-        from datasets import DatasetDict, load_from_disk
+def finetune(a, data, *options):
+    """A run of flue-cls-finetune over all rows of `data`: the log's entry of every step, and the peak memory in MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["/usr/bin/time", "-f", "peak %M", PROGRAM, "-v", "--offline", "-d", data, "-a", "all", "-b", "1", "-c", a.checkpoint,
+                   "-s", os.path.join(folder, "out"), "--data-order", "sequential", "--threads", str(a.threads), *options]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    log = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+    steps = [json.loads(m) for m in re.findall(r'\{"step":.*\}', log)]
+    return steps, int(re.search(r"peak (\d+)", log)[1]) / 1024
 
+
+def our_way(a):
+    """flue-cls-finetune over the same rows, the first eight twice; prints a JSON line."""
+    from datasets import DatasetDict, load_from_disk
+
+    with tempfile.TemporaryDirectory() as folder:
+        # The subset of `-a N` is a permutation of the whole split: a split of just these rows keeps the rows the same.
         data = load_from_disk(a.data)
         cut = DatasetDict({"train": data["train"].select([*range(8), *range(8 * a.steps)]), "test": data["test"].select(range(1))})
-        cut.save_to_disk(os.path.join(folder, "data"))
-        command = [program, "-v", "-d", os.path.join(folder, "data"), "-a", "all", "-b", "all", "-c", a.checkpoint, "-s",
-                   os.path.join(folder, "out"), "--logging-steps", "1", "--data-order", "sequential", "--threads", str(a.threads)]
-        environment = {**os.environ, "RAYON_NUM_THREADS": str(a.threads)}
-        share = None
-        if shutil.which("perf"):
-            record = os.path.join(folder, "perf")
-            command = ["perf", "record", "-q", "-F", "99", "-o", record] + command
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        if done.returncode:
-            sys.exit(done.stderr)
-        if shutil.which("perf"):
-            report = subprocess.run(["perf", "report", "-i", record, "--stdio", "--sort", "symbol"], capture_output=True, text=True).stdout
-            share = sum(float(m[1]) for m in re.finditer(r"^\s*([\d.]+)%.*gemm", report, re.M))
-        seconds = [float(m[1]) for m in re.finditer(r'"seconds":([\d.]+)', re.sub(r"\x1b\[[0-9;]*m", "", done.stderr))]
-    finally:
-        shutil.rmtree(folder)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds[1:], "peak_mib": peak, "matrix_products_percent": share}))
+        cut.save_to_disk(folder)
+        steps, peak = finetune(a, folder, "--logging-steps", "1")
+    print(json.dumps({"seconds": [s["seconds"] for s in steps[1:]], "peak_mib": peak}))
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", required=True)
-    p.add_argument("--checkpoint", required=True)
-    p.add_argument("--steps", type=int, default=12)
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--way", choices=["padded", "best", "ours"], help="time only this one, in this process")
-    a = p.parse_args()
-    if a.way:
-        return our_way(a) if a.way == "ours" else torch_way(a)
+def kernels(a):
+    """The seconds of each kernel over the same steps, in the terms of a reader."""
+    environment = {**os.environ, "RAYON_NUM_THREADS": str(a.threads), "FLUE_DATA": os.path.abspath(a.data), "FLUE_STEPS": str(a.steps),
+                   "FLUE_CHECKPOINT": os.path.abspath(a.checkpoint)}
+    command = ["cargo", "bench", "--quiet", "--bench", "training"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=os.path.join(HERE, ".."))
+    if done.returncode:
+        sys.exit(done.stderr)
+    found = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
+    spent, total = found["kernels"], found["seconds"]
+    products = sum(spent.pop(name) for name in PRODUCTS)
+    print(f"\nof {total:.1f} s of steps:\n{products / total:7.1%}  matrix products of the linear layers, forward and backward")
+    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+        print(f"{seconds / total:7.1%}  {name}")
+    print(f"{1 - (products + sum(spent.values())) / total:7.1%}  between kernels: rows, memory, sums of gradients")
+
+
+def series(a):
+    """Time per token and peak memory over ever more rows."""
+    from datasets import DatasetDict, disable_progress_bars, load_from_disk
+
+    disable_progress_bars()
+    data = load_from_disk(a.data)
+    print(f"{'rows':>7}{'tokens':>10}{'us/token':>10}{'peak, MiB':>11}")
+    for rows in a.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            train = data["train"].select([row % len(data["train"]) for row in range(rows)])
+            DatasetDict({"train": train, "test": data["test"].select(range(1))}).save_to_disk(folder)
+            steps, peak = finetune(a, folder)
+        tokens = sum(s["tokens"] for s in steps)
+        print(f"{rows:>7}{tokens:>10}{1e6 * sum(s['seconds'] for s in steps) / tokens:>10.1f}{peak:>11.0f}", flush=True)
+
+
+def compare(a):
     results = {}
     for way in ("ours", "best", "padded"):
         command = [sys.executable, __file__, "--way", way, "--data", a.data, "--checkpoint", a.checkpoint, "--steps",
@@ -120,16 +143,27 @@ def main():
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode:
             sys.exit(done.stderr)
-        results[way] = json.loads(done.stdout.strip().splitlines()[-1])
-        r = results[way]
-        total = sum(r["seconds"])
-        print(f"{way:7} {8 * len(r['seconds']) / total:7.3f} rows/s  median {statistics.median(r['seconds']):.2f} s/step  "
+        results[way] = r = json.loads(done.stdout.strip().splitlines()[-1])
+        print(f"{way:7} {8 * len(r['seconds']) / sum(r['seconds']):7.3f} rows/s  median {statistics.median(r['seconds']):.2f} s/step  "
               f"peak {r['peak_mib']:.0f} MiB", flush=True)
     rate = {way: len(r["seconds"]) / sum(r["seconds"]) for way, r in results.items()}
     print(f"ours is {rate['ours'] / rate['padded']:.2f} x padded and {rate['ours'] / rate['best']:.2f} x PyTorch's best; "
           f"memory {results['ours']['peak_mib'] / results['best']['peak_mib']:.2f} x PyTorch's best")
-    if results["ours"]["matrix_products_percent"] is not None:
-        print(f"matrix products: {results['ours']['matrix_products_percent']:.0f} % of our samples")
+    kernels(a)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", required=True)
+    p.add_argument("--checkpoint", required=True)
+    p.add_argument("--steps", type=int, default=12)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--rows", type=lambda words: [int(n) for n in words.split(",")], help="time per token and memory on so many rows instead")
+    p.add_argument("--way", choices=["padded", "best", "ours"], help="time only this one, in this process")
+    a = p.parse_args()
+    if a.way:
+        return our_way(a) if a.way == "ours" else torch_way(a)
+    series(a) if a.rows else compare(a)
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ impl SequenceClassifier for Network {
         let mut x = self.embeddings.forward(self.lookups(input)?, drop)?.0;
         for layer in &self.layers {
             let last = layer.index + 1 == self.layers.len();
-            x = layer.forward(x, queries_of(input, last), drop)?.0;
+            x = layer.infer(x, queries_of(input, last))?;
         }
         Ok(self.head()?.forward(&x, drop)?.0)
     }

@@ -59,6 +59,7 @@ impl Activation {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn bias_activation(x: Tensor, bias: &Tensor, f: Activation) -> Result<(Tensor, Tensor)> {
     if !cpu::applies(&x) {
         let u = x.broadcast_add(bias)?;
@@ -94,6 +95,7 @@ pub fn bias_activation(x: Tensor, bias: &Tensor, f: Activation) -> Result<(Tenso
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn bias_activation_in_place(x: Tensor, bias: &Tensor, f: Activation) -> Result<Tensor> {
     if !cpu::applies(&x) {
         return plain::activation(&x.broadcast_add(bias)?, f);
@@ -123,6 +125,7 @@ pub fn bias_activation_in_place(x: Tensor, bias: &Tensor, f: Activation) -> Resu
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn bias_activation_backward(u: Tensor, f: Activation) -> Result<(Tensor, Tensor)> {
     if !cpu::applies(&u) {
         let value = plain::activation(&u, f)?;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Mismatch`] for an id outside its table; a candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn embedding_sum(tables: &[&Tensor], ids: &[&[u32]]) -> Result<Tensor> {
     let (Some(first), Some(tokens)) = (tables.first(), ids.first().map(|i| i.len())) else {
         return Err(Error::Mismatch(
@@ -58,6 +59,7 @@ fn gather_sum(tables: &[&Tensor], ids: &[&[u32]], device: &Device) -> Result<Ten
 ///
 /// # Errors
 /// [`Error::Mismatch`] for an id outside the table; a candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn embedding_sum_backward(
     gradient: &Tensor,
     ids: &[&[u32]],

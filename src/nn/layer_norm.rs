@@ -13,6 +13,7 @@ pub struct LayerNormStats(Vec<[f32; 2]>);
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn layer_norm(
     x: &Tensor,
     gamma: &Tensor,
@@ -89,6 +90,7 @@ fn lanes_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn layer_norm_backward(
     x: &Tensor,
     stats: &LayerNormStats,

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// A candle error, on mismatched shapes for instance.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if !cpu::applies(x) || !cpu::applies(weight) {
         return Ok(x.matmul(&weight.t()?)?);
@@ -22,6 +23,7 @@ pub fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     if !cpu::applies(gradient) || !cpu::applies(weight) {
         return Ok(gradient.matmul(weight)?);
@@ -33,6 +35,7 @@ pub fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn weight_backward(x: &Tensor, gradient: &Tensor, slot: &mut GradientSlot) -> Result<()> {
     if !cpu::applies(x) {
         return slot.add(gradient.t()?.matmul(x)?);
@@ -164,6 +167,7 @@ unsafe fn multiply(out: *mut f32, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn add_bias(x: Tensor, bias: &Tensor) -> Result<Tensor> {
     if !cpu::applies(&x) {
         return Ok(x.broadcast_add(bias)?);
@@ -191,6 +195,7 @@ pub fn add_bias(x: Tensor, bias: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn bias_backward(gradient: &Tensor) -> Result<Tensor> {
     if !cpu::applies(gradient) {
         return Ok(gradient.sum(0)?);

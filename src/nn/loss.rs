@@ -18,6 +18,7 @@ pub struct CrossEntropy {
 ///
 /// # Errors
 /// [`Error::Mismatch`] when a label is not below C or their number is not B.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
     let (rows, classes) = logits.dims2()?;
     if rows != labels.len() || labels.iter().any(|&l| l as usize >= classes) {

@@ -8,6 +8,8 @@
 //! same formulas in ordinary candle operations, whose backward pass is candle's autograd. The tests hold one against
 //! the other and both against finite differences.
 //!
+//! Every kernel opens a `tracing` span of level TRACE with its name, from which a bench tells where a step's time goes.
+//!
 //! Shapes: T tokens of a packed batch (its B sequences laid end to end, no padding), H hidden size, A heads, C classes.
 //! Everything is row-major; the CPU path is f32.
 

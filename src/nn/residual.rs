@@ -10,6 +10,7 @@ use crate::error::Result;
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn bias_dropout_residual(
     x: Tensor,
     bias: &Tensor,
@@ -57,6 +58,7 @@ pub fn bias_dropout_residual(
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn bias_dropout_residual_backward(
     gradient: &Tensor,
     dropout: Option<Dropout>,

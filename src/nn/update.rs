@@ -13,6 +13,7 @@ const CHUNK: usize = 1 << 14;
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn add_in_place(a: Tensor, b: &Tensor) -> Result<Tensor> {
     zip_in_place(a, b, |a, b| Ok((a + b)?), |a, b| *a += b)
 }
@@ -21,6 +22,7 @@ pub fn add_in_place(a: Tensor, b: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn multiply_in_place(a: Tensor, b: &Tensor) -> Result<Tensor> {
     zip_in_place(a, b, |a, b| Ok(a.mul(b)?), |a, b| *a *= b)
 }
@@ -52,6 +54,7 @@ fn zip_in_place(
 ///
 /// # Errors
 /// A candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn sum_of_squares(t: &Tensor) -> Result<f64> {
     if !applies(t) || !t.is_contiguous() {
         return Ok(t
@@ -129,6 +132,7 @@ pub struct AdamWStep {
 ///
 /// # Errors
 /// A candle error, on mismatched shapes for instance.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn adamw_step(
     parameter: &Var,
     gradient: &Tensor,

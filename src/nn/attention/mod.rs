@@ -40,6 +40,7 @@ impl AttentionShape {
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the bounds or the width do not fit `qkv`; a candle error.
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn attention(
     qkv: &Tensor,
     queries: Queries<'_>,
@@ -69,6 +70,7 @@ pub fn attention(
 ///
 /// # Errors
 /// As [`attention`].
+#[tracing::instrument(level = "trace", skip_all)]
 pub fn attention_backward(
     qkv: &Tensor,
     queries: Queries<'_>,
