@@ -178,7 +178,7 @@ fn all_tokens_come_unpadded_with_their_ids() {
         .to_vec1::<f32>()
         .unwrap();
     assert_eq!(column(&batches, "test", 12), want);
-    // The first token of each row is what `--tokens cls` gives.
+    // The first token of each row is what `--tokens cls` gives, up to the order of sums in products of other shapes.
     w.run(
         &line
             .replace("--tokens all", "--tokens cls")
@@ -191,7 +191,7 @@ fn all_tokens_come_unpadded_with_their_ids() {
             &want[from..from + 48],
             &cls[row * 48..(row + 1) * 48],
             1e-6,
-            0.0,
+            1e-6,
         );
     }
 }
