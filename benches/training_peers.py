@@ -1,12 +1,13 @@
 """Rows per second and peak memory of fine-tuning: PyTorch and this engine in turn, on the same weights, rows and number of threads.
 
     cargo build --release
-    python benches/training_peers.py --data DATASETS --checkpoint FOLDER [--steps 12] [--threads 2]
+    python benches/training_peers.py --data DATASETS --checkpoint FOLDER [--steps 12] [--rounds 3] [--threads 2]
     python benches/training_peers.py --data DATASETS --checkpoint FOLDER --rows 1000,5000,20000
 
-DATASETS is a folder of flue-cls-prepare, FOLDER a checkpoint with random or true weights. The first times three ways, one after
-the other, each in a process of its own, each over the same first `8 * steps` rows of `train`, batch 8, after a step that is
-not counted (it touches the memory of the optimizer for the first time):
+DATASETS is a folder of flue-cls-prepare, FOLDER a checkpoint with random or true weights. The first times three ways, each in a
+process of its own, over the same first `8 * steps` rows of `train`, batch 8. The steps are dealt to rounds, and in each round the
+ways follow each other, so that a machine that is busy for a minute slows all of them. A process begins with a step that is not
+counted (it touches the memory of the optimizer for the first time).
 
   ours     flue-cls-finetune
   best     PyTorch at its best on a CPU: dynamic padding, rows grouped by length, fused AdamW, SDPA attention where the class has one
@@ -58,7 +59,7 @@ def torch_way(a):
     types = torch.tensor(rows["token_type_ids"][:]) if "token_type_ids" in rows.column_names else None
     order = mask.sum(1).argsort(descending=True) if fast else torch.arange(len(ids))
     seconds = []
-    for step in [0, *range(a.steps)]:
+    for step in [a.span[0], *range(*a.span)]:
         pick = order[8 * step:8 * step + 8]
         width = int(mask[pick].sum(1).max()) if fast else ids.shape[1]
         batch = {"input_ids": ids[pick, :width], "attention_mask": mask[pick, :width], "labels": labels[pick]}
@@ -90,12 +91,18 @@ def finetune(a, data, *options):
 
 def our_way(a):
     """flue-cls-finetune over the same rows, the first eight twice; prints a JSON line."""
+    import numpy as np
     from datasets import DatasetDict, load_from_disk
 
     with tempfile.TemporaryDirectory() as folder:
-        # The subset of `-a N` is a permutation of the whole split: a split of just these rows keeps the rows the same.
         data = load_from_disk(a.data)
-        cut = DatasetDict({"train": data["train"].select([*range(8), *range(8 * a.steps)]), "test": data["test"].select(range(1))})
+        first, end = 8 * a.span[0], 8 * a.span[1]
+        wanted = np.array([*range(first, first + 8), *range(first, end)])
+        # flue-cls-finetune takes the rows in this order, as `datasets.shuffle(seed=42)` does: laid out so that it is the wanted one.
+        rows = np.empty_like(wanted)
+        rows[np.random.default_rng(42).permutation(len(wanted))] = wanted
+        train = data["train"].select(rows)
+        cut = DatasetDict({"train": train, "test": data["test"].select(range(1))})
         cut.save_to_disk(folder)
         steps, peak = finetune(a, folder, "--logging-steps", "1")
     print(json.dumps({"seconds": [s["seconds"] for s in steps[1:]], "peak_mib": peak}))
@@ -134,18 +141,29 @@ def series(a):
         print(f"{rows:>7}{tokens:>10}{1e6 * sum(s['seconds'] for s in steps) / tokens:>10.1f}{peak:>11.0f}", flush=True)
 
 
+def one_way(a, way, span):
+    """A way over the steps of a round, in a process of its own."""
+    command = [sys.executable, __file__, "--way", way, "--span", *map(str, span), "--data", a.data, "--checkpoint", a.checkpoint, "--steps",
+               str(a.steps), "--threads", str(a.threads)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": str(a.threads)})
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def compare(a):
-    results = {}
-    for way in ("ours", "best", "padded"):
-        command = [sys.executable, __file__, "--way", way, "--data", a.data, "--checkpoint", a.checkpoint, "--steps",
-                   str(a.steps), "--threads", str(a.threads)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(a.threads)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        if done.returncode:
-            sys.exit(done.stderr)
-        results[way] = r = json.loads(done.stdout.strip().splitlines()[-1])
+    ways = ("ours", "best", "padded")
+    results = {way: {"seconds": [], "peak_mib": 0} for way in ways}
+    edges = [a.steps * number // a.rounds for number in range(a.rounds + 1)]
+    for span in zip(edges, edges[1:]):
+        for way in ways:
+            found = one_way(a, way, span)
+            results[way]["seconds"] += found["seconds"]
+            results[way]["peak_mib"] = max(results[way]["peak_mib"], found["peak_mib"])
+            print(f"steps {span[0]} to {span[1] - 1} {way:7}" + "".join(f"{s:7.2f}" for s in found["seconds"]), flush=True)
+    for way, r in results.items():
         print(f"{way:7} {8 * len(r['seconds']) / sum(r['seconds']):7.3f} rows/s  median {statistics.median(r['seconds']):.2f} s/step  "
-              f"peak {r['peak_mib']:.0f} MiB", flush=True)
+              f"peak {r['peak_mib']:.0f} MiB")
     rate = {way: len(r["seconds"]) / sum(r["seconds"]) for way, r in results.items()}
     print(f"ours is {rate['ours'] / rate['padded']:.2f} x padded and {rate['ours'] / rate['best']:.2f} x PyTorch's best; "
           f"memory {results['ours']['peak_mib'] / results['best']['peak_mib']:.2f} x PyTorch's best")
@@ -157,9 +175,11 @@ def main():
     p.add_argument("--data", required=True)
     p.add_argument("--checkpoint", required=True)
     p.add_argument("--steps", type=int, default=12)
+    p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rows", type=lambda words: [int(n) for n in words.split(",")], help="time per token and memory on so many rows instead")
-    p.add_argument("--way", choices=["padded", "best", "ours"], help="time only this one, in this process")
+    p.add_argument("--way", help=argparse.SUPPRESS)
+    p.add_argument("--span", type=int, nargs=2, help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.way:
         return our_way(a) if a.way == "ours" else torch_way(a)
