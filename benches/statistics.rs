@@ -2,7 +2,7 @@
 //! the same states.
 //!
 //! `FLUE_STATES` names a `.npy` file with one (tokens, hidden) matrix of single precision after another, one a sentence. One line of
-//! JSON for each measure: its name, the seconds of the quickest of five runs on one thread, and what it found.
+//! JSON for each measure: its name, the seconds of the quickest of ten runs, and what it found.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -16,7 +16,7 @@ use flue_study::error::{Error, Result};
 use flue_study::linalg::covariance_trace;
 use ndarray::Array2;
 
-const RUNS: usize = 5;
+const RUNS: usize = 10;
 /// The sentences of the effective rank, as in the notebooks.
 const RANK_SENTENCES: usize = 10;
 

@@ -19,8 +19,10 @@ const WHOLE: f64 = 1.0 - 1e-12;
 pub struct Representation {
     /// Points stand by group: one past the last of each.
     ends: Vec<usize>,
-    /// The products of the points i ≥ j, row by row.
+    /// The products of the points i > j, row by row.
     kernel: Vec<f32>,
+    /// The product of each point with itself.
+    squares: Vec<f32>,
     /// The sums of each point's products with those of each group: (points, groups).
     sums: Array2<f64>,
     own: Likeness,
@@ -52,11 +54,12 @@ impl Representation {
         let count = groups.iter().max().map_or(0, |g| g + 1);
         let within = |g: usize| groups.iter().filter(|&&own| own <= g).count();
         let ends: Vec<usize> = (0..count).map(within).collect();
-        let kernel = kernel(x, &order);
+        let (kernel, squares) = kernel(x, &order);
         let mut made = Self {
-            sums: sums(&kernel, &ends, order.len()),
+            sums: sums(&kernel, &squares, &ends),
             ends,
             kernel,
+            squares,
             own: Likeness::default(),
         };
         made.own = made.likeness(&made);
@@ -137,10 +140,10 @@ impl Representation {
                 group += 1;
             }
             let (mine, theirs) = (
-                &self.kernel[start..=start + i],
-                &other.kernel[start..=start + i],
+                &self.kernel[start..start + i],
+                &other.kernel[start..start + i],
             );
-            start += i + 1;
+            start += i;
             let mut from = 0;
             for h in 0..=group {
                 let to = self.ends[h].min(i);
@@ -149,16 +152,18 @@ impl Representation {
                 blocks[[h, group]] += sum;
                 from = to;
             }
-            blocks[[group, group]] += f64::from(mine[i]) * f64::from(theirs[i]);
+            blocks[[group, group]] += f64::from(self.squares[i]) * f64::from(other.squares[i]);
         }
         blocks
     }
 }
 
-/// The lower half of the products of all pairs of points around their mean, the points in this order.
-fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> Vec<f32> {
-    let (n, mean) = (x.nrows(), x.mapv(f64::from).mean_axis(Axis(0)));
-    let Some(mean) = mean else { return Vec::new() };
+/// The products of all pairs of points around their mean, i > j, the points in this order; and those of each point with itself.
+fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> (Vec<f32>, Vec<f32>) {
+    let mean = x.mapv(f64::from).mean_axis(Axis(0));
+    let Some(mean) = mean else {
+        return Default::default();
+    };
     let mut centred = Vec::with_capacity(x.len());
     for &i in order {
         let row = x.row(i);
@@ -166,22 +171,21 @@ fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> Vec<f32> {
         centred.extend(row.map(|(&x, m)| (f64::from(x) - m) as f32));
     }
     let mut products = Vec::new();
-    pairwise_products(&centred, x.ncols(), &mut products);
-    (0..n)
-        .flat_map(|i| products[i * n..=i * n + i].iter().copied())
-        .collect()
+    pairwise_products(&centred, x.ncols(), &mut products, |_| ());
+    let rows = centred.chunks_exact(x.ncols().max(1));
+    (products, rows.map(|row| dot(row, row) as f32).collect())
 }
 
 /// The sums of each point's products with those of each group.
-fn sums(kernel: &[f32], ends: &[usize], points: usize) -> Array2<f64> {
-    let mut sums = Array2::zeros((points, ends.len()));
+fn sums(kernel: &[f32], squares: &[f32], ends: &[usize]) -> Array2<f64> {
+    let mut sums = Array2::zeros((squares.len(), ends.len()));
     let (mut group, mut start) = (0, 0);
-    for i in 0..points {
+    for (i, &square) in squares.iter().enumerate() {
         while ends[group] <= i {
             group += 1;
         }
-        let row = &kernel[start..=start + i];
-        start += i + 1;
+        let row = &kernel[start..start + i];
+        start += i;
         let mut from = 0;
         for (h, &end) in ends.iter().enumerate().take(group + 1) {
             for j in from..end.min(i) {
@@ -190,7 +194,7 @@ fn sums(kernel: &[f32], ends: &[usize], points: usize) -> Array2<f64> {
             }
             from = end.min(i);
         }
-        sums[[i, group]] += f64::from(row[i]);
+        sums[[i, group]] += f64::from(square);
     }
     sums
 }

@@ -1,12 +1,13 @@
 //! The cosines of all pairs of tokens within a sentence.
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::moments::Moments;
 use super::quantile::Quantiles;
 use crate::error::{Error, Result};
-use crate::linalg::{dot, pairwise_products};
+use crate::linalg::{dot, pairwise_products, vectorised};
 
 /// The cosines of all pairs of tokens i < j within each sentence of one layer, pooled over the sentences.
 ///
@@ -20,9 +21,7 @@ pub struct Cosine {
     #[serde(skip)]
     unit: Vec<f32>,
     #[serde(skip)]
-    products: Vec<f32>,
-    #[serde(skip)]
-    buffer: Vec<f32>,
+    cosines: Vec<f32>,
 }
 
 /// What a [`Cosine`] found.
@@ -47,17 +46,20 @@ impl Cosine {
     /// # Errors
     /// [`Error::Compute`] when a value is NaN or infinite.
     pub fn add_sentence(&mut self, tokens: ArrayView2<'_, f32>) -> Result<f64> {
-        let n = tokens.nrows();
         unit_rows(tokens, &mut self.unit)?;
-        pairwise_products(&self.unit, tokens.ncols(), &mut self.products);
-        self.buffer.clear();
-        for i in 1..n {
-            let row = &self.products[i * n..][..i];
-            self.buffer.extend(row.iter().map(|c| c.clamp(-1.0, 1.0)));
-        }
-        let own = Moments::of(&self.buffer);
+        let parts = pairwise_products(
+            &self.unit,
+            tokens.ncols(),
+            &mut self.cosines,
+            |cosines: &mut [f32]| {
+                cosines.iter_mut().for_each(|c| *c = c.clamp(-1.0, 1.0));
+                Moments::of(cosines)
+            },
+        );
+        let mut own = Moments::default();
+        parts.iter().for_each(|part| own.merge(part));
         self.moments.merge(&own);
-        self.quantiles.extend(&self.buffer)?;
+        self.quantiles.extend(&self.cosines)?;
         Ok(own.variance())
     }
 
@@ -79,27 +81,43 @@ impl Cosine {
     }
 }
 
+/// Rows that a thread takes in one go.
+const ROWS: usize = 64;
+
 /// Every row divided by its Euclidean norm, one after another; a row of zeros stays.
 fn unit_rows(rows: ArrayView2<'_, f32>, unit: &mut Vec<f32>) -> Result<()> {
-    unit.clear();
-    match rows.as_slice() {
-        Some(values) => unit.extend_from_slice(values),
-        None => unit.extend(rows.iter()),
-    }
+    let values = rows.as_standard_layout();
+    let values = values.as_slice().unwrap_or_default();
+    unit.resize(values.len(), 0.0);
     let columns = rows.ncols().max(1);
-    for (i, row) in unit.chunks_exact_mut(columns).enumerate() {
-        let norm = dot(row, row).sqrt();
-        if !norm.is_finite() {
-            return Err(Error::Compute {
-                context: format!("cosines of a sentence, token {i}"),
-                source: "its vector holds NaN or infinite values; check the model's weights".into(),
-            });
-        }
-        if norm > 0.0 {
-            let scale = 1.0 / norm;
-            row.iter_mut()
-                .for_each(|x| *x = (f64::from(*x) * scale) as f32);
-        }
+    let parts = values.par_chunks(ROWS * columns);
+    let parts = parts.zip(unit.par_chunks_mut(ROWS * columns)).enumerate();
+    let bad = parts.filter_map(|(part, (values, unit))| {
+        let rows = values.chunks_exact(columns);
+        let mut rows = rows.zip(unit.chunks_exact_mut(columns));
+        let bad = rows.position(|(row, unit)| !normalise(row, unit));
+        bad.map(|row| part * ROWS + row)
+    });
+    match bad.min() {
+        None => Ok(()),
+        Some(token) => Err(Error::Compute {
+            context: format!("cosines of a sentence, token {token}"),
+            source: "its vector holds NaN or infinite values; check the model's weights".into(),
+        }),
     }
-    Ok(())
+}
+
+/// `unit = row / ‖row‖`; false when the norm is not finite.
+fn normalise(row: &[f32], unit: &mut [f32]) -> bool {
+    let norm = dot(row, row).sqrt();
+    let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+    vectorised(
+        #[inline(always)]
+        || {
+            for (u, &x) in unit.iter_mut().zip(row) {
+                *u = (f64::from(x) * scale) as f32;
+            }
+        },
+    );
+    norm.is_finite()
 }

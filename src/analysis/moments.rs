@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::linalg::sum;
+
 /// Count, mean and sum of squared deviations, updated and merged without cancellation (Chan, Golub and LeVeque 1983).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
@@ -14,8 +16,16 @@ impl Moments {
     /// The moments of a list, in two passes.
     pub fn of(values: &[f32]) -> Self {
         let count = values.len() as f64;
-        let mean = sum(values, |v| v) / count.max(1.0);
-        let squares = sum(values, |v| (v - mean) * (v - mean));
+        let mean = sum(
+            values,
+            #[inline(always)]
+            |v| v,
+        ) / count.max(1.0);
+        let squares = sum(
+            values,
+            #[inline(always)]
+            |v| (v - mean) * (v - mean),
+        );
         Self {
             count: values.len() as u64,
             mean,
@@ -63,20 +73,6 @@ impl Moments {
             self.squares / self.count as f64
         }
     }
-}
-
-/// The sum of `of` each number, in 8 partial sums that the compiler turns into vector instructions.
-fn sum(values: &[f32], of: impl Fn(f64) -> f64) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0f64; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().map(|&v| of(f64::from(v))).sum();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            sums[lane] += of(f64::from(chunk[lane]));
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Quantiles of a stream of numbers in [−1, 1], in bounded memory and with a known error.
 
-use crate::error::{Error, Result};
-use crate::metrics::quantile;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::linalg::vectorised;
+use crate::metrics::quantile;
 
 /// Numbers are kept as they are until there are this many (16 MiB).
 const EXACT_LIMIT: usize = 1 << 22;
 /// Then they are counted in bins of width 2⁻²⁰ (8 MiB).
 const BINS: usize = 1 << 21;
 const WIDTH: f64 = 2.0 / BINS as f64;
+/// Numbers that a thread looks at in one go.
+const CHUNK: usize = 1 << 17;
 
 /// The quantiles of numbers in [−1, 1]. Up to [`EXACT_LIMIT`](Quantiles::EXACT_LIMIT) numbers they are exact; beyond that the numbers are
 /// counted in 2²¹ equal bins and a quantile is off by at most [`error_bound`](Quantiles::error_bound). Minimum and maximum are always exact.
@@ -106,15 +111,16 @@ impl Quantiles {
     /// # Errors
     /// [`Error::Mismatch`] when one is NaN or lies outside [−1, 1].
     pub fn extend(&mut self, values: &[f32]) -> Result<()> {
-        for &value in values {
-            if !(-1.0..=1.0).contains(&value) {
-                return Err(Error::Mismatch(format!(
-                    "{value} is not a number between -1 and 1"
-                )));
-            }
-            self.min = self.min.min(value);
-            self.max = self.max.max(value);
+        let (min, max) = ends(values);
+        if !(min >= -1.0 && max <= 1.0) {
+            let bad = values.iter().find(|v| !(-1.0..=1.0).contains(*v));
+            return Err(Error::Mismatch(format!(
+                "{} is not a number between -1 and 1",
+                bad.unwrap_or(&f32::NAN)
+            )));
         }
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
         self.count += values.len() as u64;
         if self.count > EXACT_LIMIT as u64 {
             self.spill();
@@ -168,7 +174,7 @@ impl Quantiles {
         }
         let (min, max) = (f64::from(self.min), f64::from(self.max));
         let inner = match &self.bins {
-            None => quartiles(&self.kept),
+            None => quartiles(&self.kept, [self.min, self.max]),
             Some(bins) => [0.25, 0.5, 0.75].map(|q| {
                 let place = q * (self.count - 1) as f64;
                 let rank = place.floor() as u64;
@@ -183,13 +189,54 @@ impl Quantiles {
     }
 }
 
-/// The quartiles of a list that is not empty, without sorting or copying all of it: numbers are counted in coarse bins, and only those in
-/// the bins that hold a quartile or its neighbour are sorted.
-fn quartiles(values: &[f32]) -> [f64; 3] {
+/// The smallest and the largest of some numbers; NaN for both when one is NaN. Infinity and its opposite for none.
+fn ends(values: &[f32]) -> (f32, f32) {
+    const LANES: usize = 32;
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let (mut min, mut max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+    // 0, or NaN once a NaN or an infinite number was among them.
+    let mut odd = [0f32; LANES];
+    vectorised(
+        #[inline(always)]
+        || {
+            for chunk in chunks {
+                for lane in 0..LANES {
+                    let v = chunk[lane];
+                    min[lane] = if v < min[lane] { v } else { min[lane] };
+                    max[lane] = if v > max[lane] { v } else { max[lane] };
+                    odd[lane] += v - v;
+                }
+            }
+        },
+    );
+    let odd = odd.iter().sum::<f32>() + rest.iter().map(|v| v - v).sum::<f32>();
+    let all = |ends: [f32; LANES], f: fn(f32, f32) -> f32| {
+        odd + ends
+            .into_iter()
+            .chain(rest.iter().copied())
+            .fold(ends[0], f)
+    };
+    (all(min, f32::min), all(max, f32::max))
+}
+
+/// The quartiles of a list that is not empty, without sorting or copying all of it: numbers are counted in coarse bins from the smallest to the
+/// largest, and only those in the bins that hold a quartile or its neighbour are sorted.
+fn quartiles(values: &[f32], [min, max]: [f32; 2]) -> [f64; 3] {
     const COARSE: usize = 1 << 12;
-    let bin = |v: f32| (((v + 1.0) * (COARSE / 2) as f32) as usize).min(COARSE - 1);
-    let mut counts = vec![0; COARSE];
-    values.iter().for_each(|&v| counts[bin(v)] += 1);
+    let scale = COARSE as f32 / (max - min);
+    // All in the first bin when they are equal: 0 · ∞ is NaN, which becomes 0.
+    let bin = |v: f32| (((v - min) * scale) as usize).min(COARSE - 1);
+    let chunks = || values.par_chunks(CHUNK);
+    let count = |chunk: &[f32]| {
+        let mut counts = vec![0usize; COARSE];
+        chunk.iter().for_each(|&v| counts[bin(v)] += 1);
+        counts
+    };
+    let add = |mut a: Vec<usize>, b: Vec<usize>| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        a
+    };
+    let counts = chunks().map(count).reduce(|| vec![0; COARSE], add);
     let last = values.len() - 1;
     let places = [0.25, 0.5, 0.75].map(|q| q * last as f64);
     let ranks = places.map(|p| [p.floor() as usize, (p.floor() as usize + 1).min(last)]);
@@ -203,20 +250,21 @@ fn quartiles(values: &[f32]) -> [f64; 3] {
         (at, rank - below)
     };
     let found = ranks.map(|pair| pair.map(locate));
-    let mut members: Vec<Option<Vec<f32>>> = vec![None; COARSE];
-    for (at, _) in found.as_flattened() {
-        members[*at] = Some(Vec::with_capacity(counts[*at]));
-    }
-    for &v in values {
-        if let Some(own) = &mut members[bin(v)] {
-            own.push(v);
-        }
-    }
-    members
-        .iter_mut()
-        .flatten()
-        .for_each(|m| m.sort_unstable_by(f32::total_cmp));
-    let value = |(at, rank): (usize, usize)| members[at].as_ref().map_or(f32::NAN, |m| m[rank]);
+    let mut wanted: Vec<usize> = found.as_flattened().iter().map(|f| f.0).collect();
+    wanted.dedup();
+    let is_wanted: Vec<bool> = (0..COARSE).map(|b| wanted.contains(&b)).collect();
+    let pick = |chunk: &[f32]| -> Vec<f32> {
+        let picked = chunk.iter().copied().filter(|&v| is_wanted[bin(v)]);
+        picked.collect()
+    };
+    // Rising, so that those of a bin stand together, where the counts of the wanted bins below it say.
+    let mut members = chunks().map(pick).collect::<Vec<_>>().concat();
+    members.par_sort_unstable_by(f32::total_cmp);
+    let start = |at: usize| -> usize {
+        let below = wanted.iter().take_while(|&&b| b < at);
+        below.map(|&b| counts[b]).sum()
+    };
+    let value = |(at, rank): (usize, usize)| members[start(at) + rank];
     let mut quartiles = [0.0; 3];
     for ((q, place), pair) in quartiles.iter_mut().zip(places).zip(found) {
         *q = quantile(&pair.map(value), place.fract());

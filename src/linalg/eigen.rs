@@ -1,7 +1,10 @@
 //! Eigenvalues and singular values.
 
-use faer::{MatRef, Side};
-use ndarray::Array2;
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::{MatRef, Par, Side};
+use ndarray::{Array2, ArrayView2};
 
 use crate::error::{Error, Result};
 
@@ -18,7 +21,8 @@ fn failed(what: &str, shape: (usize, usize)) -> Error {
     }
 }
 
-/// The eigenvalues of a symmetric matrix, in rising order; only its lower half is read.
+/// The eigenvalues of a symmetric matrix, in rising order; only its lower half is read. On the calling thread where that is one of a
+/// parallel loop, else on all.
 ///
 /// # Errors
 /// [`Error::Compute`] when the iteration does not converge (NaN, infinity) and [`Error::Mismatch`] when it is not square.
@@ -29,12 +33,24 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
             "eigenvalues need a square matrix, not one of shape {shape:?}"
         )));
     }
-    let x = x.as_standard_layout().into_owned();
-    finite(&x, "eigenvalues")?;
-    super::on_this_thread();
-    as_faer(&x)
-        .and_then(|m| m.self_adjoint_eigenvalues(Side::Lower).ok())
-        .ok_or_else(|| failed("eigenvalues", shape))
+    let x = x.as_standard_layout();
+    finite(x.view(), "eigenvalues")?;
+    let par = match rayon::current_thread_index() {
+        Some(_) => Par::Seq,
+        None => Par::rayon(0),
+    };
+    let space =
+        self_adjoint_evd_scratch::<f64>(shape.0, ComputeEigenvectors::No, par, Default::default());
+    let mut values = Diag::<f64>::zeros(shape.0);
+    x.as_slice()
+        .map(|values| MatRef::from_row_major_slice(values, shape.0, shape.0))
+        .and_then(|x| {
+            let stack = &mut MemBuffer::try_new(space).ok()?;
+            let stack = MemStack::new(stack);
+            self_adjoint_evd(x, values.as_mut(), None, par, stack, Default::default()).ok()
+        })
+        .ok_or_else(|| failed("eigenvalues", shape))?;
+    Ok(values.column_vector().iter().copied().collect())
 }
 
 /// The axes of a symmetric matrix C without negative eigenvalues, each as long as the root of its eigenvalue, that hold the `share` of
@@ -45,7 +61,7 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
 pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
     let shape = x.dim();
     let x = x.as_standard_layout().into_owned();
-    finite(&x, "axes")?;
+    finite(x.view(), "axes")?;
     super::on_this_thread();
     let parts = as_faer(&x)
         .filter(|_| shape.0 == shape.1)
@@ -72,14 +88,14 @@ pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
 /// [`Error::Compute`] when the iteration does not converge (NaN, infinity).
 pub fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
     let x = x.as_standard_layout().into_owned();
-    finite(&x, "singular values")?;
+    finite(x.view(), "singular values")?;
     super::on_this_thread();
     as_faer(&x)
         .and_then(|m| m.singular_values().ok())
         .ok_or_else(|| failed("singular values", x.dim()))
 }
 
-fn finite(x: &Array2<f64>, what: &str) -> Result<()> {
+fn finite(x: ArrayView2<'_, f64>, what: &str) -> Result<()> {
     if x.iter().all(|v| v.is_finite()) {
         Ok(())
     } else {

@@ -1,15 +1,21 @@
 //! The Gram matrix of a tall matrix that is seen a few rows at a time.
 
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::eigen::symmetric_eigenvalues;
+use super::products::equal_parts;
 use crate::error::{Error, Result};
 
 /// Rows that wait for a product: enough to make it efficient.
 const BLOCK: usize = 256;
+/// Parts of a product that threads share, and columns below which it is not worth it.
+const PARTS: usize = 4;
+const FEW: usize = 256;
 
 /// `XᵀX` in double precision.
 ///
@@ -39,19 +45,10 @@ impl GramMatrix {
     /// The Gram matrix of some rows in double precision and, below them, some in single precision.
     pub(super) fn of(columns: usize, above: MatRef<'_, f64>, below: &[f32]) -> Self {
         let mut gram = Self::new(columns);
-        let mut add = |row: &mut dyn Iterator<Item = f64>| {
-            gram.waiting.extend(row);
-            if gram.waiting.len() >= BLOCK * columns {
-                gram.flush();
-            }
-            gram.rows += 1;
-        };
         for i in 0..above.nrows() {
-            add(&mut (0..columns).map(|j| above[(i, j)]));
+            gram.append((0..columns).map(|j| above[(i, j)]));
         }
-        for row in below.chunks_exact(columns.max(1)) {
-            add(&mut row.iter().map(|&x| f64::from(x)));
-        }
+        gram.append_all(below);
         gram
     }
 
@@ -81,13 +78,8 @@ impl GramMatrix {
     /// [`Error::Mismatch`] when they have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f32>) -> Result<()> {
         self.check(rows.ncols())?;
-        for row in rows.axis_iter(Axis(0)) {
-            self.waiting.extend(row.iter().map(|&x| f64::from(x)));
-            if self.waiting.len() >= BLOCK * self.columns() {
-                self.flush();
-            }
-        }
-        self.rows += rows.nrows() as u64;
+        let values = rows.as_standard_layout();
+        self.append_all(values.as_slice().unwrap_or_default());
         Ok(())
     }
 
@@ -97,12 +89,31 @@ impl GramMatrix {
     /// [`Error::Mismatch`] when it has another number of columns.
     pub fn push_row(&mut self, row: impl ExactSizeIterator<Item = f64>) -> Result<()> {
         self.check(row.len())?;
+        self.append(row);
+        Ok(())
+    }
+
+    fn append(&mut self, row: impl Iterator<Item = f64>) {
         self.waiting.extend(row);
-        if self.waiting.len() >= BLOCK * self.columns() {
+        if self.waiting.len() >= BLOCK * self.columns {
             self.flush();
         }
         self.rows += 1;
-        Ok(())
+    }
+
+    /// Add whole rows that stand one after another.
+    fn append_all(&mut self, rows: &[f32]) {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let room = BLOCK * self.columns - self.waiting.len();
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.waiting.extend(now.iter().map(|&x| f64::from(x)));
+            if now.len() == room {
+                self.flush();
+            }
+            rest = later;
+        }
+        self.rows += rows.len().checked_div(self.columns).unwrap_or(0) as u64;
     }
 
     /// Take in all rows of another Gram matrix.
@@ -118,23 +129,13 @@ impl GramMatrix {
         Ok(())
     }
 
-    /// Add the products of the rows that wait, on the calling thread.
+    /// Add the products of the rows that wait.
     fn flush(&mut self) {
         let columns = self.columns();
         let n = self.waiting.len().checked_div(columns).unwrap_or(0);
         if let Some(products) = self.products.as_slice_mut().filter(|_| n > 0) {
             let rows = MatRef::from_row_major_slice(&self.waiting, n, columns);
-            matmul(
-                MatMut::from_row_major_slice_mut(products, columns, columns),
-                BlockStructure::TriangularLower,
-                Accum::Add,
-                rows.transpose(),
-                BlockStructure::Rectangular,
-                rows,
-                BlockStructure::Rectangular,
-                1.0,
-                Par::Seq,
-            );
+            add_products(products, rows);
         }
         self.waiting.clear();
     }
@@ -170,6 +171,38 @@ impl GramMatrix {
         let root = |v: &f64| if *v > noise { v.sqrt() } else { 0.0 };
         Ok(values.iter().map(root).collect())
     }
+}
+
+/// Add the lower half of `rowsᵀ · rows` to a matrix, parts of its rows shared out among threads.
+fn add_products(products: &mut [f64], rows: MatRef<'_, f64>) {
+    let columns = rows.ncols();
+    let parts = equal_parts(columns, if columns < FEW { 1 } else { PARTS });
+    let mut rest = products;
+    let mut targets = Vec::with_capacity(parts.len());
+    for part in parts {
+        let (own, later) = rest.split_at_mut(part.len() * columns);
+        targets.push((part, own));
+        rest = later;
+    }
+    targets.into_par_iter().for_each(|(part, own)| {
+        let target = MatMut::from_row_major_slice_mut(own, part.len(), columns);
+        let (before, target) = target.split_at_col_mut(part.start);
+        let (target, _) = target.split_at_col_mut(part.len());
+        let own = rows.subcols(part.start, part.len());
+        let others = rows.subcols(0, part.start);
+        matmul(before, Accum::Add, own.transpose(), others, 1.0, Par::Seq);
+        triangular::matmul(
+            target,
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            own.transpose(),
+            BlockStructure::Rectangular,
+            own,
+            BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
+    });
 }
 
 #[cfg(test)]

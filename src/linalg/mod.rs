@@ -12,14 +12,16 @@ mod products;
 mod solve;
 mod spectrum;
 mod tall;
+mod vector;
 
 pub use covariance::{covariance, covariance_trace};
 pub use eigen::{leading_axes, singular_values, symmetric_eigenvalues};
 pub use gram::GramMatrix;
-pub use products::{dot, pairwise_products, row_products};
+pub use products::{pairwise_products, row_products};
 pub use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;
+pub use vector::{dot, sum, vectorised};
 
 /// Factorise on the calling thread: layers are many and run side by side, and matrices of some hundred columns gain nothing from
 /// more threads.

@@ -1,17 +1,78 @@
-//! Products of all pairs of rows, by one matrix product.
+//! Products of all pairs of rows, by matrix products.
 
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use std::ops::Range;
+
+use faer::linalg::matmul;
+use faer::linalg::matmul::triangular::BlockStructure;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
-/// `x · xᵀ` of a matrix of `columns` columns, row by row: entry (i, j) of `out` with j ≤ i is the product of rows i and j; the entries above
-/// the diagonal are not computed and hold anything. On the calling thread; `out` is made long enough, so that it can be used again.
-pub fn pairwise_products(x: &[f32], columns: usize, out: &mut Vec<f32>) {
+/// Rows for each of which two parts are made: few enough that a part stays near the processor.
+const ROWS: usize = 256;
+/// Fewer rows are one part.
+const FEW: usize = 48;
+
+/// Where the rows of a lower triangle are cut so that every part has about as many entries as the others.
+pub(super) fn equal_parts(rows: usize, parts: usize) -> Vec<Range<usize>> {
+    let cut = |k: usize| (rows as f64 * (k as f64 / parts as f64).sqrt()).round() as usize;
+    let parts = (0..parts).map(|k| cut(k)..cut(k + 1));
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
+/// The products of all pairs of rows i > j of a matrix of `columns` columns, one row after another: those of row i with the rows 0 to
+/// i − 1. Afterwards `out` holds these n (n − 1) / 2 numbers.
+///
+/// Parts of the rows are shared out among threads. `each` is called with the products of every part, which it may change, while they are
+/// near the processor; what it gives is returned in the order of the parts. These depend on the number of rows alone, not on that of threads.
+pub fn pairwise_products<R: Send>(
+    x: &[f32],
+    columns: usize,
+    out: &mut Vec<f32>,
+    each: impl Fn(&mut [f32]) -> R + Sync,
+) -> Vec<R> {
     let rows = x.len().checked_div(columns).unwrap_or(0);
-    out.resize(out.len().max(rows * rows), 0.0);
-    let x = MatRef::from_row_major_slice(&x[..rows * columns], rows, columns);
-    matmul(
-        MatMut::from_row_major_slice_mut(&mut out[..rows * rows], rows, rows),
+    let pairs = |rows: usize| rows * rows.saturating_sub(1) / 2;
+    out.resize(pairs(rows), 0.0);
+    let count = if rows < FEW {
+        1
+    } else {
+        2 * rows.div_ceil(ROWS)
+    };
+    let mut parts = Vec::with_capacity(count);
+    let mut rest = &mut out[..];
+    for part in equal_parts(rows, count) {
+        let (own, later) = rest.split_at_mut(pairs(part.end) - pairs(part.start));
+        parts.push((part, own));
+        rest = later;
+    }
+    let one = |(part, own): (Range<usize>, &mut [f32])| {
+        let products = rows_below(&x[..part.end * columns], columns, part.start);
+        let mut rest = &mut own[..];
+        for (row, i) in products.chunks_exact(part.end.max(1)).zip(part) {
+            let (target, later) = rest.split_at_mut(i);
+            target.copy_from_slice(&row[..i]);
+            rest = later;
+        }
+        each(own)
+    };
+    if parts.len() == 1 {
+        return parts.into_iter().map(one).collect();
+    }
+    parts.into_par_iter().map(one).collect()
+}
+
+/// The products of the rows from `first` on with all rows up to themselves; above the diagonal stands anything.
+fn rows_below(x: &[f32], columns: usize, first: usize) -> Vec<f32> {
+    let rows = x.len().checked_div(columns).unwrap_or(0);
+    let mut out = vec![0.0; (rows - first) * rows];
+    let target = MatMut::from_row_major_slice_mut(&mut out, rows - first, rows);
+    let (above, own) = target.split_at_col_mut(first);
+    let x = MatRef::from_row_major_slice(x, rows, columns);
+    let (others, x) = x.split_at_row(first);
+    matmul::matmul(above, Accum::Replace, x, others.transpose(), 1.0, Par::Seq);
+    matmul::triangular::matmul(
+        own,
         BlockStructure::TriangularLower,
         Accum::Replace,
         x,
@@ -21,6 +82,7 @@ pub fn pairwise_products(x: &[f32], columns: usize, out: &mut Vec<f32>) {
         1.0,
         Par::Seq,
     );
+    out
 }
 
 /// `x · yᵀ` of two (vectors, dimensions) matrices of as many columns: entry (i, j) is the product of row i of x and row j of y. On
@@ -32,7 +94,7 @@ pub fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Array2<f3
     if let (Some(a), Some(b), Some(target)) = (x.as_slice(), y.as_slice(), out.as_slice_mut())
         && columns == y.ncols()
     {
-        faer::linalg::matmul::matmul(
+        matmul::matmul(
             MatMut::from_row_major_slice_mut(target, rows.0, rows.1),
             Accum::Replace,
             MatRef::from_row_major_slice(a, rows.0, columns),
@@ -44,32 +106,21 @@ pub fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Array2<f3
     out
 }
 
-/// The product of two vectors in double precision, in 8 partial sums that the compiler turns into vector instructions.
-pub fn dot(a: &[f32], b: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0f64; LANES];
-    let (chunks, others) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = chunks.remainder().iter().zip(others.remainder());
-    let rest: f64 = rest.map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
-    for (x, y) in chunks.zip(others) {
-        for lane in 0..LANES {
-            sums[lane] += f64::from(x[lane]) * f64::from(y[lane]);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::s;
 
     #[test]
-    fn products_of_two() {
-        let a: Vec<f32> = (0..21).map(|i| i as f32 - 4.0).collect();
-        let want: f64 = a.iter().map(|&x| f64::from(x) * 3.0).sum();
-        assert_eq!(dot(&a, &[3.0; 21]), want);
-        assert_eq!(dot(&[], &[]), 0.0);
+    fn parts_are_of_one_size() {
+        assert!(equal_parts(0, 4).is_empty());
+        assert_eq!(equal_parts(1, 4), [0..1]);
+        let parts = equal_parts(1000, 4);
+        assert_eq!(parts, [0..500, 500..707, 707..866, 866..1000]);
+        for part in parts {
+            let entries = part.map(|i| i + 1).sum::<usize>() as f64;
+            assert!((entries / 125_125.0 - 1.0).abs() < 5e-3);
+        }
     }
 
     #[test]
@@ -84,17 +135,23 @@ mod tests {
     }
 
     #[test]
-    fn the_lower_half_is_the_product() {
-        let mut out = Vec::new();
-        for (rows, columns) in [(0, 3), (1, 3), (2, 1), (70, 64), (37, 19)] {
+    fn products_of_pairs() {
+        let mut out = vec![7.0; 5];
+        for (rows, columns) in [(0, 3), (1, 3), (2, 1), (37, 19), (70, 64), (300, 5)] {
             let x = Array2::from_shape_fn((rows, columns), |(i, j)| {
                 ((i * 7 + j * 3) % 11) as f32 - 5.0
             });
-            let want = x.dot(&x.t());
-            pairwise_products(x.as_slice().unwrap(), columns, &mut out);
-            for i in 0..rows {
-                assert_eq!(out[i * rows..][..=i], want.row(i).to_vec()[..=i]);
-            }
+            let whole = x.dot(&x.t());
+            let want: Vec<f32> = (0..rows)
+                .flat_map(|i| whole.row(i).to_vec()[..i].to_vec())
+                .collect();
+            let counts = pairwise_products(x.as_slice().unwrap(), columns, &mut out, |own| {
+                own.iter_mut().for_each(|v| *v += 1.0);
+                own.len()
+            });
+            assert_eq!(counts.iter().sum::<usize>(), want.len());
+            assert!(out.iter().zip(&want).all(|(got, want)| *got == want + 1.0));
+            assert_eq!(out.len(), want.len());
         }
     }
 }

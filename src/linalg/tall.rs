@@ -2,7 +2,7 @@
 
 use faer::Mat;
 use faer::linalg::solvers::Qr;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::eigen::{singular_values, symmetric_eigenvalues};
@@ -80,11 +80,16 @@ impl TallFactor {
             )));
         }
         let limit = 4 * self.columns * self.columns;
-        for row in rows.axis_iter(Axis(0)) {
-            self.waiting.extend(row.iter());
+        let values = rows.as_standard_layout();
+        let mut rest = values.as_slice().unwrap_or_default();
+        while !rest.is_empty() {
+            // Whole rows: a reduction and what is left of the limit are multiples of a row's length.
+            let (now, later) = rest.split_at((limit - self.waiting.len()).min(rest.len()));
+            self.waiting.extend_from_slice(now);
             if self.waiting.len() >= limit {
                 self.reduce();
             }
+            rest = later;
         }
         self.rows += rows.nrows() as u64;
         Ok(())
@@ -170,7 +175,7 @@ impl TallFactor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::s;
+    use ndarray::{Axis, s};
 
     /// Columns of very different sizes, so that the condition number is 10⁹; the numbers come from a linear congruence.
     fn rows(n: usize, columns: usize, seed: u64) -> Array2<f32> {

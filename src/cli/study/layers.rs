@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::super::common::{CommonArgs, part, to_json};
 use super::execution;
+use super::sentences::SentencesArgs;
 use crate::error::Result;
 use crate::pipelines::extract::Part;
 use crate::pipelines::study::{Amounts, Count, layers};
@@ -107,19 +108,11 @@ struct DataArgs {
 
 #[derive(Debug, Args)]
 struct SizesArgs {
-    /// Sentences whose cosines are taken: a number, or all
-    #[arg(long, value_name = "N|all", default_value = "50")]
-    cosine_sentences: Count,
+    #[command(flatten)]
+    sentences: SentencesArgs,
 
-    /// Sentences whose covariance is taken: a number, or all
-    #[arg(long, value_name = "N|all", default_value = "100")]
-    trace_sentences: Count,
-
-    /// Sentences whose tokens are stacked for the effective rank: a number, or all
-    #[arg(long, value_name = "N|all", default_value = "10")]
-    erank_sentences: Count,
-
-    /// Sentences of the further measures (anisotropy, IsoScore, CKA, ...): a number, or all [default: the largest of the three above]
+    /// Sentences of the further measures (anisotropy, IsoScore, CKA, ...): a number, or all [default: --sentences, else the largest
+    /// of the three above]
     #[arg(long, value_name = "N|all", conflicts_with = "no_measures")]
     measure_sentences: Option<Count>,
 
@@ -218,13 +211,11 @@ impl DataArgs {
 
 impl SizesArgs {
     fn amounts(&self) -> Amounts {
+        let amounts = self.sentences.amounts(self.seed);
         Amounts {
-            cosine_sentences: self.cosine_sentences,
-            trace_sentences: self.trace_sentences,
-            erank_sentences: self.erank_sentences,
-            measure_sentences: self.measure_sentences,
+            measure_sentences: self.measure_sentences.or(amounts.measure_sentences),
             measures: !self.no_measures,
-            seed: self.seed,
+            ..amounts
         }
     }
 }

@@ -14,6 +14,7 @@ mod beyond;
 mod layers;
 mod pipeline;
 mod report;
+mod sentences;
 
 /// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after fine-tuning.
 ///

@@ -7,10 +7,10 @@ use clap::Args;
 use super::super::common::{CommonArgs, to_json};
 use super::super::finetune::{RowCount, TrainingOptions, count};
 use super::execution;
+use super::sentences::SentencesArgs;
 use crate::error::Result;
 use crate::pipelines::download;
 use crate::pipelines::pipeline::{self, Config, Summary};
-use crate::pipelines::study::{Amounts, Count};
 
 /// Run the whole study for both models: prepare, fine-tune, data-cls, every study, the report
 ///
@@ -63,17 +63,8 @@ pub(super) struct PipelineArgs {
     #[arg(long, value_name = "BATCH", default_value_t = 32)]
     batch: usize,
 
-    /// Sentences whose cosines are taken: a number, or all
-    #[arg(long, value_name = "N|all", default_value = "50")]
-    cosine_sentences: Count,
-
-    /// Sentences whose covariance is taken: a number, or all
-    #[arg(long, value_name = "N|all", default_value = "100")]
-    trace_sentences: Count,
-
-    /// Sentences whose tokens are stacked for the effective rank: a number, or all
-    #[arg(long, value_name = "N|all", default_value = "10")]
-    erank_sentences: Count,
+    #[command(flatten)]
+    sentences: SentencesArgs,
 
     /// The folder of all outputs [default: study, with --sample study-sample]
     #[arg(long, value_name = "DIR")]
@@ -108,14 +99,7 @@ impl PipelineArgs {
             num_train: rows(self.num_train, 5000),
             num_test: rows(self.num_test, 1000),
             layers: self.layers.clone(),
-            amounts: Amounts {
-                cosine_sentences: self.cosine_sentences,
-                trace_sentences: self.trace_sentences,
-                erank_sentences: self.erank_sentences,
-                measure_sentences: None,
-                measures: true,
-                seed: arguments.seed,
-            },
+            amounts: self.sentences.amounts(arguments.seed),
             arguments,
             out: self.out.clone().unwrap_or_else(|| {
                 if self.sample {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::artifact::Manifest;
 use crate::error::{Error, Result};
 use crate::metrics::quantile;
@@ -115,6 +117,9 @@ impl Run {
         let five = ["min", "q1", "median", "q3", "max"].map(|c| cosine.numbers(c));
         let [min, q1, median, q3, max] = five;
         let (min, q1, median, q3, max) = (min?, q1?, median?, q3?, max?);
+        let manifest = read_manifest(folder)?;
+        let config = manifest.as_ref().map(|m| &m.config);
+        let bound = config.and_then(|c| c.pointer("/found/cosine_error_bound"));
         Ok(Some(Self {
             folder: name.to_string(),
             folder_path: folder.to_path_buf(),
@@ -126,12 +131,13 @@ impl Run {
                     .collect(),
                 trace: five_by_layer(&trace, &layers)?,
                 erank: erank.numbers("erank")?,
+                error_bound: bound.and_then(Value::as_f64).unwrap_or(0.0),
             },
             stage,
             layers,
             measures: table("measures")?,
             cka: table("cka")?,
-            manifest: read_manifest(folder)?,
+            manifest,
         }))
     }
 
@@ -158,13 +164,13 @@ impl Run {
         let results = self
             .checkpoint()
             .and_then(|folder| std::fs::read_to_string(folder.join("all_results.json")).ok())
-            .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+            .and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let accuracy = results.and_then(|r| r.get("eval_accuracy")?.as_f64());
         accuracy.unwrap_or(f64::NAN)
     }
 
     /// A setting of the study, by its path in the manifest.
-    pub fn setting(&self, pointer: &str) -> Option<&serde_json::Value> {
+    pub fn setting(&self, pointer: &str) -> Option<&Value> {
         self.manifest.as_ref()?.config.pointer(pointer)
     }
 }

@@ -304,6 +304,7 @@ const FRENCH: Words = Words {
         erank_title: "rang effectif des tokens",
         erank_axis: "rang effectif (dimensions)",
         boxes: "les {} premières phrases de test ; boîtes : quartiles et médiane, moustaches : minimum et maximum",
+        within: " ; quartiles à {} près",
         stacked: "tous les tokens des {} premières phrases de test",
     },
     further: "{} : autres mesures",

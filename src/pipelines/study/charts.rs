@@ -14,9 +14,11 @@ pub(crate) struct Series {
     pub trace: Vec<[f64; 5]>,
     /// The effective rank.
     pub erank: Vec<f64>,
+    /// The largest error of a quartile of the cosines.
+    pub error_bound: f64,
 }
 
-/// The words around the pictures. `{}` stands for a number of sentences.
+/// The words around the pictures. `{}` stands for a number of sentences, or an error.
 pub(crate) struct ChartWords {
     pub colon: &'static str,
     pub layer: &'static str,
@@ -27,6 +29,7 @@ pub(crate) struct ChartWords {
     pub erank_title: &'static str,
     pub erank_axis: &'static str,
     pub boxes: &'static str,
+    pub within: &'static str,
     pub stacked: &'static str,
 }
 
@@ -41,6 +44,7 @@ pub(crate) const ENGLISH: ChartWords = ChartWords {
     erank_title: "effective rank of the tokens",
     erank_axis: "effective rank (dimensions)",
     boxes: "the first {} test sentences; boxes: quartiles and median, whiskers: minimum and maximum",
+    within: "; quartiles within {}",
     stacked: "all tokens of the first {} test sentences",
 };
 
@@ -101,13 +105,14 @@ pub(crate) fn layer_charts(
         axis,
         marks: Vec::new(),
     };
+    let bound = series.iter().map(|s| s.error_bound).fold(0.0, f64::max);
+    let mut pairs = with(words.boxes, sizes.cosine);
+    if bound > 0.0 {
+        pairs += &words.within.replace("{}", &format!("{bound:.1e}"));
+    }
     Charts {
         cosine: boxes(
-            labels(
-                words.cosine_title,
-                with(words.boxes, sizes.cosine),
-                words.cosine_axis,
-            ),
+            labels(words.cosine_title, pairs, words.cosine_axis),
             Axis::Range(-1.0, 1.0),
             |s| &s.cosine,
         ),
@@ -145,7 +150,21 @@ fn with(words: &str, n: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::{ENGLISH, Series, Sizes, layer_charts, shown};
+
+    #[test]
+    fn quartiles_from_bins_say_how_far_off_they_may_be() {
+        let subtitle = |error_bound: f64| {
+            let series = Series {
+                error_bound,
+                ..Series::default()
+            };
+            let charts = layer_charts("", &[], &[series], Sizes::default(), &ENGLISH);
+            charts.cosine.labels.subtitle
+        };
+        assert!(subtitle(9.54e-7).ends_with("; quartiles within 9.5e-7"));
+        assert!(subtitle(0.0).ends_with("maximum"));
+    }
 
     #[test]
     fn many_layers_are_shown_evenly() {

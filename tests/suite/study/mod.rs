@@ -3,6 +3,7 @@
 mod beyond;
 mod browser;
 mod intervals;
+mod layer_measures;
 mod measures;
 mod merges;
 mod npy;

@@ -170,15 +170,14 @@ impl Study<'_> {
         let summary = self.summary(&state, Vec::new());
         let layers = state.statistics.finish(out.path(), spool)?;
         draw(out.path(), &config.title, &layers, self.sizes)?;
+        let error_bound = error_bound(&layers);
         manifest.config["found"]["tokens"] = summary.tokens.into();
+        manifest.config["found"]["cosine_error_bound"] = error_bound.into();
         manifest.write(&out.path().join("manifest.json"))?;
         out.commit()?;
         Ok(Summary {
             statistics_seconds: summary.statistics_seconds + start.elapsed().as_secs_f64(),
-            cosine_error_bound: layers
-                .iter()
-                .map(|l| l.cosine.error_bound)
-                .fold(0.0, f64::max),
+            cosine_error_bound: error_bound,
             layers: layers.iter().map(LayerFigures::of).collect(),
             ..summary
         })
@@ -243,6 +242,12 @@ fn sizes(amounts: &Amounts, rows: usize) -> Sizes {
     sizes
 }
 
+/// The largest error of a quartile of the cosines.
+fn error_bound(layers: &[LayerSummary]) -> f64 {
+    let bounds = layers.iter().map(|l| l.cosine.error_bound);
+    bounds.fold(0.0, f64::max)
+}
+
 fn draw(folder: &Path, title: &str, layers: &[LayerSummary], sizes: Sizes) -> Result<()> {
     let numbers: Vec<usize> = layers.iter().map(|l| l.number).collect();
     let series = Series {
@@ -250,6 +255,7 @@ fn draw(folder: &Path, title: &str, layers: &[LayerSummary], sizes: Sizes) -> Re
         cosine: layers.iter().map(|l| l.cosine.five_numbers).collect(),
         trace: layers.iter().map(|l| l.trace).collect(),
         erank: layers.iter().map(|l| l.erank).collect(),
+        error_bound: error_bound(layers),
     };
     let charts = layer_charts(title, &numbers, &[series], sizes, &ENGLISH);
     plotting::save(&charts.cosine, folder, "cosine")?;

@@ -1,0 +1,84 @@
+//! Every measure that `study layers` writes, against the authors' packages, SciPy and NumPy, on tiny checkpoints;
+//! `tests/fixtures/study/layer_measures.py` says from where each comes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::common::{Workspace, fixtures};
+
+/// A CSV file: the numbers of each row by the words of its first two columns.
+fn rows(path: &Path) -> BTreeMap<String, Vec<f64>> {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split(',').collect();
+        let numbers = words[2..].iter().map(|w| w.parse().unwrap());
+        (words[..2].join(","), numbers.collect())
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn every_measure_equals_that_of_another_implementation() {
+    let w = Workspace::new();
+    for model in ["camembert", "flaubert"] {
+        let data = fixtures().join(format!("study/beyond/{model}.datasets"));
+        w.run(&format!(
+            "study layers --data {} --checkpoint {} --out {model} --sentences 30",
+            data.display(),
+            fixtures().join("models").join(model).display()
+        ));
+        let golden = |stem: &str| {
+            let folder = fixtures().join("study/layer_measures").join(model);
+            rows(&folder.join(format!("{stem}.csv")))
+        };
+        let ours = rows(&w.path(model).join("measures.csv"));
+        let want = golden("measures");
+        // none is left out, here or there
+        assert!(ours.keys().eq(want.keys()), "{:?}", ours.keys());
+        for (key, want) in want {
+            let (got, want) = (ours[&key][0], want[0]);
+            let error = (got - want).abs() / want.abs().max(0.1);
+            assert!(error < 1e-4, "{model} {key}: {got} {want}");
+        }
+        // 400 replicates place an end of the interval to a few hundredths of its width
+        for (key, ends) in golden("intervals") {
+            for (got, want) in ours[&key][1..].iter().zip(&ends) {
+                let error = (got - want).abs() / (ends[1] - ends[0]);
+                assert!(error < 0.12, "{model} {key}: {got} {want}");
+            }
+        }
+        let likeness = rows(&w.path(model).join("cka.csv"));
+        let want = golden("cka");
+        assert!(likeness.keys().eq(want.keys()));
+        for (key, want) in want {
+            let got = likeness[&key][0];
+            assert!((got - want[0]).abs() < 1e-5, "{model} {key}: {got}");
+        }
+    }
+}
+
+#[test]
+fn one_option_sets_all_sizes_and_each_has_its_own() {
+    let w = Workspace::new();
+    let data = fixtures().join("study/beyond/camembert.datasets");
+    let checkpoint = fixtures().join("models/camembert");
+    for (out, more, want) in [
+        ("a", "--sentences 4 --trace-sentences 6", [4, 6, 4, 4]),
+        ("b", "--sentences all --erank-sentences 3", [30, 30, 3, 30]),
+        ("c", "--cosine-sentences 7", [7, 30, 10, 30]),
+    ] {
+        w.run(&format!(
+            "study layers --data {} --checkpoint {} --out {out} {more}",
+            data.display(),
+            checkpoint.display()
+        ));
+        let manifest = fs::read_to_string(w.path(out).join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let found = &manifest["config"]["found"];
+        let sizes = ["cosine", "trace", "erank", "measures"].map(|k| &found["sentences"][k]);
+        assert_eq!(sizes.map(|s| s.as_u64().unwrap()), want, "{more}");
+        // few pairs are kept as they are, so that quartiles are exact
+        assert_eq!(found["cosine_error_bound"], 0.0);
+    }
+}
