@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -15,8 +16,9 @@ use super::thrift;
 use crate::error::{Error, Result};
 
 /// A file as the readers of the parquet crate want it.
+#[derive(Clone)]
 pub struct ParquetFile {
-    file: File,
+    file: Arc<File>,
     length: u64,
 }
 
@@ -28,6 +30,7 @@ impl ParquetFile {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path, "read"))?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+        let file = Arc::new(file);
         let file = Self { file, length };
         file.check_footer().map_err(|found| {
             let remedy = "a sound Parquet file: make it again";
@@ -40,22 +43,24 @@ impl ParquetFile {
     /// left for the parquet crate to refuse.
     fn check_footer(&self) -> std::result::Result<(), String> {
         const END: u64 = 8;
-        let read = |start: u64, length: usize| {
-            let bytes = self.get_bytes(start, length);
-            bytes.map_err(|e| e.to_string())
-        };
         let Some(end) = self.length.checked_sub(END) else {
             return Ok(());
         };
-        let tail = read(end, END as usize)?;
+        let tail = self.bytes(end, END as usize)?;
         let Some((length, b"PAR1")) = tail.split_first_chunk() else {
             return Ok(());
         };
         let length = u32::from_le_bytes(*length);
         match end.checked_sub(length.into()) {
-            Some(start) => Ok(thrift::check(&read(start, length as usize)?)?),
+            Some(start) => Ok(thrift::check(&self.bytes(start, length as usize)?)?),
             None => Ok(()),
         }
+    }
+
+    /// Some bytes of the file, or why they cannot be had.
+    pub(super) fn bytes(&self, start: u64, length: usize) -> std::result::Result<Bytes, String> {
+        let bytes = self.get_bytes(start, length);
+        bytes.map_err(|e| e.to_string())
     }
 
     fn check(&self, start: u64, length: u64) -> ParquetResult<()> {

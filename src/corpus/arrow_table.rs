@@ -9,13 +9,12 @@ use arrow::datatypes::{DataType, Int64Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use super::lines::too_long_text;
 use super::table::number;
 use super::{Review, label};
-use crate::artifact::ParquetFile;
+use crate::artifact::{ParquetFile, rows_at_a_time};
 use crate::error::{Error, Result, contain};
 
-/// Rows decoded at a time.
-const BATCH_ROWS: usize = 1000;
 const REMEDY: &str = "a sound Parquet file: make it again";
 
 /// The rows of a Parquet file.
@@ -34,12 +33,11 @@ pub(super) struct Parquet {
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file.
 pub(super) fn rows(path: &Path) -> Result<u64> {
-    let builder = builder(path)?;
+    let builder = builder(path, ParquetFile::open(path)?)?;
     Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
 }
 
-fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
-    let file = ParquetFile::open(path)?;
+fn builder(path: &Path, file: ParquetFile) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
     contain(|| ParquetRecordBatchReaderBuilder::try_new(file))
         .and_then(|opened| opened.map_err(|e| e.to_string()))
         .map_err(|e| Error::malformed(path, "the footer", e, REMEDY))
@@ -51,7 +49,8 @@ impl Parquet {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file or lacks `text` or `label`.
     pub fn open(path: &Path, before: usize) -> Result<Self> {
-        let builder = builder(path)?;
+        let file = ParquetFile::open(path)?;
+        let builder = builder(path, file.clone())?;
         let schema = builder.schema().clone();
         let position = |name: &str| schema.index_of(name).ok();
         let (Some(text), Some(label)) = (position("text"), position("label")) else {
@@ -62,7 +61,8 @@ impl Parquet {
         };
         let wanted = [Some(text), Some(label), position("idx")];
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.into_iter().flatten());
-        let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let rows = rows_at_a_time(path, &file, builder.metadata(), &mask)?;
+        let builder = builder.with_projection(mask).with_batch_size(rows);
         let batches = contain(|| builder.build())
             .and_then(|built| built.map_err(|e| e.to_string()))
             .map_err(|e| Error::malformed(path, "", e, REMEDY))?;
@@ -111,6 +111,9 @@ impl Parquet {
             };
             if texts.is_null(row) {
                 return Err(bad("text null".into(), "a string"));
+            }
+            if let Some((found, expected)) = too_long_text(texts.value(row)) {
+                return Err(bad(found, expected));
             }
             let word = match &words {
                 Some(words) if words.is_null(row) => "null",

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// Most bytes of one line, row or item: what is longer would fill the memory and is no review.
-pub(super) const LONGEST_ROW: usize = 1 << 26;
+pub(super) const LONGEST_ROW: usize = 1 << 24;
+/// Most bytes of a review, several novels long: a tokenizer may take more than a hundred times as many.
+const LONGEST_TEXT: usize = 1 << 22;
 
 /// A reader of lines that checks UTF-8 and knows where it is.
 pub(super) struct Lines<R> {
@@ -110,6 +112,12 @@ impl<R: BufRead> Lines<R> {
 pub(super) fn too_long(path: &Path, place: String) -> Error {
     let found = format!("more than {LONGEST_ROW} bytes without an end");
     Error::malformed(path, place, found, "reviews of a size that people write")
+}
+
+/// What is found and what is expected where a review is too long to be tokenized.
+pub(super) fn too_long_text(text: &str) -> Option<(String, &'static str)> {
+    let found = || format!("a text of {} bytes", text.len());
+    (text.len() > LONGEST_TEXT).then(|| (found(), "a review of at most 4 MiB"))
 }
 
 /// The error for invalid UTF-8 at a byte of a file.

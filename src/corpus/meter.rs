@@ -5,7 +5,6 @@ use std::io::{self, Read};
 /// Fails with [`io::ErrorKind::InvalidData`] when more than a limit is read.
 pub(super) struct Meter<R> {
     reader: R,
-    limit: u64,
     left: u64,
     /// What is too long then, with its remedy.
     complaint: &'static str,
@@ -16,15 +15,14 @@ impl<R> Meter<R> {
     pub fn new(reader: R, limit: u64, complaint: &'static str) -> Self {
         Self {
             reader,
-            limit,
             left: limit,
             complaint,
         }
     }
 
-    /// Start counting anew.
-    pub fn refill(&mut self) {
-        self.left = self.limit;
+    /// Start counting anew, up to another limit.
+    pub fn refill(&mut self, limit: u64, complaint: &'static str) {
+        (self.left, self.complaint) = (limit, complaint);
     }
 }
 
@@ -45,10 +43,10 @@ mod tests {
 
     #[test]
     fn it_fails_past_its_limit_unless_it_is_refilled() {
-        let mut meter = Meter::new(io::repeat(0), 10, "enough");
+        let mut meter = Meter::new(io::repeat(0), 9, "a header");
         let mut buffer = [0; 8];
         assert_eq!(meter.read(&mut buffer).unwrap(), 8);
-        meter.refill();
+        meter.refill(10, "enough");
         assert_eq!(meter.read(&mut buffer).unwrap(), 8);
         assert_eq!(meter.read(&mut buffer).unwrap_err().to_string(), "enough");
     }

@@ -6,6 +6,7 @@
 mod archive;
 mod arrow_table;
 mod clean;
+mod json_lines;
 mod label;
 mod lines;
 mod meter;

@@ -8,12 +8,14 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::lines::{LONGEST_ROW, Lines, too_long};
+use super::lines::{LONGEST_ROW, Lines, too_long, too_long_text};
 use super::{Review, clean};
 use crate::error::{Error, Result};
 
 /// Blocks of at most this many characters are leftovers such as the closing `</items>`.
 const SHORTEST: usize = 9;
+/// Longer ratings are no numbers that anybody wrote: every digit of another script is looked up on its own.
+const LONGEST_RATING: usize = 64;
 /// Ratings above it are positive.
 const NEUTRAL: f64 = 3.0;
 
@@ -107,6 +109,9 @@ impl<R: BufRead> ReviewFile<R> {
         let expected = "</url><text>...</text><title>";
         let text = between(&self.block, "/url><text>", "</text><title>")
             .ok_or_else(|| bad("no text".into(), expected))?;
+        if let Some((found, expected)) = too_long_text(text) {
+            return Err(bad(found, expected));
+        }
         Ok(Review {
             text: clean(text)?,
             label: i64::from(rating.trunc() > NEUTRAL),
@@ -138,6 +143,9 @@ fn between<'a>(block: &'a str, open: &str, close: &str) -> Option<&'a str> {
 /// A finite number as Python's `float` reads it among the matches of the pattern: digits of any script around one
 /// point, digit, `_` or `e`.
 fn float(word: &str) -> Option<f64> {
+    if word.len() > LONGEST_RATING {
+        return None;
+    }
     let ascii: String = word
         .chars()
         .filter(|&c| c != '_')
@@ -245,5 +253,6 @@ mod tests {
         assert_eq!(float("\u{1d7f0}.\u{1d7e3}"), Some(4.1));
         assert_eq!(float("1e999"), None);
         assert_eq!(float("4 0"), None);
+        assert_eq!(float(&"\u{1d7f5}".repeat(1 << 20)), None);
     }
 }

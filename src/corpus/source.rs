@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::json_lines::JsonLines;
 use super::lines::Lines;
 use super::review_file::ReviewFile;
-use super::table::{Csv, JsonLines};
+use super::table::Csv;
 use super::tree::{self, CATEGORIES, SPLITS};
 use super::{Review, archive, arrow_table, sample};
 use crate::error::{Error, Result};
@@ -197,8 +198,8 @@ impl Corpus {
     pub fn known_rows(&self, split: &str) -> Option<u64> {
         self.parts(split)
             .iter()
-            .try_fold(0, |rows, part| match part {
-                Part::Parquet(path) => Some(rows + arrow_table::rows(path).ok()?),
+            .try_fold(0u64, |rows, part| match part {
+                Part::Parquet(path) => Some(rows.saturating_add(arrow_table::rows(path).ok()?)),
                 _ => None,
             })
     }

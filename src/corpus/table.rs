@@ -1,18 +1,20 @@
-//! Tables with a column `text` and a column `label`: CSV, TSV and JSON lines.
+//! Tables with a column `text` and a column `label` in CSV and TSV.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
-use serde_json::Value;
 
-use super::lines::{LONGEST_ROW, Lines, invalid_utf8};
+use super::lines::{LONGEST_ROW, Lines, invalid_utf8, too_long_text};
 use super::meter::Meter;
 use super::{Review, label};
 use crate::error::{Error, Result};
 
-const OPEN_QUOTE: &str = "a row of more than 64 MiB: is a quote left open?";
+/// Most bytes of a header: the csv crate keeps it four times, with a number for each field.
+const LONGEST_HEADER: u64 = 1 << 20;
+const NO_HEADER: &str = "a first line of more than 1 MiB: does it name the columns?";
+const OPEN_QUOTE: &str = "a row of more than 16 MiB: is a quote left open?";
 
 /// Where the columns stand in a CSV file.
 struct Columns {
@@ -39,7 +41,7 @@ impl Csv {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label`.
     pub fn open(path: &Path, delimiter: u8, before: usize) -> Result<Self> {
-        let bytes = Meter::new(open_without_mark(path)?, LONGEST_ROW as u64, OPEN_QUOTE);
+        let bytes = Meter::new(open_without_mark(path)?, LONGEST_HEADER, NO_HEADER);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .from_reader(bytes);
@@ -79,13 +81,16 @@ impl Csv {
         if self.done {
             return Ok(None);
         }
-        self.reader.get_mut().refill();
+        self.reader.get_mut().refill(LONGEST_ROW as u64, OPEN_QUOTE);
         let more = self.reader.read_byte_record(&mut self.record);
         if !more.map_err(|e| csv_error(&self.path, self.row + 1, e))? {
             return Ok(None);
         }
         self.row += 1;
         let text = self.field(self.columns.text)?.to_string();
+        if let Some((found, expected)) = too_long_text(&text) {
+            return Err(self.bad(found, expected));
+        }
         let label_word = self.field(self.columns.label)?;
         let label = label::parse_label(label_word)
             .ok_or_else(|| self.bad(format!("label {label_word:?}"), label::EXPECTED))?;
@@ -129,7 +134,7 @@ impl Iterator for Csv {
 }
 
 /// A buffered file, after its byte order mark if it has one.
-fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> {
+pub(super) fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     let file = File::open(path).map_err(Error::io(path, "read"))?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let start = reader.fill_buf().map_err(Error::io(path, "read"))?;
@@ -182,90 +187,5 @@ fn first_invalid_byte(path: &Path) -> Error {
             Ok(false) => return invalid_utf8(path, 0),
             Err(e) => return e,
         }
-    }
-}
-
-/// The rows of a file with a JSON object per line.
-pub(super) struct JsonLines {
-    lines: Lines<Box<dyn BufRead + Send>>,
-    line: String,
-    row: usize,
-    before: usize,
-    done: bool,
-}
-
-impl JsonLines {
-    /// Open a file; `before` rows came before it in the split.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn open(path: &Path, before: usize) -> Result<Self> {
-        Ok(Self {
-            lines: Lines::new(path, open_without_mark(path)?),
-            line: String::new(),
-            row: 0,
-            before,
-            done: false,
-        })
-    }
-
-    fn next_review(&mut self) -> Result<Option<Review>> {
-        while !self.done {
-            self.line.clear();
-            if !self.lines.read(&mut self.line)? {
-                return Ok(None);
-            }
-            if !self.line.trim().is_empty() {
-                self.row += 1;
-                return self.parse().map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    fn parse(&self) -> Result<Review> {
-        let object: Value = serde_json::from_str(&self.line)
-            .map_err(|e| self.bad(e.to_string(), "one JSON object per line"))?;
-        let get = |key: &str| object.get(key).filter(|v| !v.is_null());
-        let text = get("text").and_then(Value::as_str).ok_or_else(|| {
-            self.bad("no string `text`".into(), "{\"text\": ..., \"label\": ...}")
-        })?;
-        let label = match get("label") {
-            Some(Value::String(word)) => label::parse_label(word),
-            Some(other) => other.as_i64().filter(|n| matches!(n, 0 | 1)),
-            None => None,
-        };
-        let label = label.ok_or_else(|| {
-            let found = object.get("label").unwrap_or(&Value::Null);
-            self.bad(format!("label {found}"), label::EXPECTED)
-        })?;
-        let idx = match get("idx") {
-            None => number(self.before + self.row),
-            Some(value) => value
-                .as_i64()
-                .and_then(|n| i32::try_from(n).ok())
-                .ok_or_else(|| self.bad(format!("idx {value}"), "a whole number"))?,
-        };
-        Ok(Review {
-            text: text.into(),
-            label,
-            idx,
-            category: None,
-        })
-    }
-
-    fn bad(&self, found: String, expected: &str) -> Error {
-        let place = format!("row {} at line {}", self.row, self.lines.number());
-        Error::malformed(self.lines.path(), place, found, expected)
-    }
-}
-
-impl Iterator for JsonLines {
-    type Item = Result<Review>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.next_review();
-        self.done |= next.is_err();
-        next.transpose()
     }
 }

@@ -15,6 +15,9 @@ use super::columns;
 use super::ipc::StreamFile;
 use crate::error::{Error, Result, contain, interrupt};
 
+/// Most values of a list of fixed size: a row that is null takes as many.
+const LONGEST_FIXED: i32 = 1 << 16;
+
 /// Whether every column that the programs read can be read in place.
 pub(super) fn is_native(schema: &Schema) -> bool {
     let has = |name: &str| schema.field_with_name(name).is_ok();
@@ -112,7 +115,7 @@ fn is_convertible(name: &str, data_type: &DataType) -> bool {
             | DataType::LargeList(item)
             | DataType::ListView(item)
             | DataType::LargeListView(item)
-            | DataType::FixedSizeList(item, _),
+            | DataType::FixedSizeList(item, ..=LONGEST_FIXED),
         ) => item.data_type().is_integer() || *item.data_type() == DataType::Boolean,
         _ => false,
     }

@@ -1,6 +1,8 @@
 //! The folder of a `DatasetDict`: which splits it has and which files hold them.
 
+use std::collections::HashSet;
 use std::fs;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use arrow::array::AsArray;
@@ -117,6 +119,7 @@ impl DatasetDict {
 
 /// The names in `dataset_dict.json`, which is `{"splits": [...]}`.
 fn declared_splits(index: &Path) -> Result<Vec<String>> {
+    let expected = r#"{"splits": ["train", "test"]}, as `DatasetDict.save_to_disk` writes it"#;
     let names = read_json(index)?
         .get("splits")
         .and_then(Value::as_array)
@@ -128,10 +131,22 @@ fn declared_splits(index: &Path) -> Result<Vec<String>> {
             .iter()
             .any(|n| n.is_empty() || n.contains(['/', '\\']))
     {
-        let expected = r#"{"splits": ["train", "test"]}, as `DatasetDict.save_to_disk` writes it"#;
         return Err(Error::malformed(index, "", "no names of splits", expected));
     }
-    Ok(names)
+    // A file of a few kilobytes could name one split, or one file of a split, a million times.
+    match repeated(&names) {
+        Some(name) => {
+            let found = format!("split {name:?} twice");
+            Err(Error::malformed(index, "", found, expected))
+        }
+        None => Ok(names),
+    }
+}
+
+/// The first name that has come before.
+fn repeated<T: Eq + Hash>(names: &[T]) -> Option<&T> {
+    let mut seen = HashSet::new();
+    names.iter().find(|name| !seen.insert(*name))
 }
 
 /// The folders in `path` that hold Parquet files, `train` first and `test` second.
@@ -178,28 +193,29 @@ fn read_json(path: &Path) -> Result<Value> {
 
 /// The files that `state.json` lists under `key`, which must be plain names.
 fn listed_files(state_path: &Path, state: &Value, key: &str) -> Result<Vec<PathBuf>> {
-    let bad = || {
-        let expected = r#"[{"filename": "data-00000-of-00001.arrow"}]"#;
-        Error::malformed(
-            state_path,
-            format!("key `{key}`"),
-            "no file names",
-            expected,
-        )
+    let bad = |found: String| {
+        let expected = r#"[{"filename": "data-00000-of-00001.arrow"}], each file once"#;
+        Error::malformed(state_path, format!("key `{key}`"), found, expected)
     };
+    let no_names = || bad("no file names".into());
     let Some(list) = state.get(key) else {
         return Ok(Vec::new());
     };
     let folder = state_path.parent().unwrap_or(Path::new(""));
-    list.as_array()
-        .ok_or_else(bad)?
-        .iter()
-        .map(|file| {
-            let name = file.get("filename").and_then(Value::as_str);
-            let name = name.filter(|n| !n.is_empty() && !n.contains(['/', '\\']));
-            name.map(|n| folder.join(n)).ok_or_else(bad)
-        })
-        .collect()
+    let list = list.as_array().ok_or_else(no_names)?;
+    let paths = list.iter().map(|file| {
+        let name = file.get("filename").and_then(Value::as_str);
+        let name = name.filter(|n| !n.is_empty() && !n.contains(['/', '\\']));
+        name.map(|n| folder.join(n)).ok_or_else(no_names)
+    });
+    let paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
+    match repeated(&paths) {
+        Some(path) => {
+            let name = path.file_name().unwrap_or_default();
+            Err(bad(format!("{} twice", name.display())))
+        }
+        None => Ok(paths),
+    }
 }
 
 fn open_arrow(name: &str, folder: &Path) -> Result<Split> {

@@ -8,11 +8,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns;
-use crate::artifact::ParquetFile;
+use crate::artifact::{ParquetFile, rows_at_a_time};
 use crate::error::{Error, Result, contain};
-
-/// Rows decoded at a time.
-const BATCH_ROWS: usize = 1000;
 
 /// The schema of a Parquet file, its metadata included, and its rows by batches, each with words for its place.
 ///
@@ -28,13 +25,14 @@ pub(super) fn read(
         Error::malformed(path, place, e, "a sound Parquet file: make it again")
     };
     let file = ParquetFile::open(path)?;
-    let builder = contain(|| ParquetRecordBatchReaderBuilder::try_new(file))
+    let builder = contain(|| ParquetRecordBatchReaderBuilder::try_new(file.clone()))
         .and_then(|opened| opened.map_err(|e| e.to_string()))
         .map_err(|e| damaged("the footer".into(), e))?;
     let schema = builder.schema().clone();
     let wanted = columns::projection(&schema);
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+    let rows = rows_at_a_time(path, &file, builder.metadata(), &mask)?;
+    let builder = builder.with_projection(mask).with_batch_size(rows);
     let mut reader = contain(|| builder.build())
         .and_then(|built| built.map_err(|e| e.to_string()))
         .map_err(|e| damaged(String::new(), e))?;

@@ -8,6 +8,9 @@ use super::columns::{self, Columns};
 use super::ipc::{BatchAt, StreamFile};
 use crate::error::{Error, Result};
 
+/// Most bytes of a text: what is longer is no review, and a tokenizer may take more than a hundred times as many.
+const LONGEST_TEXT: usize = 1 << 22;
+
 /// One row. The slices point into the bytes of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Example<'a> {
@@ -244,8 +247,13 @@ impl Inner {
                 format!("a class from 0 to {last} ({names})"),
             ));
         }
+        let text = columns.text.as_ref().map_or("", |c| c.row(at));
+        if text.len() > LONGEST_TEXT {
+            let found = format!("a text of {} bytes", text.len());
+            return Err(bad(found, "a review of at most 4 MiB".into()));
+        }
         Ok(Example {
-            text: columns.text.as_ref().map_or("", |c| c.row(at)),
+            text,
             label,
             idx: columns.idx.as_ref().map_or(row as i32, |c| c[at]),
             input_ids,

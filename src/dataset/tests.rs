@@ -155,8 +155,22 @@ fn a_half_written_folder_is_refused_by_name() {
         &["found no names of splits"],
     );
     check(
+        &write(
+            "dataset_dict.json",
+            r#"{"splits": ["train", "test", "train"]}"#,
+        ),
+        &["dataset_dict.json: found split \"train\" twice"],
+    );
+    check(
         &write("train/state.json", "{}"),
         &["state.json, key `_data_files`"],
+    );
+    check(
+        &write(
+            "test/state.json",
+            r#"{"_data_files": [{"filename": "a.arrow"}, {"filename": "b.arrow"}, {"filename": "a.arrow"}]}"#,
+        ),
+        &["state.json, key `_data_files`: found a.arrow twice"],
     );
     check(
         &write("test/data-00000-of-00001.arrow", ""),
@@ -262,5 +276,37 @@ fn a_file_that_shrinks_while_it_is_read_changes_nothing() {
             .to_string();
         assert!(error.contains("an empty file"), "{error}");
         fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_text_that_is_no_review_is_named_by_its_row() {
+    use arrow::array::{ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
+    use arrow::datatypes::Int32Type;
+    use std::sync::Arc;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train/data-00000-of-00001.parquet");
+    fs::create_dir(folder.path().join("train")).unwrap();
+    for (length, words) in [
+        (1 << 22, ""),
+        ((1 << 22) + 1, "row 1: found a text of 4194305 bytes"),
+    ] {
+        let texts = StringArray::from(vec!["x".into(), "x".repeat(length)]);
+        let ids = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(5)]); 2]);
+        let columns: [(&str, ArrayRef); 4] = [
+            ("text", Arc::new(texts)),
+            ("label", Arc::new(Int64Array::from(vec![0, 1]))),
+            ("idx", Arc::new(Int32Array::from(vec![1, 2]))),
+            ("input_ids", Arc::new(ids)),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = fs::File::create(&path).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        match read_all(folder.path()) {
+            Ok(rows) => assert_eq!((rows, words), (2, "")),
+            Err(e) => assert!(!words.is_empty() && e.to_string().contains(words), "{e}"),
+        }
     }
 }

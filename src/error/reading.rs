@@ -7,10 +7,10 @@ use std::path::Path;
 use super::{Error, Result};
 
 /// Largest text that is read whole where nothing larger makes sense: the index of a sharded checkpoint, the list of a
-/// dataset's files.
-const MOST_TEXT: u64 = 1 << 25;
+/// dataset's files. As parsed JSON it may take forty times as much.
+const MOST_TEXT: u64 = 1 << 23;
 
-/// The text of a file of at most 32 MiB, such as a `config.json`.
+/// The text of a file of at most 8 MiB, such as a `config.json`.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is larger, or not UTF-8.
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_file_without_end_or_of_other_bytes_is_refused() {
         let error = |path: &Path| read_text(path).unwrap_err().to_string();
-        assert!(error(Path::new("/dev/zero")).contains("more than 33554432 bytes"));
+        assert!(error(Path::new("/dev/zero")).contains("more than 8388608 bytes"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         std::fs::write(&path, b"ab\xff").unwrap();

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use crate::error::{self, Error, Result, utf8};
 
 /// Largest file that is read: the tokenizer.json of XLM-RoBERTa has 9 MB.
-const MOST_BYTES: u64 = 1 << 27;
+const MOST_BYTES: u64 = 1 << 26;
+/// Most values of a JSON file; that one has a million. Each takes up to a kilobyte, where it is a piece of a vocabulary.
+const MOST_VALUES: usize = 1 << 22;
 
 /// A JSON object and the file it came from; an absent file is an empty object.
 pub(crate) struct JsonFile {
@@ -28,7 +30,7 @@ impl JsonFile {
             let entries = Map::new();
             return Ok(Self { path, entries });
         }
-        let text = read_text(&path)?;
+        let text = read_json(&path)?;
         match serde_json::from_str(&text) {
             Ok(Value::Object(entries)) => Ok(Self { path, entries }),
             Ok(other) => {
@@ -69,6 +71,25 @@ impl JsonFile {
                     .ok_or_else(|| self.wrong(key, v, "true or false"))
             })
             .transpose()
+    }
+}
+
+/// Read a whole JSON file of at most [`MOST_VALUES`] values, give or take those characters in strings that separate values
+/// elsewhere.
+pub(crate) fn read_json(path: &Path) -> Result<String> {
+    let text = read_text(path)?;
+    let separates = |byte: &u8| matches!(byte, b',' | b':' | b'[' | b'{');
+    match text.bytes().filter(separates).count() {
+        values if values > MOST_VALUES => {
+            let (found, expected) = (format!("about {values} values"), MOST_VALUES);
+            Err(Error::malformed(
+                path,
+                "",
+                found,
+                format!("{expected} at most"),
+            ))
+        }
+        _ => Ok(text),
     }
 }
 

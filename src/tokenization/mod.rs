@@ -213,24 +213,31 @@ fn encode_in_chunks(
     Ok(encodings)
 }
 
-/// From spans in bytes to [`Offset`]s; cheap for spans that mostly move on.
+/// From spans in bytes to [`Offset`]s, in any order: many tokens may stand for one long span.
 struct Offsets<'a> {
     text: &'a str,
-    byte: usize,
-    characters: usize,
+    /// How many characters start before each block of [`Self::BLOCK`] bytes.
+    before: Vec<usize>,
 }
 
 impl<'a> Offsets<'a> {
+    const BLOCK: usize = 1 << 10;
+
     fn new(text: &'a str) -> Self {
+        let mut characters = 0;
+        let before = text.as_bytes().chunks(Self::BLOCK).map(|block| {
+            let before = characters;
+            characters += starts(block);
+            before
+        });
         Self {
             text,
-            byte: 0,
-            characters: 0,
+            before: before.collect(),
         }
     }
 
     /// The place of some bytes of the text, widened to whole characters (byte-level tokens may be parts of one).
-    fn offset(&mut self, bytes: Range<usize>) -> Offset {
+    fn offset(&self, bytes: Range<usize>) -> Offset {
         let start = self.text.floor_char_boundary(bytes.start);
         let end = self.text.ceil_char_boundary(bytes.end);
         Offset {
@@ -240,14 +247,41 @@ impl<'a> Offsets<'a> {
     }
 
     /// How many characters stand before a byte.
-    fn count(&mut self, byte: usize) -> usize {
-        let count = |range: Range<usize>| self.text[range].chars().count();
-        if byte >= self.byte {
-            self.characters += count(self.byte..byte);
-        } else {
-            self.characters -= count(byte..self.byte);
+    fn count(&self, byte: usize) -> usize {
+        // At the very end there may be no block.
+        let block = (byte / Self::BLOCK).min(self.before.len().saturating_sub(1));
+        let before = self.before.get(block).copied().unwrap_or(0);
+        before + starts(&self.text.as_bytes()[block * Self::BLOCK..byte])
+    }
+}
+
+/// How many characters start in these bytes of UTF-8.
+fn starts(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_characters_in_any_order() {
+        for text in ["", "a", &"é".repeat(1500), &"aé€😀".repeat(700)] {
+            let offsets = Offsets::new(text);
+            let ends: Vec<usize> = text
+                .char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .collect();
+            for (characters, &byte) in ends.iter().enumerate().rev() {
+                assert_eq!(offsets.count(byte), characters, "{byte}");
+            }
+            let all = offsets.offset(0..text.len());
+            assert_eq!(
+                (all.bytes, all.characters),
+                (0..text.len(), 0..ends.len() - 1)
+            );
         }
-        self.byte = byte;
-        self.characters
+        assert_eq!(Offsets::new("aé").offset(2..2).bytes, 1..3);
     }
 }

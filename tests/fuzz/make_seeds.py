@@ -83,6 +83,16 @@ def parquets() -> None:
         out = io.BytesIO()
         pq.write_table(table, out, compression=compression)
         write("parquet", name + ".parquet", out.getvalue())
+    for name, table, version, encoding in [
+        ("lengths", plain, "1.0", "DELTA_LENGTH_BYTE_ARRAY"),
+        ("prefixes", tokens, "2.0", "DELTA_BYTE_ARRAY"),
+    ]:
+        out = io.BytesIO()
+        encodings = {"text": encoding, "label": "DELTA_BINARY_PACKED"}
+        pq.write_table(
+            table, out, data_page_version=version, use_dictionary=False, column_encoding=encodings, compression="none"
+        )
+        write("parquet", name + ".parquet", out.getvalue())
 
 
 def tokenizers() -> None:

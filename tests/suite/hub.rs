@@ -197,7 +197,7 @@ fn a_short_file_of_the_cache_that_is_huge_is_not_read_whole() {
     grow(snapshot.join("model.safetensors.index.json"));
     let text = message();
     assert!(
-        text.contains("index.json") && text.contains("more than 33554432 bytes"),
+        text.contains("index.json") && text.contains("more than 8388608 bytes"),
         "{text}"
     );
     grow(snapshot.join("../../refs/main"));

@@ -130,3 +130,116 @@ fn an_incomplete_tree_and_an_empty_folder_are_refused() {
     let e = refused().to_string();
     assert!(e.contains("fr/dvd/train.review not found"), "{e}");
 }
+
+/// A Parquet file of reviews in a folder.
+fn parquet(folder: &Path, name: &str, texts: Vec<String>) -> PathBuf {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let labels: ArrayRef = Arc::new(Int64Array::from(vec![1; texts.len()]));
+    let texts: ArrayRef = Arc::new(StringArray::from(texts));
+    let batch = RecordBatch::try_from_iter([("text", texts), ("label", labels)]).unwrap();
+    let path = folder.join(name);
+    let file = File::create(&path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    path
+}
+
+#[test]
+fn a_text_of_more_than_4_mib_is_refused_by_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fits, long) = ("x".repeat(1 << 22), "x".repeat((1 << 22) + 1));
+    let files = |text: &str| {
+        let review = format!("<rating>5.0</rating><url>u</url><text>{text}</text><title>");
+        [
+            ("a.csv", format!("text,label\n{text},1\n")),
+            ("a.tsv", format!("text\tlabel\n{text}\t1\n")),
+            (
+                "a.jsonl",
+                format!("{{\"text\": \"{text}\", \"label\": 1}}\n"),
+            ),
+            ("a.review", format!("<?xml?>\n{review}\n")),
+        ]
+    };
+    let read = |path: &Path| -> Result<Vec<Review>> {
+        if path.extension().is_some_and(|e| e == "review") {
+            let reader = BufReader::new(File::open(path).unwrap());
+            return ReviewFile::new(Lines::new(path, reader), "dvd").collect();
+        }
+        open(Source::Path(path.into()))?.reviews("train").collect()
+    };
+    for (text, is_read) in [(&fits, true), (&long, false)] {
+        let mut paths = vec![parquet(folder.path(), "a.parquet", vec![text.clone()])];
+        for (name, content) in files(text) {
+            paths.push(folder.path().join(name));
+            fs::write(&paths[paths.len() - 1], content).unwrap();
+        }
+        for path in paths {
+            match read(&path) {
+                Ok(reviews) => assert!(is_read && reviews.len() == 1, "{path:?}"),
+                Err(e) => {
+                    let words = "found a text of 4194305 bytes, expected a review of at most 4 MiB";
+                    assert!(!is_read && e.to_string().contains(words), "{path:?}: {e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_or_a_row_without_an_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        let corpus = open(Source::Path(path)).unwrap();
+        corpus
+            .reviews("train")
+            .find_map(Result::err)
+            .unwrap()
+            .to_string()
+    };
+    let e = refused("a.csv", format!("text,label{}\n", ",".repeat(1 << 21)));
+    assert!(
+        e.contains("a.csv, row 0") && e.contains("a first line of more than 1 MiB"),
+        "{e}"
+    );
+    let e = refused("b.csv", format!("text,label\n\"{}", "x".repeat(1 << 25)));
+    assert!(
+        e.contains("b.csv, row 1") && e.contains("is a quote left open?"),
+        "{e}"
+    );
+    let e = refused("c.jsonl", "x".repeat(1 << 25));
+    assert!(
+        e.contains("c.jsonl, line 1: found more than 16777216 bytes"),
+        "{e}"
+    );
+}
+
+/// The number of rows is what the footer says, whatever that is.
+#[test]
+fn known_rows_of_files_that_lie_add_up_to_no_overflow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = parquet(folder.path(), "train-0.parquet", vec!["x".into(); 5000]);
+    let rows = |folder: &Path| {
+        open(Source::Path(folder.into()))
+            .unwrap()
+            .known_rows("train")
+    };
+    assert_eq!(rows(folder.path()), Some(5000));
+    let whole = fs::read(&path).unwrap();
+    let (front, end) = whole.split_at(whole.len() - 8);
+    let length = u32::from_le_bytes(end[..4].try_into().unwrap());
+    let (pages, footer) = front.split_at(front.len() - length as usize);
+    // The field 3, 5000 as a zigzag number, and the beginning of the field 4.
+    let field = [0x16, 0x90, 0x4E, 0x19];
+    let at = footer.windows(4).position(|w| w == field).unwrap();
+    let most = [&[0x16, 0xFE][..], &[0xFF; 8], &[0x01]].concat();
+    let footer = [&footer[..at], &most, &footer[at + 3..]].concat();
+    let length = (footer.len() as u32).to_le_bytes();
+    let lying = [pages, &footer, &length, b"PAR1"].concat();
+    for i in 0..3 {
+        fs::write(folder.path().join(format!("train-{i}.parquet")), &lying).unwrap();
+    }
+    assert_eq!(rows(folder.path()), Some(u64::MAX));
+}

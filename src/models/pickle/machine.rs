@@ -12,7 +12,7 @@ use super::value::{Name, Value, Values};
 use crate::error::{Error, Result};
 
 /// Longest pickle that is read. Those of real checkpoints stay below 1 MB; each byte may cost some tens in memory.
-const MAX_BYTES: u64 = 1 << 25;
+const MAX_BYTES: u64 = 1 << 23;
 const ONLY_TENSORS: &str =
     "only what builds tensors (a model.safetensors is safe to load from anybody)";
 const REMEDY: &str = "a pickle as torch.save writes it: copy or download the file again";

@@ -78,6 +78,7 @@ pub(super) fn read(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Resul
             .or_default()
             .push((name, view));
     }
+    check_storages(path, &by_storage, &values, length)?;
     for views in by_storage.into_values() {
         let storage = &values.storages[views[0].1.storage];
         let numbers = storage.number.widen(&layout.bytes(path, storage)?);
@@ -143,6 +144,26 @@ fn check_expansion(
     }
     if all > length.saturating_mul(MOST_NUMBERS_PER_BYTE) {
         let found = format!("tensors of {all} numbers in a file of {length} bytes");
+        return Err(Error::malformed(path, "", found, REMEDY));
+    }
+    Ok(())
+}
+
+/// Refuse storages that together are larger than the file: members of an archive may overlap, and each would be read.
+fn check_storages(
+    path: &Path,
+    by_storage: &BTreeMap<&str, Vec<(&str, &View)>>,
+    values: &Values,
+    length: u64,
+) -> Result<()> {
+    let mut all = 0u64;
+    for views in by_storage.values() {
+        let storage = &values.storages[views[0].1.storage];
+        let bytes = (storage.elements as u64).saturating_mul(storage.number.size() as u64);
+        all = all.saturating_add(bytes);
+    }
+    if all > length {
+        let found = format!("storages of {all} bytes in a file of {length} bytes");
         return Err(Error::malformed(path, "", found, REMEDY));
     }
     Ok(())

@@ -139,3 +139,129 @@ fn strided_numbers_are_gathered_in_c_order() {
     assert_eq!(view(4, &[], &[]).gather(1, &numbers), [4.0]);
     assert!(view(2, &[1, 3], &[9, 1]).is_contiguous());
 }
+
+/// A few bytes of a pickle repeat what it remembers as often as they like.
+#[test]
+fn long_shapes_and_names_that_could_be_repeated_are_refused() {
+    let storage = |key: &[u8]| {
+        let length = (key.len() as u32).to_le_bytes();
+        let text = [
+            b"(X\x07\x00\x00\x00storagectorch\nByteStorage\nX",
+            &length[..],
+            key,
+        ]
+        .concat();
+        [&text[..], b"X\x03\x00\x00\x00cpuK\x08tQ"].concat()
+    };
+    assert!(run(&[&storage(&[b'k'; 100])[..], b"."].concat()).is_ok());
+    let message = refusal(&storage(&[b'k'; 101]));
+    assert!(message.contains("a reference to no storage"), "{message}");
+    let tensor = |axes: usize| {
+        let sizes = [b"(".as_slice(), &b"K\x01".repeat(axes), b"t"].concat();
+        let function = &b"ctorch._utils\n_rebuild_tensor_v2\n("[..];
+        [
+            function,
+            &storage(b"0"),
+            b"K\x00",
+            &sizes,
+            &sizes,
+            b"\x89NtR.",
+        ]
+        .concat()
+    };
+    let (_, values) = run(&tensor(8)).unwrap();
+    assert_eq!(values.tensors[0].shape, [1; 8]);
+    assert!(refusal(&tensor(9)).contains("a call of"));
+}
+
+/// An archive of plain members: each is a name, and the place and the bytes of what its entry in the directory says.
+fn archive(contents: &[(&str, &[u8])], entries: &[(&str, usize)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut starts = Vec::new();
+    let head = |content: &[u8], name: &str| {
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let size = (content.len() as u32).to_le_bytes();
+        let name = (name.len() as u16).to_le_bytes();
+        let version_flags_method_time = [20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let sum = crc.sum().to_le_bytes();
+        [
+            &version_flags_method_time[..],
+            &sum,
+            &size,
+            &size,
+            &name,
+            &[0, 0],
+        ]
+        .concat()
+    };
+    for (name, content) in contents {
+        starts.push(bytes.len() as u32);
+        bytes.extend(
+            [
+                b"PK\x03\x04",
+                &head(content, name)[..],
+                name.as_bytes(),
+                content,
+            ]
+            .concat(),
+        );
+    }
+    let directory = bytes.len() as u32;
+    for &(name, content) in entries {
+        let (start, head) = (
+            starts[content].to_le_bytes(),
+            head(contents[content].1, name),
+        );
+        bytes.extend(
+            [
+                b"PK\x01\x02\x14\x00",
+                &head[..],
+                &[0; 10],
+                &start,
+                name.as_bytes(),
+            ]
+            .concat(),
+        );
+    }
+    let (count, size) = (entries.len() as u16, bytes.len() as u32 - directory);
+    bytes.extend_from_slice(b"PK\x05\x06\x00\x00\x00\x00");
+    bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    bytes.extend([&size.to_le_bytes()[..], &directory.to_le_bytes(), &[0, 0]].concat());
+    bytes
+}
+
+#[test]
+fn members_that_overlap_are_not_read_once_for_each() {
+    let mut pickle = b"\x80\x02}(".to_vec();
+    for key in ["0", "1"] {
+        pickle.extend([b"X\x01\x00\x00\x00", key.as_bytes()].concat());
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storage");
+        pickle.extend([b"ctorch\nByteStorage\nX\x01\x00\x00\x00", key.as_bytes()].concat());
+        pickle.extend(b"X\x03\x00\x00\x00cpuM\x00\x10tQK\x00(K\x01t(K\x01t\x89NtR");
+    }
+    pickle.extend(b"u.");
+    let contents = [
+        ("a/data.pkl", &pickle[..]),
+        ("a/data/0", &[7; 4096]),
+        ("a/data/1", &[8; 4096]),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.bin");
+    let read_archive = |contents: &[(&str, &[u8])], places: [usize; 3]| {
+        let names = ["a/data.pkl", "a/data/0", "a/data/1"];
+        let entries: Vec<_> = names.into_iter().zip(places).collect();
+        std::fs::write(&path, archive(contents, &entries)).unwrap();
+        let mut tensors = BTreeMap::new();
+        read(&path, &mut tensors).map(|()| tensors)
+    };
+    let tensors = read_archive(&contents, [0, 1, 2]).unwrap();
+    assert_eq!(tensors["1"].to_vec1::<f32>().unwrap(), [8.0]);
+    let error = read_archive(&contents[..2], [0, 1, 1])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("storages of 8192 bytes in a file of"),
+        "{error}"
+    );
+}

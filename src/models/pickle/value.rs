@@ -5,6 +5,11 @@
 
 use super::super::numbers::Number;
 
+/// Most axes of a tensor, and most bytes in the name of a storage. A few bytes of a pickle repeat a long shape or name as
+/// often as they like, and each tensor and each storage keeps its own.
+const MOST_AXES: usize = 8;
+const LONGEST_KEY: usize = 100;
+
 /// A value, cheap to copy; the numbers point into [`Values`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value {
@@ -172,9 +177,13 @@ impl Values {
         }
     }
 
-    /// A tuple of sizes.
+    /// A tuple of sizes, one for each axis.
     pub(super) fn sizes(&self, value: Value) -> Option<Vec<usize>> {
-        self.tuple(value)?.iter().map(|&size| count(size)).collect()
+        let sizes = self.tuple(value)?;
+        if sizes.len() > MOST_AXES {
+            return None;
+        }
+        sizes.iter().map(|&size| count(size)).collect()
     }
 
     /// The storage that `torch.save` names by `("storage", its type, key, device, elements)`.
@@ -188,9 +197,10 @@ impl Values {
         }) else {
             return None;
         };
-        (self.text(kind)? == "storage").then_some(Storage {
+        let key = self.text(key)?;
+        (self.text(kind)? == "storage" && key.len() <= LONGEST_KEY).then_some(Storage {
             number,
-            key: self.text(key)?.to_owned(),
+            key: key.to_owned(),
             elements: count(elements)?,
         })
     }

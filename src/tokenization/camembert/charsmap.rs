@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// Numbers of a block: a node's children lie in one.
 const BLOCK: usize = 256;
+/// Most bytes of a text that a character becomes; in the published maps 33. A text may hold that character many times.
+pub(super) const LONGEST: usize = 64;
 
 /// Why a map cannot be used.
 type Refusal = &'static str;
@@ -44,6 +46,10 @@ pub(super) fn check(map: &[u8]) -> Result<(), Refusal> {
                 let value = *units.get(child).ok_or(astray)? & !(1 << 31);
                 if !texts.is_char_boundary(value as usize) {
                     return Err("a value that is no start of a text");
+                }
+                let text = texts.as_bytes().iter().skip(value as usize);
+                if text.take_while(|byte| **byte != 0).nth(LONGEST).is_some() {
+                    return Err("a text that is too long for one character");
                 }
             }
             open.push(child);
@@ -133,6 +139,17 @@ mod tests {
         assert_eq!(error(&value(1)), "a value that is no start of a text");
         assert_eq!(error(&value(9)), "a value that is no start of a text");
         assert_eq!(error(&map(&[], b"\xff")), "texts that are no UTF-8");
+        let long = |n: usize| {
+            map(
+                &[(65, leaf(1)), (64, 1)],
+                &[b"\0", &b"x".repeat(n)[..]].concat(),
+            )
+        };
+        assert_eq!(check(&long(LONGEST)), Ok(()));
+        assert_eq!(
+            error(&long(LONGEST + 1)),
+            "a text that is too long for one character"
+        );
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to what the file holds.
 //! Truncation and padding set in the file are dropped: the caller's length counts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::utils::truncation::TruncationDirection;
 use tokenizers::{AddedToken, PreTokenizerWrapper};
 
-use super::files::{JsonFile, read_bytes};
+use super::files::{self, JsonFile};
 use super::pool::Pool;
 use super::word_cache::WordCache;
 use super::{AlignedEncoding, Encoding, Offsets};
@@ -21,9 +21,16 @@ use crate::error::{Error, Result, contain};
 
 mod charsmap;
 mod chunks;
+mod growth;
 mod sentencepiece;
 
 use chunks::Chunks;
+use growth::Growth;
+
+/// What shows the special tokens around a text.
+const SHORT_TEXT: &str = "a";
+/// Most values of a post-processor. Its template may name a special token of many ids again and again.
+const LARGEST_TEMPLATE: usize = 1000;
 
 /// Which conventions a folder without `tokenizer.json` follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +41,11 @@ enum Family {
 
 /// `CamembertTokenizerFast`, `RobertaTokenizerFast` or `XLMRobertaTokenizerFast` of transformers.
 pub struct CamembertTokenizer {
+    /// The file that it came from, for messages.
+    path: PathBuf,
     inner: tokenizers::Tokenizer,
+    /// Whether texts must be tried on its normaliser.
+    growth: Growth,
     /// How texts are cut so that known chunks need not go through the crate, where that is possible.
     chunks: Option<Chunks>,
     /// Special tokens before and after a text.
@@ -70,8 +81,15 @@ impl CamembertTokenizer {
         };
         let failed = |e| Error::malformed(&path, "", e, "a usable tokenizer");
         contained(|| adapt(&mut inner, &config, family, options)).map_err(failed)?;
+        let growth = Growth::of(inner.get_normalizer());
+        growth
+            .check(SHORT_TEXT)
+            .map_err(|found| too_long(&path, found))?;
         let (before, after) = contained(|| special_ids(&inner)).map_err(failed)?;
-        let chunks = contained(|| Ok(Chunks::new(&inner))).map_err(failed)?;
+        let chunks = match growth.is_tame() {
+            true => contained(|| Ok(Chunks::new(&inner))).map_err(failed)?,
+            false => None,
+        };
         let pad = config.get("pad_token").map_or(Some("<pad>"), content);
         let pad_id = pad.and_then(|token| inner.token_to_id(token));
         Ok(Self {
@@ -91,11 +109,18 @@ impl CamembertTokenizer {
             // Distinct tokens, as Python counts them: a Unigram model may list one twice.
             vocab_size: inner.get_vocab(true).len(),
             inner,
+            growth,
+            path,
         })
     }
 
     fn special_tokens(&self) -> usize {
         self.before.len() + self.after.len()
+    }
+
+    fn check_growth(&self, text: &str) -> Result<()> {
+        let checked = self.growth.check(text);
+        checked.map_err(|found| too_long(&self.path, found))
     }
 
     fn encode_with(&self, text: &str, room: usize, cache: &mut WordCache<u32>) -> Result<Encoding> {
@@ -108,6 +133,7 @@ impl CamembertTokenizer {
                 None => text.len(),
             };
             let tokens = cache.get_or_encode(&text.as_bytes()[at..end], |_, tokens| {
+                self.check_growth(&text[at..end])?;
                 let encoding = contained(|| self.inner.encode_fast(&text[at..end], false));
                 let encoding = encoding.map_err(Error::compute("tokenizing"))?;
                 tokens.extend_from_slice(encoding.get_ids());
@@ -144,13 +170,14 @@ impl Tokenizer for CamembertTokenizer {
 
     fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
         let room = room(max_length, self.special_tokens())?;
+        self.check_growth(text)?;
         let encoding = contained(|| self.inner.encode(text, false));
         let mut encoding = encoding.map_err(Error::compute("tokenizing"))?;
         let truncated = encoding.len() > room;
         encoding.truncate(encoding.len().min(room), 0, TruncationDirection::Right);
         let encoding = contained(|| self.inner.post_process(encoding, None, true));
         let encoding = encoding.map_err(Error::compute("adding special tokens"))?;
-        let mut offsets = Offsets::new(text);
+        let offsets = Offsets::new(text);
         let offset = |&(start, end): &(usize, usize)| offsets.offset(start..end);
         Ok(AlignedEncoding {
             offsets: encoding.get_offsets().iter().map(offset).collect(),
@@ -184,21 +211,54 @@ fn contained<R>(work: impl FnOnce() -> tokenizers::Result<R>) -> tokenizers::Res
     contain(work).unwrap_or_else(|panic| Err(panic.into()))
 }
 
+/// The error for a normaliser that makes a text too long.
+fn too_long(path: &Path, found: String) -> Error {
+    let expected = "steps that leave a text about as long as it is";
+    Error::malformed(path, "normalizer", found, expected)
+}
+
 /// Read a `tokenizer.json`.
 fn read_json(path: &Path) -> Result<tokenizers::Tokenizer> {
     let malformed = |place: &str, found: String| {
         Error::malformed(path, place, found, "a tokenizer of the tokenizers crate")
     };
-    let bytes = read_bytes(path)?;
-    let json: Value = serde_json::from_slice(&bytes).map_err(|e| malformed("", e.to_string()))?;
+    let text = files::read_json(path)?;
+    let json: Value = serde_json::from_str(&text).map_err(|e| malformed("", e.to_string()))?;
     charsmap::check_all(&json).map_err(|e| malformed("precompiled_charsmap", e.into()))?;
-    contained(|| tokenizers::Tokenizer::from_bytes(&bytes))
-        .map_err(|e| malformed("", e.to_string()))
+    check_added(path, &json)?;
+    let size = json.get("post_processor").map_or(0, values_in);
+    if size > LARGEST_TEMPLATE {
+        let expected = format!("at most {LARGEST_TEMPLATE}: a few special tokens around a text");
+        let found = format!("{size} values");
+        return Err(Error::malformed(path, "post_processor", found, expected));
+    }
+    contained(|| tokenizers::Tokenizer::from_bytes(&text)).map_err(|e| malformed("", e.to_string()))
+}
+
+/// Try the added tokens of a `tokenizer.json` on its normaliser: reading the file normalises them.
+fn check_added(path: &Path, json: &Value) -> Result<()> {
+    // One that does not parse is refused with the file.
+    let normalizer = json.get("normalizer").cloned().map(serde_json::from_value);
+    let growth = Growth::of(normalizer.and_then(std::result::Result::ok).as_ref());
+    let added = json.get("added_tokens").and_then(Value::as_array);
+    let mut contents = added.into_iter().flatten().filter_map(content);
+    contents
+        .try_for_each(|content| growth.check(content))
+        .map_err(|found| too_long(path, found))
+}
+
+/// How many values a JSON value is made of.
+fn values_in(json: &Value) -> usize {
+    1 + match json {
+        Value::Array(values) => values.iter().map(values_in).sum(),
+        Value::Object(entries) => entries.values().map(values_in).sum(),
+        _ => 0usize,
+    }
 }
 
 /// The ids that the post-processor puts before and after a text.
 fn special_ids(inner: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
-    let encoding = inner.encode("a", true)?;
+    let encoding = inner.encode(SHORT_TEXT, true)?;
     let marks = encoding.get_special_tokens_mask();
     let before = marks.iter().take_while(|mark| **mark == 1).count();
     let after = marks.iter().rev().take_while(|mark| **mark == 1).count();
@@ -227,6 +287,10 @@ fn adapt(
     inner.with_truncation(None)?;
     inner.with_padding(None);
     let added = special_tokens(inner, config, family);
+    let growth = Growth::of(inner.get_normalizer());
+    for token in &added {
+        growth.check(&token.content)?;
+    }
     inner.add_tokens(added)?;
     if let Some(PreTokenizerWrapper::ByteLevel(bytes)) = inner.get_pre_tokenizer() {
         let prefix = config.get("add_prefix_space").and_then(Value::as_bool);

@@ -23,6 +23,8 @@ const BOUNDARY: char = '\u{2581}';
 const NORMAL: u64 = 1;
 const CONTROL: u64 = 3;
 const USER_DEFINED: u64 = 4;
+/// Most pieces of a model; XLM-RoBERTa has 250,000. Each takes a hundred times the bytes of the shortest one in the file.
+const MOST_PIECES: usize = 1 << 20;
 /// `TrainerSpec.ModelType.UNIGRAM`.
 const UNIGRAM: u64 = 1;
 
@@ -218,6 +220,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Model, ParseError> {
     let mut all = fields(bytes, 0);
     while let Some(field) = all.next()? {
         match field.number {
+            1 if model.pieces.len() == MOST_PIECES => return Err((field.at, "too many pieces")),
             1 => model.pieces.push(piece(field.bytes, field.at)?),
             2 => {
                 let mut spec = fields(field.bytes, field.at);

@@ -24,6 +24,8 @@ const SPECIAL: [(&str, Option<&str>); 7] = [
     ("mask_token", Some("<special1>")),
 ];
 const ADDITIONAL: &str = "additional_special_tokens";
+/// Most bytes of an added token: as many partial matches may be under way at every place of a text.
+const LONGEST: usize = 1000;
 
 /// A token that is found in the raw text before anything else happens to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +52,9 @@ impl AddedToken {
 
     /// From a string or an object as transformers writes them.
     fn read(file: &JsonFile, key: &str, value: &Value) -> Result<Self> {
-        let object = match value {
-            Value::String(content) => return Ok(Self::plain(content)),
-            other => other,
-        };
-        let content = object
-            .get("content")
-            .and_then(Value::as_str)
+        let content = value
+            .as_str()
+            .or_else(|| value.get("content")?.as_str())
             .ok_or_else(|| {
                 file.wrong(
                     key,
@@ -64,7 +62,10 @@ impl AddedToken {
                     "a token: a string, or an object with \"content\"",
                 )
             })?;
-        let flag = |name: &str| object.get(name).and_then(Value::as_bool).unwrap_or(false);
+        if content.len() > LONGEST {
+            return Err(file.wrong(key, value, "a token of at most 1000 bytes"));
+        }
+        let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
         Ok(Self {
             content: content.to_string(),
             lstrip: flag("lstrip"),
@@ -138,7 +139,8 @@ impl AddedTokens {
         let file = JsonFile::open(folder, "added_tokens.json")?;
         for (content, id) in &file.entries {
             let id = token_id(id).ok_or_else(|| file.wrong(content, id, "a token id"))?;
-            self.insert(id, AddedToken::plain(content));
+            let token = AddedToken::read(&file, content, &content.as_str().into())?;
+            self.insert(id, token);
         }
         let file = JsonFile::open(folder, "tokenizer.json")?;
         if let Some(Value::Array(added)) = file.get("added_tokens") {

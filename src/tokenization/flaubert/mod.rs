@@ -255,7 +255,7 @@ impl Tokenizer for FlaubertTokenizer {
         let truncated = tokens.len() > room;
         tokens.truncate(room);
         let mut aligned = AlignedEncoding::default();
-        let mut characters = Offsets::new(text);
+        let characters = Offsets::new(text);
         let outer = |id| (id, Offset::default(), None);
         let inner = tokens.into_iter().map(|token| {
             let offset = characters.offset(token.bytes);

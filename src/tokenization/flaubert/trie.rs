@@ -93,6 +93,7 @@ impl Trie {
 impl Search<'_> {
     /// Read one character, which stands from `at` to `next`.
     fn step(&mut self, at: usize, character: u32, next: usize) {
+        // In the order of their starts, as the partial matches are.
         let mut dead = Vec::new();
         let mut matched = false;
         for i in 0..self.partial.len() {
@@ -110,7 +111,8 @@ impl Search<'_> {
         if matched {
             self.partial.clear();
         } else {
-            self.partial.retain(|(start, _)| !dead.contains(start));
+            self.partial
+                .retain(|(start, _)| dead.binary_search(start).is_err());
         }
         if at >= self.skip
             && let Some(child) = self.trie.child(0, character)

@@ -9,6 +9,9 @@ use super::super::files::{JsonFile, read_text};
 use super::moses::characters::{SPACE, characters};
 use crate::error::{Error, Result};
 
+/// Most merges; FlauBERT has 50,000. Each takes fifty times the bytes of the shortest one in the file.
+const MOST_MERGES: usize = 1 << 21;
+
 /// Read `vocab.json`: from token to id.
 ///
 /// # Errors
@@ -32,10 +35,16 @@ pub(crate) fn read_vocabulary(folder: &Path) -> Result<HashMap<String, u32>> {
 pub(crate) fn read_merges(folder: &Path) -> Result<Vec<(String, String)>> {
     let path = require(folder, "merges.txt")?;
     let text = read_text(&path)?.replace("\r\n", "\n").replace('\r', "\n");
-    let mut lines: Vec<&str> = text.split('\n').collect();
-    lines.pop();
+    let Some((lines, _)) = text.rsplit_once('\n') else {
+        return Ok(Vec::new());
+    };
     let is_space = |c: char| characters().is(c as u32, SPACE);
-    let read = |(number, line): (usize, &&str)| {
+    let read = |(number, line): (usize, &str)| {
+        if number == MOST_MERGES {
+            let place = format!("line {}", number + 1);
+            let expected = format!("{MOST_MERGES} merges at most");
+            return Err(Error::malformed(&path, place, "another merge", expected));
+        }
         let mut fields = line.split(is_space).filter(|field| !field.is_empty());
         match (fields.next(), fields.next()) {
             (Some(left), Some(right)) => Ok((left.to_string(), right.to_string())),
@@ -47,7 +56,7 @@ pub(crate) fn read_merges(folder: &Path) -> Result<Vec<(String, String)>> {
             )),
         }
     };
-    lines.iter().enumerate().map(read).collect()
+    lines.split('\n').enumerate().map(read).collect()
 }
 
 fn require(folder: &Path, name: &str) -> Result<std::path::PathBuf> {

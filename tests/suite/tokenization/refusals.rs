@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use flue_study::tokenization::{TokenizerOptions, from_pretrained};
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::copy;
 
@@ -103,4 +105,112 @@ fn missing_files_are_named() {
     let empty = tempfile::tempdir().unwrap();
     assert!(refusal(empty.path()).contains("tokenizer.json or sentencepiece.bpe.model"));
     assert!(refusal(&empty.path().join("absent")).contains("absent not found"));
+}
+
+/// The tokenizer.json of a fixture with other values in some of its places.
+fn altered(places: &[(&str, Value)]) -> TempDir {
+    let copy = copy("roberta");
+    let path = copy.path().join("tokenizer.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (key, value) in places {
+        json[*key] = value.clone();
+    }
+    fs::write(&path, json.to_string()).unwrap();
+    copy
+}
+
+/// Forty steps that double a letter.
+fn doubling(letter: &str) -> Value {
+    let step =
+        json!({"type": "Replace", "pattern": {"String": letter}, "content": letter.repeat(2)});
+    json!({"type": "Sequence", "normalizers": vec![step; 40]})
+}
+
+#[test]
+fn a_normaliser_that_makes_texts_endless_is_refused() {
+    let expected = "tokenizer.json, normalizer: found";
+    let message = refusal(altered(&[("normalizer", doubling("a"))]).path());
+    assert!(message.contains(expected), "{message}");
+    // Reading the file already normalises such a token.
+    let token = json!({"id": 1, "content": "zé", "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": true, "special": false});
+    let added = [
+        ("normalizer", doubling("é")),
+        ("added_tokens", json!([token])),
+    ];
+    let message = refusal(altered(&added).path());
+    assert!(message.contains(expected), "{message}");
+    let folder = altered(&[("normalizer", doubling("é"))]);
+    let tokenizer = from_pretrained(folder.path(), &TokenizerOptions::default()).unwrap();
+    assert!(tokenizer.encode("un livre", None).is_ok());
+    for error in [
+        tokenizer.encode("un été", None).unwrap_err(),
+        tokenizer.encode_batch(&["un été"], Some(8)).unwrap_err(),
+        tokenizer.encode_aligned("un été", None).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_template_of_countless_tokens_is_refused() {
+    let mark = json!({"SpecialToken": {"id": "<s>", "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let mut single = vec![mark; 300];
+    single.push(text.clone());
+    let special = json!({"<s>": {"id": "<s>", "ids": vec![0; 300], "tokens": vec!["<s>"; 300]}});
+    let template = json!({"type": "TemplateProcessing", "single": single, "pair": [text],
+        "special_tokens": special});
+    let message = refusal(altered(&[("post_processor", template)]).path());
+    assert!(
+        message.contains("tokenizer.json, post_processor: found"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_added_token_of_great_length_is_refused() {
+    let copy = copy("flaubert");
+    let path = copy.path().join("added_tokens.json");
+    fs::write(&path, format!("{{\"{}\": 900}}", "a".repeat(1000))).unwrap();
+    from_pretrained(copy.path(), &TokenizerOptions::default()).unwrap();
+    fs::write(&path, format!("{{\"{}\": 900}}", "a".repeat(1001))).unwrap();
+    let message = refusal(copy.path());
+    assert!(
+        message.contains("a token of at most 1000 bytes"),
+        "{message}"
+    );
+}
+
+#[test]
+fn countless_merges_or_values_are_refused() {
+    let flaubert = copy("flaubert");
+    let merges = "a b\n".repeat((1 << 21) + 1);
+    fs::write(flaubert.path().join("merges.txt"), merges).unwrap();
+    let message = refusal(flaubert.path());
+    assert!(
+        message.contains("merges.txt, line 2097153: found another merge"),
+        "{message}"
+    );
+    let vocabulary = format!("{{\"a\": [{}0]}}", "0,".repeat(1 << 22));
+    for (name, file) in [("flaubert", "vocab.json"), ("roberta", "tokenizer.json")] {
+        let copy = copy(name);
+        fs::write(copy.path().join(file), &vocabulary).unwrap();
+        let message = refusal(copy.path());
+        let words = format!("{file}: found about 4194307 values, expected 4194304 at most");
+        assert!(message.contains(&words), "{message}");
+    }
+}
+
+#[test]
+fn a_model_of_countless_pieces_is_refused() {
+    let copy = copy("camembert");
+    let path = copy.path().join("sentencepiece.bpe.model");
+    // Each is a piece without a text.
+    fs::write(&path, b"\x0a\x00".repeat((1 << 20) + 1)).unwrap();
+    let message = refusal(copy.path());
+    assert!(
+        message.contains("byte 2097154: found too many pieces"),
+        "{message}"
+    );
 }
