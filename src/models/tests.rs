@@ -13,7 +13,9 @@ use crate::nn::{self, AdamWStep};
 mod checkpoints;
 mod finite_differences;
 mod freezing;
+mod plain_path;
 mod recomputation;
+mod reference;
 
 const CASES: [&str; 4] = [
     "camembert",
@@ -103,6 +105,18 @@ impl Case {
             batch: Batch::read(&expected),
             expected,
             model,
+        }
+    }
+
+    /// The model of a fixture under another configuration, with the fixture's batch.
+    fn changed(name: &str, change: impl Fn(&mut Config)) -> Self {
+        let folder = fixture(name);
+        let mut config = Config::read(&folder).unwrap();
+        change(&mut config);
+        let (model, _) = load_classifier(&folder, config, &Device::Cpu, 1).unwrap();
+        Self {
+            model,
+            ..Self::load(name)
         }
     }
 
@@ -306,14 +320,7 @@ fn a_sequence_alone_equals_itself_in_a_batch() {
 #[test]
 fn dropout_changes_the_loss_and_is_reproducible() {
     for name in CASES {
-        let folder = fixture(name);
-        let mut config = Config::read(&folder).unwrap();
-        config.override_dropout(0.3);
-        let (model, _) = load_classifier(&folder, config, &Device::Cpu, 1).unwrap();
-        let case = Case {
-            model,
-            ..Case::load(name)
-        };
+        let case = Case::changed(name, |config| config.override_dropout(0.3));
         let run = |seed, step| {
             let mut g = Gradients::new(case.model.parameters().len());
             let seed = Some(DropoutSeed { seed, step });

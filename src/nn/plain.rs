@@ -50,7 +50,11 @@ pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Re
 pub fn activation(u: &Tensor, f: Activation) -> Result<Tensor> {
     Ok(match f {
         Activation::Gelu => u.gelu_erf()?,
-        Activation::Relu => u.relu()?,
+        // candle's own has the derivative 1 at 0, torch's and the kernels' 0.
+        Activation::Relu => {
+            let zeros = u.zeros_like()?;
+            u.gt(&zeros)?.where_cond(u, &zeros)?
+        }
     })
 }
 

@@ -5,6 +5,9 @@ use candle_core::{Device, Tensor, Var};
 use super::*;
 use crate::rng::Stream;
 
+mod dropout;
+mod plain_path;
+mod threads;
 mod update;
 
 /// Normal random values, the same at each call with the same name.
@@ -142,31 +145,48 @@ fn activations_and_their_derivatives() {
 
 #[test]
 fn gelu_is_exact_over_the_whole_range() {
-    for i in -2000..2000 {
-        let u = i as f32 / 100.0;
-        let want = 0.5
-            * u as f64
-            * (1.0 + candle_core::cpu::erf::erf_f64(u as f64 / std::f64::consts::SQRT_2));
-        let x = Tensor::new(&[[u]], &Device::Cpu).unwrap();
-        let (y, _) = bias_activation(
-            x,
-            &Tensor::new(&[0f32], &Device::Cpu).unwrap(),
-            Activation::Gelu,
-        )
-        .unwrap();
-        let got = y.to_vec2::<f32>().unwrap()[0][0] as f64;
-        assert!(
-            (got - want).abs() <= 1e-6 * (1.0 + u.abs() as f64),
-            "gelu({u}) = {got}, expected {want}"
-        );
+    let points: Vec<f32> = (-2000..2000).map(|i| i as f32 / 100.0).collect();
+    let column = |v: &[f32]| Tensor::from_slice(v, (v.len(), 1), &Device::Cpu).unwrap();
+    let row = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (y, u) = bias_activation(column(&points), &column(&[0.0]), Activation::Gelu).unwrap();
+    let (again, derivative) = bias_activation_backward(u, Activation::Gelu).unwrap();
+    let found = [y, again, derivative].map(row);
+    for (i, point) in points.into_iter().enumerate() {
+        let u = f64::from(point);
+        let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(u * std::f64::consts::FRAC_1_SQRT_2));
+        let density = (-0.5 * u * u).exp() / std::f64::consts::TAU.sqrt();
+        for (got, want) in found
+            .iter()
+            .zip([u * cdf, u * cdf, u.mul_add(density, cdf)])
+        {
+            let error = (f64::from(got[i]) - want).abs();
+            assert!(
+                error <= 1e-6 * (1.0 + u.abs()),
+                "{u}: {got} {want}",
+                got = got[i]
+            );
+        }
     }
+}
+
+#[test]
+fn exp_and_erf_are_exact_over_the_whole_range() {
     for i in -870..880 {
         let x = i as f32 / 10.0;
-        let want = (x as f64).exp();
-        assert!(
-            ((cpu::exp(x) as f64 - want) / want).abs() < 5e-7,
-            "exp({x})"
-        );
+        let want = f64::from(x).exp();
+        let error = (f64::from(cpu::exp(x)) - want) / want;
+        assert!(error.abs() < 5e-7, "exp({x})");
+    }
+    for far in [-88.0, -1e3, -1e30, f32::NEG_INFINITY] {
+        assert!((0.0..1.3e-38).contains(&cpu::exp(far)), "exp({far})");
+    }
+    for far in [89.0, 1e3, f32::INFINITY] {
+        assert!(cpu::exp(far) >= 1.6e38, "exp({far})");
+    }
+    for i in -600..=600 {
+        let x = i as f32 / 100.0;
+        let error = f64::from(cpu::erf(x)) - candle_core::cpu::erf::erf_f64(f64::from(x));
+        assert!(error.abs() < 4e-7, "erf({x}): {error}");
     }
 }
 
@@ -197,6 +217,35 @@ fn attention_and_its_backward() {
             }
         }
     }
+}
+
+/// Only differences between scores count, however large they are.
+#[test]
+fn scores_that_overflow_an_exponential_change_nothing() {
+    let shape = AttentionShape {
+        heads: 3,
+        head_size: 8,
+    };
+    let bounds = [0, 5, 26];
+    let queries = Queries::All(&bounds);
+    let (qkv, mut shifted) = (random("qkv", &[26, 72]), Vec::new());
+    for mut row in qkv.to_vec2::<f32>().unwrap() {
+        // The first element of every query and of every key: 15 · 40 / √8 is added to every score.
+        for head in 0..3 {
+            (row[8 * head], row[24 + 8 * head]) = (15.0, 40.0);
+        }
+        shifted.push(row);
+    }
+    let mut small = shifted.clone();
+    for row in &mut small {
+        (0..3).for_each(|head| row[24 + 8 * head] = 0.0);
+    }
+    let [shifted, small] = [shifted, small].map(|rows| Tensor::new(rows, &Device::Cpu).unwrap());
+    let want = attention(&small, queries, shape, None).unwrap();
+    let got = attention(&shifted, queries, shape, None).unwrap();
+    close(&got, &want, 1e-4);
+    let got = plain::attention(&shifted, queries, shape, None).unwrap();
+    close(&got, &want, 1e-4);
 }
 
 #[test]
@@ -335,25 +384,10 @@ fn cross_entropy_and_its_gradient() {
     );
     assert!((ce.per_row.iter().sum::<f64>() / 6.0 - ce.loss).abs() < 1e-12);
     assert!(cross_entropy(&logits, &[3; 6]).is_err());
-}
-
-#[test]
-fn dropout_depends_on_its_key_alone_and_keeps_the_mean() {
-    let mask = |p, site, step| {
-        let d = Dropout::new(p, site, DropoutSeed { seed: 1, step }).unwrap();
-        d.mask(0, 200, 50, &Device::Cpu)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap()
-    };
-    let m = mask(0.1, 0, 0);
-    assert_eq!(m, mask(0.1, 0, 0));
-    assert!(m != mask(0.1, 1, 0) && m != mask(0.1, 0, 1));
-    let kept = m.iter().filter(|&&x| x > 0.0).count() as f64 / m.len() as f64;
-    assert!((kept - 0.9).abs() < 0.02, "{kept}");
-    assert!(m.iter().all(|&x| x == 0.0 || (x - 1.0 / 0.9).abs() < 1e-6));
-    assert!(mask(1.0, 0, 0).iter().all(|&x| x == 0.0));
-    assert!(Dropout::new(0.0, 0, SEED).is_none());
+    // No exponential overflows.
+    let far = Tensor::new(&[[3e4f32, 0.0], [-3e4, 3e4]], &Device::Cpu).unwrap();
+    let ce = cross_entropy(&far, &[0, 0]).unwrap();
+    assert_eq!(ce.per_row, [0.0, 6e4]);
+    let gradient = ce.gradient.to_vec2::<f32>().unwrap();
+    assert_eq!(gradient, [[0.0, 0.0], [-0.5, 0.5]]);
 }

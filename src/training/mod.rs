@@ -20,3 +20,6 @@ pub use scheduler::{SchedulerType, learning_rate};
 pub use selection::{BestMetric, EvalStrategy};
 pub use trainer::{TrainOutput, Trainer};
 pub use trainer_state::{LogEntry, TrainerState};
+
+#[cfg(test)]
+mod tests;

@@ -85,27 +85,27 @@ fn it_leaves_what_save_pretrained_and_trainer_leave() {
 
 #[test]
 fn the_same_seed_gives_the_same_weights_whatever_the_threads() {
-    let w = prepared("tiny-flaubert");
-    let weights = |options: &str, out: &str| {
-        w.run(&format!(
-            "flue-cls-finetune {QUICK} {options} -d data -c tiny-flaubert -s {out}"
-        ));
-        fs::read(w.path(out).join("model.safetensors")).unwrap()
-    };
-    let first = weights("", "a");
-    assert!(first == weights("", "b"), "two runs differ");
-    assert!(
-        first == weights("--threads 1", "c"),
-        "one thread differs from all"
-    );
-    assert!(
-        first != weights("--seed 43", "d"),
-        "another seed changes nothing"
-    );
-    assert!(
-        first != weights("--no-token-type-ids", "e"),
-        "token types change nothing"
-    );
+    for checkpoint in ["tiny-camembert", "tiny-flaubert"] {
+        let w = prepared(checkpoint);
+        let weights = |options: &str, out: &str| {
+            w.run(&format!(
+                "flue-cls-finetune {QUICK} {options} -d data -c {checkpoint} -s {out}"
+            ));
+            fs::read(w.path(out).join("model.safetensors")).unwrap()
+        };
+        let first = weights("", "a");
+        assert!(first == weights("", "b"), "two runs differ");
+        for threads in 1..=3 {
+            let same = first == weights(&format!("--threads {threads}"), &format!("t{threads}"));
+            assert!(same, "{checkpoint}: {threads} threads differ from all");
+        }
+        assert!(
+            first != weights("--seed 43", "d"),
+            "another seed changes nothing"
+        );
+        let types = first != weights("--no-token-type-ids", "e");
+        assert_eq!(types, checkpoint == "tiny-flaubert", "token types");
+    }
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{CASES, Case, close, fixture};
-use crate::models::checkpoint::load_classifier;
-use crate::models::{Config, Gradients};
+use super::{CASES, Case, close};
+use crate::models::Gradients;
 use crate::nn::DropoutSeed;
 
 /// The steepest coordinate of every parameter, where a wrong gradient cannot hide behind rounding, against central
@@ -61,25 +60,13 @@ fn check_finite_differences(
     }
 }
 
-/// A model of a fixture whose configuration was changed, with the fixture's batch.
-fn changed(name: &str, change: impl Fn(&mut Config)) -> Case {
-    let folder = fixture(name);
-    let mut config = Config::read(&folder).unwrap();
-    change(&mut config);
-    let (model, _) = load_classifier(&folder, config, &Device::Cpu, 1).unwrap();
-    Case {
-        model,
-        ..Case::load(name)
-    }
-}
-
 const SEED: DropoutSeed = DropoutSeed { seed: 5, step: 1 };
 
 #[test]
 fn every_gradient_agrees_with_finite_differences() {
     for name in CASES {
         check_finite_differences(name, &Case::load(name), None, |_| false);
-        let case = changed(name, |config| config.override_dropout(0.2));
+        let case = Case::changed(name, |config| config.override_dropout(0.2));
         check_finite_differences(name, &case, Some(SEED), |_| false);
     }
 }
@@ -89,9 +76,9 @@ fn every_gradient_agrees_with_finite_differences() {
 fn logits_that_are_dropped_and_layers_that_are_left_out_have_their_gradients_too() {
     for name in ["flaubert", "flaubert-pre-norm-sharded"] {
         // With this seed one logit of the batch is dropped and others are kept.
-        let case = changed(name, |config| config.summary_last_dropout = 0.3);
+        let case = Case::changed(name, |config| config.summary_last_dropout = 0.3);
         check_finite_differences(name, &case, Some(SEED), |_| false);
-        let case = changed(name, |config| config.layer_drop = 1.0);
+        let case = Case::changed(name, |config| config.layer_drop = 1.0);
         let in_a_layer = |name: &str| name.split('.').any(|part| part.parse::<usize>().is_ok());
         check_finite_differences(name, &case, Some(SEED), in_a_layer);
     }

@@ -1,25 +1,16 @@
 //! Gradient checkpointing changes no bit of a loss or a gradient.
 
-use super::{CASES, Case, close, fixture};
-use crate::models::checkpoint::load_classifier;
-use crate::models::{Config, Gradients};
+use super::{CASES, Case, close};
+use crate::models::Gradients;
 use crate::nn::DropoutSeed;
 
 #[test]
 fn what_is_computed_again_is_the_same_to_the_last_bit() {
     for (name, frozen) in CASES.into_iter().flat_map(|n| [(n, None), (n, Some(1))]) {
-        let folder = fixture(name);
-        let mut config = Config::read(&folder).unwrap();
-        config.override_dropout(0.2);
-        let (mut model, _) =
-            load_classifier(&folder, config, &candle_core::Device::Cpu, 1).unwrap();
+        let mut case = Case::changed(name, |config| config.override_dropout(0.2));
         if let Some(layers) = frozen {
-            model.freeze(layers).unwrap();
+            case.model.freeze(layers).unwrap();
         }
-        let mut case = Case {
-            model,
-            ..Case::load(name)
-        };
         let run = |case: &Case| {
             let mut gradients = Gradients::new(case.model.parameters().len());
             let (input, labels) = (case.training_input(), &case.batch.labels);

@@ -143,6 +143,28 @@ fn an_interruption_changes_neither_evaluations_nor_the_best_model() {
     assert_eq!(best("whole"), best("killed"));
 }
 
+/// Also in the middle of an epoch, between two evaluations and between two lines of the log.
+#[test]
+fn an_interruption_changes_nothing_where_gradients_accumulate_over_grouped_rows() {
+    let w = prepared("tiny-flaubert");
+    let line = "flue-cls-finetune -q -a 100 -b 24 -n 2 -d data -c tiny-flaubert --save-steps 3 --logging-steps 4 \
+                --per-device-train-batch-size 3 --gradient-accumulation-steps 2 --group-by-length \
+                --eval-strategy epoch --learning-rate 1e-3 --weight-decay 0.01";
+    w.run(&format!("{line} -s whole"));
+    killed_and_resumed(&w, line, 10, |round| 60 + 71 * (round % 8));
+    assert!(weights(&w, "whole") == weights(&w, "killed"));
+    assert_eq!(evaluations(&w, "whole"), evaluations(&w, "killed"));
+    assert_eq!(steps(&evaluations(&w, "whole")), [17, 34, 34]);
+    let losses = |out: &str| {
+        let state = json(&w, &format!("{out}/trainer_state.json"));
+        let log = state["log_history"].as_array().unwrap().clone();
+        let training = |e: &Value| e["loss"].is_number();
+        log.into_iter().filter(training).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("whole").len(), 8);
+    assert_eq!(losses("whole"), losses("killed"));
+}
+
 #[test]
 fn options_that_need_evaluations_are_refused_without_them() {
     let w = Workspace::new();

@@ -1,0 +1,216 @@
+//! The plain path in other types of number than the kernels' f32: what every device but the CPU runs.
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::{SEED, close, random};
+use crate::nn::*;
+
+/// What every function gives, under its name.
+pub(super) type Results = Vec<(&'static str, Tensor)>;
+
+/// Inputs in one type of number, with values that bf16 holds exactly.
+struct Inputs<'a> {
+    dtype: DType,
+    rows: usize,
+    /// Of the sequences that attend.
+    bounds: &'a [usize],
+}
+
+const WIDTH: usize = 24;
+const SHAPE: AttentionShape = AttentionShape {
+    heads: 3,
+    head_size: 8,
+};
+
+impl Inputs<'_> {
+    fn draw(&self, name: &str, shape: &[usize]) -> Tensor {
+        let x = random(name, shape).to_dtype(DType::BF16).unwrap();
+        x.to_dtype(self.dtype).unwrap()
+    }
+
+    fn linear(&self, results: &mut Results) {
+        let (x, w) = (
+            self.draw("x", &[self.rows, WIDTH]),
+            self.draw("w", &[36, WIDTH]),
+        );
+        let (bias, g) = (self.draw("b", &[36]), self.draw("up", &[self.rows, 36]));
+        let y = linear_no_bias(&x, &w).unwrap();
+        let mut slot = GradientSlot::default();
+        for _ in 0..2 {
+            weight_backward(&x, &g, &mut slot).unwrap();
+        }
+        results.extend([
+            ("product", y.copy().unwrap()),
+            ("product with bias", add_bias(y, &bias).unwrap()),
+            ("gradient of x", linear_backward(&w, &g).unwrap()),
+            ("twice the gradient of w", slot.get().unwrap().clone()),
+            ("gradient of the bias", bias_backward(&g).unwrap()),
+        ]);
+    }
+
+    /// With an epsilon that is large enough to be seen.
+    fn layer_norm(&self, results: &mut Results) {
+        let x = self.draw("x", &[self.rows, WIDTH]);
+        let (gamma, beta) = (self.draw("gamma", &[WIDTH]), self.draw("beta", &[WIDTH]));
+        let g = self.draw("up", &[self.rows, WIDTH]);
+        let (y, stats) = layer_norm(&x, &gamma, &beta, 0.1).unwrap();
+        let (dx, dgamma, dbeta) = layer_norm_backward(&x, &stats, &gamma, 0.1, &g).unwrap();
+        results.extend([
+            ("layer norm", y),
+            ("gradient through layer norm", dx),
+            ("gradient of gamma", dgamma),
+            ("gradient of beta", dbeta),
+        ]);
+    }
+
+    fn activations(&self, results: &mut Results) {
+        let (x, bias) = (
+            self.draw("x", &[self.rows, WIDTH]),
+            self.draw("b", &[WIDTH]),
+        );
+        for f in [Activation::Gelu, Activation::Relu] {
+            let (y, u) = bias_activation(x.copy().unwrap(), &bias, f).unwrap();
+            let alone = bias_activation_in_place(x.copy().unwrap(), &bias, f).unwrap();
+            results.extend([
+                ("activation", y),
+                ("its input", u.copy().unwrap()),
+                ("activation alone", alone),
+            ]);
+            let (value, derivative) = bias_activation_backward(u, f).unwrap();
+            results.extend([("activation again", value), ("derivative", derivative)]);
+        }
+    }
+
+    fn attention(&self, results: &mut Results) {
+        let tokens = self.bounds[self.bounds.len() - 1];
+        let qkv = self.draw("qkv", &[tokens, 3 * WIDTH]);
+        for queries in [Queries::All(self.bounds), Queries::First(self.bounds)] {
+            let g = self.draw("up", &[queries.rows(), WIDTH]);
+            for dropout in [None, Dropout::new(0.3, 5, SEED)] {
+                let y = attention(&qkv, queries, SHAPE, dropout).unwrap();
+                let dx = attention_backward(&qkv, queries, SHAPE, dropout, &g).unwrap();
+                results.extend([("attention", y), ("gradient through attention", dx)]);
+            }
+            let x = self.draw("x", &[tokens, WIDTH]);
+            results.push(("rows", queries.of(&x).unwrap().copy().unwrap()));
+            results.push(("rows added", queries.add_to(x, &g).unwrap()));
+        }
+    }
+
+    /// One table used twice, with a padding row, and a second table.
+    fn embeddings(&self, results: &mut Results) {
+        let (words, positions) = (self.draw("w", &[9, WIDTH]), self.draw("p", &[70, WIDTH]));
+        let row = |t: usize| ((t * t) % 9) as u32;
+        let (first, second): (Vec<u32>, Vec<u32>) =
+            (0..self.rows).map(|t| (row(t), row(t + 2))).unzip();
+        let at: Vec<u32> = (0..self.rows).map(|t| t as u32 % 70).collect();
+        let tables = [&words, &positions, &words];
+        let sum = embedding_sum(&tables, &[&first, &at, &second]).unwrap();
+        let g = self.draw("up", &[self.rows, WIDTH]);
+        let mut slot = GradientSlot::default();
+        for _ in 0..2 {
+            embedding_sum_backward(&g, &[&first, &second], 9, Some(4), &mut slot).unwrap();
+        }
+        let table = slot.get().unwrap().clone();
+        results.extend([
+            ("embeddings", sum),
+            ("twice the gradient of a table", table),
+        ]);
+    }
+
+    fn residual(&self, results: &mut Results) {
+        let draw = |name| self.draw(name, &[self.rows, WIDTH]);
+        let (residual, g, bias) = (draw("r"), draw("up"), self.draw("b", &[WIDTH]));
+        for dropout in [None, Dropout::new(0.4, 9, SEED)] {
+            let y = bias_dropout_residual(draw("x"), &bias, &residual, dropout).unwrap();
+            let dx = bias_dropout_residual_backward(&g, dropout).unwrap();
+            results.extend([("residual sum", y), ("its gradient", dx)]);
+        }
+    }
+
+    fn loss(&self, results: &mut Results) {
+        let ce = cross_entropy(&self.draw("l", &[6, 3]), &[0, 1, 2, 2, 1, 0]).unwrap();
+        let loss = Tensor::new(&[ce.loss], &Device::Cpu).unwrap();
+        results.extend([("cross-entropy", loss), ("its gradient", ce.gradient)]);
+    }
+
+    fn updates(&self, results: &mut Results) {
+        let draw = |name| self.draw(name, &[self.rows, WIDTH]);
+        let (a, b) = (draw("a"), draw("b"));
+        let squares = Tensor::new(&[sum_of_squares(&a).unwrap()], &Device::Cpu).unwrap();
+        results.extend([
+            ("sum", add_in_place(draw("a"), &b).unwrap()),
+            ("product", multiply_in_place(draw("a"), &b).unwrap()),
+            ("multiple", scale_in_place(draw("a"), 0.3).unwrap()),
+            ("sum of squares", squares),
+        ]);
+        // Every number is large enough to be seen, also in bf16.
+        let (p, mut moments) = (
+            Var::from_tensor(&a).unwrap(),
+            [0; 2].map(|_| a.zeros_like().unwrap()),
+        );
+        for step in 1..=3 {
+            let s = AdamWStep {
+                learning_rate: 0.3,
+                beta1: 0.7,
+                beta2: 0.8,
+                epsilon: 0.5,
+                weight_decay: 0.4,
+                gradient_scale: 0.6,
+                step,
+            };
+            adamw_step(&p, &b, &mut moments, &s).unwrap();
+        }
+        let [m, v] = moments;
+        let updated = p.as_detached_tensor();
+        results.extend([("updated", updated), ("momentum", m), ("second moment", v)]);
+    }
+}
+
+/// All functions on the same numbers in `dtype`, as f32: of `rows` rows, and attention in sequences cut at `bounds`.
+pub(super) fn results(dtype: DType, rows: usize, bounds: &[usize]) -> Results {
+    let inputs = Inputs {
+        dtype,
+        rows,
+        bounds,
+    };
+    let mut results = Results::new();
+    inputs.linear(&mut results);
+    inputs.layer_norm(&mut results);
+    inputs.activations(&mut results);
+    inputs.attention(&mut results);
+    inputs.embeddings(&mut results);
+    inputs.residual(&mut results);
+    inputs.loss(&mut results);
+    inputs.updates(&mut results);
+    for (_, tensor) in &mut results {
+        *tensor = tensor.to_dtype(DType::F32).unwrap();
+    }
+    results
+}
+
+/// Sequences of one token, and of more than one block of queries.
+const BOUNDS: [usize; 5] = [0, 1, 66, 67, 100];
+
+#[track_caller]
+fn agrees_with_the_kernels(dtype: DType, rows: usize, tolerance: f32) {
+    let of = |dtype| results(dtype, rows, &BOUNDS);
+    let (plain, kernels) = (of(dtype), of(DType::F32));
+    assert_eq!(plain.len(), kernels.len());
+    for ((what, plain), (_, kernel)) in plain.iter().zip(&kernels) {
+        println!("{dtype:?}: {what}");
+        close(kernel, plain, tolerance);
+    }
+}
+
+/// More rows than one block of any kernel.
+#[test]
+fn numbers_of_64_bits_show_the_rounding_of_the_kernels_alone() {
+    agrees_with_the_kernels(DType::F64, 2600, 1e-5);
+}
+
+/// Each of a few operations in a row rounds to 8 bits.
+#[test]
+fn numbers_of_16_bits_go_the_whole_way() {
+    agrees_with_the_kernels(DType::BF16, 70, 2e-2);
+}
