@@ -95,7 +95,8 @@ impl Representation {
             .collect();
         Ok(Estimate {
             value,
-            ..Estimate::new(value.atanh(), &without).map(|z| z.tanh().max(0.0))
+            // clamp keeps NaN, the interval of a single group, where max would make it 0
+            ..Estimate::new(value.atanh(), &without).map(|z| z.tanh().clamp(0.0, 1.0))
         })
     }
 

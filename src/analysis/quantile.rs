@@ -204,12 +204,12 @@ fn ends(values: &[f32]) -> (f32, f32) {
                     let v = chunk[lane];
                     min[lane] = if v < min[lane] { v } else { min[lane] };
                     max[lane] = if v > max[lane] { v } else { max[lane] };
-                    odd[lane] += v - v;
+                    odd[lane] += 0.0 * v;
                 }
             }
         },
     );
-    let odd = odd.iter().sum::<f32>() + rest.iter().map(|v| v - v).sum::<f32>();
+    let odd = odd.iter().sum::<f32>() + rest.iter().map(|v| 0.0 * v).sum::<f32>();
     let all = |ends: [f32; LANES], f: fn(f32, f32) -> f32| {
         odd + ends
             .into_iter()

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::lock::{OutputLock, host};
+use super::occupied::{Kind, check};
 use crate::error::{Error, Result};
 
 /// The ending of what is under way.
@@ -31,19 +32,6 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(_) if !overwrite => Err(Error::OutputExists(path.to_path_buf())),
-        Ok(found) if !(found.is_file() || found.is_dir() || found.is_symlink()) => {
-            Err(Error::Mismatch(format!(
-                "{} is a device, not a file or a folder that may be replaced: choose another name",
-                path.display()
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// `.NAME.MACHINE.` in front of the random part of a temporary name, so that a left-over tells whose it was.
 fn prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -51,15 +39,22 @@ fn prefix(path: &Path) -> String {
 }
 
 /// Take the lock of an output, put back what a killed run had moved aside, and remove what killed runs left.
-fn claim(target: &Path, overwrite: bool) -> Result<(PathBuf, OutputLock)> {
-    refuse_existing(target, overwrite)?;
+fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<(PathBuf, OutputLock)> {
+    check(target, overwrite, kind)?;
     let parent = parent_of(target)?;
     let lock = OutputLock::acquire(target)?;
     if lock.is_held() {
         clear_leftovers(target, &parent)?;
+        clear_leftovers(&manifest_beside(target), &parent)?;
     }
-    refuse_existing(target, overwrite)?;
+    check(target, overwrite, kind)?;
     Ok((parent, lock))
+}
+
+/// The manifest of a single file stands beside it, and is written under the lock of the file.
+fn manifest_beside(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!("{name}.manifest.json"))
 }
 
 /// The caller holds the lock of `target`: nobody works on what lies about under its name.
@@ -130,10 +125,10 @@ impl AtomicFile {
     /// Start writing what will be `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::OutputBusy`] when another run is
-    /// writing it; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`] when it is a folder;
+    /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
-        let (parent, lock) = claim(path.as_ref(), overwrite)?;
+        let (parent, lock) = claim(path.as_ref(), overwrite, Kind::File)?;
         Self::begin(path.as_ref(), &parent, Some(lock))
     }
 
@@ -221,11 +216,11 @@ impl AtomicDir {
     /// Start filling what will be the folder `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::OutputBusy`] when another run is
-    /// writing it; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`] when it is a device;
+    /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let target = path.as_ref().to_path_buf();
-        let (parent, lock) = claim(&target, overwrite)?;
+        let (parent, lock) = claim(&target, overwrite, Kind::Folder)?;
         let temporary = tempfile::Builder::new()
             .prefix(&prefix(&target))
             .suffix(UNDER_WAY)

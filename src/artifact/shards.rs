@@ -168,17 +168,37 @@ impl ShardSet {
     }
 
     /// The set of one shard that a whole run is, begun before or now. With `overwrite`, what was begun with other settings is
-    /// removed.
+    /// removed. So is, without it, what a run that was killed before it had computed anything left.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
     pub fn begin_whole(output: &Path, manifest: &Manifest, overwrite: bool) -> Result<Self> {
+        let whole = Self::at(output, 1);
         match Self::begin(output, 1, manifest) {
-            Err(Error::Mismatch(_)) if overwrite => {
-                Self::at(output, 1).remove()?;
+            Err(Error::Mismatch(_)) if overwrite || whole.is_bare() => {
+                whole.remove()?;
                 Self::begin(output, 1, manifest)
             }
             other => other,
+        }
+    }
+
+    /// Whether nothing was computed for this set yet: its folder holds no file but the manifest, which is that of so many shards.
+    pub fn is_bare(&self) -> bool {
+        let manifest = self.folder.join("manifest.json");
+        let ours = read_begun(&manifest).and_then(|begun| shard_count(&manifest, &begun));
+        let mut entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let nothing = |path: &Path| {
+            path == manifest || fs::read_dir(path).is_ok_and(|mut inside| inside.next().is_none())
+        };
+        ours.is_ok_and(|count| count == self.count) && entries.all(|e| nothing(&e.path()))
+    }
+
+    /// Remove the folder of a run that failed before it had computed anything. What cannot be removed stays: that the run failed
+    /// is what matters.
+    pub fn remove_if_bare(&self) {
+        if self.is_bare() {
+            let _ = self.remove();
         }
     }
 
@@ -330,89 +350,4 @@ fn difference(a: &Value, b: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shard_takes_every_nth_row() {
-        let shards: Vec<Shard> = (0..3).map(|i| format!("{i}/3").parse().unwrap()).collect();
-        for rows in 0..10u64 {
-            for shard in &shards {
-                let all = 64 * rows as usize + 3;
-                for (chunk, range) in shard.chunks(all) {
-                    assert_eq!((chunk % 3, range.start), (shard.index, 64 * chunk));
-                    assert_eq!(range.end, all.min(range.start + 64));
-                }
-                let taken = (0..rows).filter(|&r| shard.takes(r)).count() as u64;
-                assert_eq!(shard.rows_of(rows), taken, "{shard} of {rows}");
-            }
-        }
-        for bad in ["3/3", "1", "x/2", "0/0", "-1/2", ""] {
-            assert_eq!(bad.parse::<Shard>().unwrap_err().exit_status(), 2, "{bad}");
-        }
-    }
-
-    #[test]
-    fn slurm_gives_the_default() {
-        let with = |pairs: &[(&str, &str)]| {
-            let pairs: Vec<_> = pairs
-                .iter()
-                .map(|(k, v)| (k.to_string(), v.to_string()))
-                .collect();
-            Shard::from_slurm(|name| {
-                let key = name.trim_start_matches("SLURM_ARRAY_TASK_");
-                pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())
-            })
-        };
-        assert_eq!(with(&[]).unwrap(), None);
-        let shard = with(&[("ID", "7"), ("MIN", "1"), ("STEP", "2"), ("COUNT", "4")]);
-        assert_eq!(shard.unwrap(), Some(Shard { index: 3, count: 4 }));
-        let shard = with(&[("ID", "1"), ("COUNT", "4")]);
-        assert_eq!(shard.unwrap(), Some(Shard { index: 1, count: 4 }));
-        for bad in [
-            &[("ID", "1")][..],
-            &[("ID", "x"), ("COUNT", "4")],
-            &[("ID", "9"), ("COUNT", "4")],
-            &[("ID", "0"), ("MIN", "1"), ("COUNT", "4")],
-        ] {
-            assert_eq!(with(bad).unwrap_err().exit_status(), 2, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn shards_of_different_runs_do_not_mix_and_missing_ones_are_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("out.datasets");
-        let manifest = |n: u32| Manifest::new("p", json!({"max_length": n}));
-        assert!(ShardSet::open(&out).is_err());
-        let set = ShardSet::begin(&out, 3, &manifest(512)).unwrap();
-        assert!(set.path(1).ends_with("out.datasets.shards/00001-of-00003"));
-        fs::create_dir(set.path(1)).unwrap();
-        let (set, manifest_read) = ShardSet::open(&out).unwrap();
-        assert_eq!((set.count(), set.missing()), (3, vec![0, 2]));
-        assert_eq!(manifest_read.config["settings"]["max_length"], 512);
-        let e = set.require_all().unwrap_err().to_string();
-        assert!(
-            e.contains("2 of 3 shards") && e.contains("--shard 0/3, --shard 2/3"),
-            "{e}"
-        );
-        let e = ShardSet::begin(&out, 4, &manifest(512))
-            .unwrap_err()
-            .to_string();
-        assert!(e.contains("begun with 3 shards, not 4"), "{e}");
-        let e = ShardSet::begin(&out, 3, &manifest(64))
-            .unwrap_err()
-            .to_string();
-        assert!(e.contains("begun with another `max_length`"), "{e}");
-        let mut other = manifest(512);
-        other.inputs.insert("weights".into(), "abc".into());
-        let e = ShardSet::begin(&out, 3, &other).unwrap_err().to_string();
-        assert!(e.contains("another content of weights"), "{e}");
-        let mut older = Manifest::read(&set.folder().join("manifest.json")).unwrap();
-        older.version = "0.0.1".into();
-        older.write(&set.folder().join("manifest.json")).unwrap();
-        let e = ShardSet::begin(&out, 3, &manifest(512)).unwrap_err();
-        assert!(e.to_string().contains("version 0.0.1"), "{e}");
-        assert!(ShardSet::open(&out).is_err());
-    }
-}
+mod tests;

@@ -107,6 +107,39 @@ impl PackedBatch {
         Ok(batch)
     }
 
+    /// Require that every token id is below `vocabulary`, the size of the model's, and no row of `split` longer than the `longest`
+    /// that it has positions for.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the first row that is wrong.
+    pub fn check_fits(&self, split: &Split, vocabulary: usize, longest: usize) -> Result<()> {
+        let remedy =
+            "was the data prepared with another tokenizer? Prepare it with this checkpoint";
+        for (row, ends) in self.rows.iter().zip(self.bounds.windows(2)) {
+            let ids = &self.ids[ends[0]..ends[1]];
+            let wrong = match ids.iter().find(|&&id| id as usize >= vocabulary) {
+                Some(id) => (
+                    format!("token id {id}"),
+                    format!("ids below {vocabulary}, the model's vocabulary: {remedy}"),
+                ),
+                None if ids.len() > longest => (
+                    format!("{} tokens", ids.len()),
+                    format!(
+                        "the model's {longest} at most: prepare the data with --max-length {longest}"
+                    ),
+                ),
+                None => continue,
+            };
+            return Err(Error::malformed(
+                split.folder(),
+                format!("row {row}"),
+                wrong.0,
+                wrong.1,
+            ));
+        }
+        Ok(())
+    }
+
     fn push(&mut self, split: &Split, row: usize) -> Result<()> {
         let bad = |found: String, expected: &str| {
             Error::malformed(
@@ -164,6 +197,42 @@ impl PackedBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::DatasetDict;
+
+    #[test]
+    fn what_does_not_fit_the_model_is_named_with_its_row() {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/study/beyond");
+        let data = DatasetDict::open(format!("{fixtures}/camembert.datasets")).unwrap();
+        let split = data.split("test").unwrap();
+        let batch = PackedBatch::gather(&split, &[5, 3, 4]).unwrap();
+        let length = |row: usize| batch.bounds[row + 1] - batch.bounds[row];
+        let largest = |row: usize| {
+            let ids = &batch.ids[batch.bounds[row]..batch.bounds[row + 1]];
+            ids.iter().copied().max().unwrap() as usize
+        };
+        let (ids, tokens) = ((0..3).map(largest).max(), (0..3).map(length).max());
+        let (ids, tokens) = (ids.unwrap(), tokens.unwrap());
+        batch.check_fits(&split, ids + 1, tokens).unwrap();
+        let refused = |vocabulary, longest| {
+            let e = batch.check_fits(&split, vocabulary, longest).unwrap_err();
+            e.to_string()
+        };
+        let row = |at: Option<usize>| format!("test, row {}", batch.rows[at.unwrap()]);
+        let message = refused(ids, tokens);
+        let first = (0..3).position(|i| largest(i) == ids);
+        assert!(message.contains(&row(first)), "{message}");
+        assert!(
+            message.contains(&format!("found token id {ids}, ")),
+            "{message}"
+        );
+        let message = refused(ids + 1, tokens - 1);
+        let first = (0..3).position(|i| length(i) == tokens);
+        assert!(message.contains(&row(first)), "{message}");
+        assert!(
+            message.contains(&format!("--max-length {}", tokens - 1)),
+            "{message}"
+        );
+    }
 
     #[test]
     fn rows_of_similar_lengths_are_neighbours_and_the_longest_is_first() {

@@ -1,10 +1,10 @@
 //! Options that all programs share, and the frame around each: logging, signals, exit status.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
+use clap::{Args, Command, Parser};
 
 use crate::error::{Error, Result, interrupt};
 use crate::pipelines::extract::{Part, Shard};
@@ -93,7 +93,7 @@ pub fn run_program<A: Parser>(
     common: impl Fn(&A) -> &CommonArgs,
     body: impl FnOnce(&A) -> Result<String>,
 ) -> ExitCode {
-    let arguments = A::parse();
+    let arguments = parse::<A>();
     let outcome = start(common(&arguments))
         .and_then(|()| body(&arguments))
         .and_then(|text| print(&text));
@@ -104,6 +104,28 @@ pub fn run_program<A: Parser>(
             ExitCode::from(error.exit_status())
         }
     }
+}
+
+/// The command line as `A`; help and wrong usage end the process. What looks like a negative number is a value, so that its
+/// refusal names the option that it was given to.
+fn parse<A: Parser>() -> A {
+    fn with_negative_numbers(command: Command) -> Command {
+        command
+            .mut_args(|a| {
+                let value = a.get_action().takes_values();
+                a.allow_negative_numbers(value)
+            })
+            .mut_subcommands(with_negative_numbers)
+    }
+    let mut command = with_negative_numbers(A::command());
+    let parsed = A::from_arg_matches(&command.get_matches_mut());
+    parsed.unwrap_or_else(|e| e.format(&mut command).exit())
+}
+
+/// Parses a number of rows, epochs or sentences that must not be 0.
+pub(super) fn at_least_one(word: &str) -> std::result::Result<usize, String> {
+    let number = word.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| "expected a whole number of at least 1".into())
 }
 
 fn start(common: &CommonArgs) -> Result<()> {
@@ -149,13 +171,33 @@ fn start_logging(common: &CommonArgs) {
     } else {
         filter
     };
+    // Colours are for terminals, and for those who did not refuse them (https://no-color.org).
+    let colours = std::env::var_os("NO_COLOR").is_none_or(|word| word.is_empty());
     // A second call, from a test, keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
+        .with_ansi(colours && std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .try_init();
+}
+
+/// Log lines on stderr, above a progress bar. What cannot be written is lost: a reader that went away, as `head` does or a
+/// terminal that was closed, must not end a run of hours.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        progress::above(|| {
+            let _ = std::io::stderr().write_all(line);
+        });
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Results go to stdout; a reader that closes the pipe early is not a failure.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use super::common::{CommonArgs, download, part, to_json};
+use super::common::{CommonArgs, at_least_one, download, part, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::extract::{Config, LayerList, Run, StorageType, Tokens, run};
@@ -37,7 +37,7 @@ struct DataClsArgs {
     layers: LayerList,
 
     /// Only the first N rows of each split
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
 
     /// The first token's state, every token's (not in .npy), or the mean over the tokens

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::common::{CommonArgs, to_json};
+use super::common::{CommonArgs, at_least_one, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::download;
@@ -211,10 +211,9 @@ pub(super) struct RowCount(pub(super) Option<usize>);
 pub(super) fn count(text: &str) -> std::result::Result<RowCount, String> {
     match text {
         "all" => Ok(RowCount(None)),
-        _ => text
-            .parse()
+        _ => at_least_one(text)
             .map(|n| RowCount(Some(n)))
-            .map_err(|_| "expected a whole number or `all`".into()),
+            .map_err(|expected| format!("{expected}, or `all`")),
     }
 }
 

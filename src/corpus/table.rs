@@ -58,7 +58,14 @@ impl Csv {
             find(name).ok_or_else(|| {
                 let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
                 let found = format!("columns {}", names.join(", "));
-                Error::malformed(path, "line 1", found, "columns `text` and `label`")
+                let of_another_delimiter =
+                    names.len() == 1 && names[0].contains([';', '\t', ',', '|']);
+                let expected = match (of_another_delimiter, delimiter) {
+                    (false, _) => "columns `text` and `label`",
+                    (true, b'\t') => "columns `text` and `label`, with a tab between fields",
+                    (true, _) => "columns `text` and `label`, with a comma between fields",
+                };
+                Error::malformed(path, "line 1", found, expected)
             })
         };
         let columns = Columns {
@@ -140,6 +147,9 @@ pub(super) fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> 
     let start = reader.fill_buf().map_err(Error::io(path, "read"))?;
     if start.starts_with("\u{feff}".as_bytes()) {
         reader.consume(3);
+    } else if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+        let expected = "UTF-8 text: convert the file first, with iconv -f UTF-16 for instance";
+        return Err(Error::malformed(path, "byte 0", "UTF-16", expected));
     }
     Ok(Box::new(reader))
 }

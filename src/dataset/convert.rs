@@ -93,7 +93,12 @@ fn target_schema(path: &Path, schema: &Schema) -> Result<(Schema, Vec<&'static s
         let (name, found) = (field.name(), field.data_type());
         if columns::NAMES.contains(&name.as_str()) && !is_convertible(name, found) {
             let place = format!("column `{name}`");
-            let expected = target_type(name);
+            let expected = match (name.as_str(), found) {
+                ("label", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+                    "class numbers: use `class_encode_column(\"label\")` of datasets, or prepare the reviews with flue-cls-prepare".into()
+                }
+                _ => target_type(name).to_string(),
+            };
             return Err(Error::malformed(path, place, found, expected));
         }
     }

@@ -41,11 +41,18 @@ pub fn select(spec: Option<&str>) -> Result<Device> {
 /// Use `threads` threads in every parallel loop and matrix product; `None` means all cores. Call once, at the start.
 ///
 /// # Errors
-/// [`Error::Usage`] for 0.
+/// [`Error::Usage`] for 0, and for so many that they would stand in each other's way: more than 256 and than four a core.
 pub fn set_threads(threads: Option<usize>) -> Result<()> {
     let Some(n) = threads else { return Ok(()) };
     if n == 0 {
         return Err(Error::Usage("--threads 0: expected at least 1".into()));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = (4 * cores).max(256);
+    if n > most {
+        return Err(Error::Usage(format!(
+            "--threads {n}: expected at most {most}, this machine has {cores} cores"
+        )));
     }
     // A pool that exists already (in tests) stays.
     let _ = rayon::ThreadPoolBuilder::new()

@@ -86,7 +86,10 @@ pub enum Error {
     Usage(String),
 
     /// A signal asked the run to stop; what was complete has been kept.
-    #[error("stopped by {}", interrupt::name(*.signal))]
+    #[error(
+        "stopped by {}: what is complete stays; the same command goes on with it, flue-cls-finetune with --resume",
+        interrupt::name(*.signal)
+    )]
     Interrupted {
         /// The number of the signal: 2 for SIGINT, 15 for SIGTERM.
         signal: i32,

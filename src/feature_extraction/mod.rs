@@ -131,6 +131,8 @@ impl<'a> Extractor<'a> {
             interrupt::check()?;
             let (pass, later) = rest.split_at(self.rows_of_pass(rest)?);
             let batch = PackedBatch::gather(self.split, pass)?;
+            let config = self.encoder.config();
+            batch.check_fits(self.split, config.vocab_size, config.max_length())?;
             let states = on_worker(|| self.states(&batch))?;
             sentences::hand_over(self.split, &batch, &states, self.tokens, sink)?;
             self.progress.advance(pass.len() as u64);

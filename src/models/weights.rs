@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
+use candle_core::{Storage, Tensor};
 
 use super::{pickle, safetensors_file};
 use crate::error::{Error, Result, read_text};
@@ -75,6 +75,16 @@ impl Weights {
                 }
             };
         }
+        if let Some(file) = files.iter().find(|file| !folder.join(file).is_file()) {
+            let found = "no such file in the folder";
+            let expected = "every shard that the index lists: copy or download it again";
+            return Err(Error::malformed(
+                &index,
+                format!("shard {file}"),
+                found,
+                expected,
+            ));
+        }
         let mut tensors = BTreeMap::new();
         for file in files {
             read_file(&folder.join(file), &mut tensors)?;
@@ -98,10 +108,11 @@ impl Weights {
         &self.source
     }
 
-    /// Take the tensor `name` out, checked against its expected shape.
+    /// Take the tensor `name` out, checked against its expected shape and for numbers that are none: a single NaN would spread
+    /// over every state that is computed, without a word.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when its shape is another.
+    /// [`Error::Malformed`] when its shape is another, or a number is NaN or infinite.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let Some(tensor) = self.tensors.remove(name) else {
             return Ok(None);
@@ -114,7 +125,22 @@ impl Weights {
                 format!("{shape:?}, as config.json says"),
             ));
         }
+        self.require_finite(name, &tensor)?;
         Ok(Some(tensor))
+    }
+
+    fn require_finite(&self, name: &str, tensor: &Tensor) -> Result<()> {
+        let Some((mut at, number)) = first_not_finite(tensor)? else {
+            return Ok(());
+        };
+        let mut index = vec![0; tensor.rank()];
+        for (i, &size) in index.iter_mut().zip(tensor.dims()).rev() {
+            (*i, at) = (at % size, at / size);
+        }
+        let expected =
+            "finite numbers: its training diverged or the file is damaged; take another checkpoint";
+        let place = format!("tensor {name:?}, number {index:?}");
+        Err(Error::malformed(&self.source, place, number, expected))
     }
 
     /// The names of the tensors that nobody took.
@@ -129,6 +155,24 @@ impl Weights {
             .map(|(name, t)| (f(&name), t))
             .collect();
     }
+}
+
+/// The first number of a tensor on the CPU that is NaN or infinite, and where it stands in the order of the file.
+fn first_not_finite(tensor: &Tensor) -> Result<Option<(usize, f32)>> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets())
+    else {
+        return Ok(None);
+    };
+    let numbers = &storage.as_slice::<f32>()?[start..end];
+    // A loop without a way out, which the compiler vectorises: nearly always it is the only one.
+    let magnitude = |x: &f32| x.to_bits() & !(1 << 31);
+    let most = numbers.iter().map(magnitude).fold(0, u32::max);
+    if most < f32::INFINITY.to_bits() {
+        return Ok(None);
+    }
+    let place = numbers.iter().position(|x| !x.is_finite());
+    Ok(place.map(|i| (i, numbers[i])))
 }
 
 fn read_file(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {

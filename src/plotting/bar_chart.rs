@@ -1,7 +1,10 @@
 //! Bars.
 
 use super::Chart;
-use super::frame::{BOTTOM, Labels, SMALL, TOP, category_axis, header, vertical_axis};
+use super::frame::{
+    BOTTOM, LEFT, Labels, RIGHT, SMALL, TOP, category_axis, header, vertical_axis,
+    vertical_axis_without_grid,
+};
 use super::mark::{Mark, draw_mark};
 use super::scale::{Axis, Scale, short};
 use super::scene::{Anchor, Ink, Scene, Shape, width_of};
@@ -38,9 +41,21 @@ impl Chart for BarChart {
             .chain(self.marks.iter().map(|m| m.value))
             .chain([0.0]);
         let scale = Scale::new(Axis::Linear, values, (BOTTOM, TOP));
-        vertical_axis(&mut scene, &scale);
+        let room = 0.8 * (RIGHT - LEFT) / (self.categories.len() * self.series.len()).max(1) as f64;
+        let (size, decimals) = (SMALL - 2.0, self.decimals());
+        let written = |value: f64| match decimals {
+            Some(decimals) => format!("{value:.decimals$}"),
+            None => short(value),
+        };
+        let all = || self.series.iter().flat_map(|s| s.values.iter());
+        let fits = |v: &f64| width_of(&written(*v), size) < room + 6.0;
+        let values_fit = all().filter(|v| v.is_finite()).all(fits);
+        if values_fit {
+            vertical_axis_without_grid(&mut scene, &scale);
+        } else {
+            vertical_axis(&mut scene, &scale);
+        }
         let (centres, width) = category_axis(&mut scene, &self.categories);
-        let room = 0.8 * width / self.series.len().max(1) as f64;
         let foot = scale.place(0.0);
         let middle = |centre: f64, k: usize| centre + (k as f64 + 0.5) * room - 0.4 * width;
         for (k, series) in self.series.iter().enumerate() {
@@ -50,7 +65,7 @@ impl Chart for BarChart {
                 }
                 let x = middle(centre, k);
                 let (top, half) = (scale.place(value), (0.86 * room).min(64.0) / 2.0);
-                let (category, label) = (&self.categories[i], short(value));
+                let category = &self.categories[i];
                 scene.add_with_hover(
                     Shape::Rectangle {
                         from: (x - half, top.min(foot)),
@@ -58,12 +73,16 @@ impl Chart for BarChart {
                         fill: Some((Ink::Series(k), 0.85)),
                         outline: None,
                     },
-                    format!("{} {category}, {}: {label}", self.labels.x, series.name),
+                    format!(
+                        "{} {category}, {}: {}",
+                        self.labels.x,
+                        series.name,
+                        short(value)
+                    ),
                 );
-                let size = SMALL - 2.0;
-                if width_of(&label, size) < room + 6.0 {
+                if values_fit {
                     let y = top.min(foot) - 10.0;
-                    scene.words(label, (x, y), (size, Ink::Text), Anchor::Middle);
+                    scene.words(written(value), (x, y), (size, Ink::Text), Anchor::Middle);
                 }
             }
         }
@@ -73,5 +92,20 @@ impl Chart for BarChart {
             }
         }
         scene
+    }
+}
+
+impl BarChart {
+    /// Decimals at which the largest value has three digits: all values are written with as many. None where that makes no short
+    /// number.
+    fn decimals(&self) -> Option<usize> {
+        let values = self.series.iter().flat_map(|s| s.values.iter());
+        let most = values
+            .filter(|v| v.is_finite())
+            .fold(0.0, |m: f64, v| m.max(v.abs()));
+        let digits = most.log10().floor();
+        (-2.0..6.0)
+            .contains(&digits)
+            .then(|| (2.0 - digits).max(0.0) as usize)
     }
 }

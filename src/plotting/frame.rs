@@ -1,7 +1,7 @@
 //! Title, legend, axes and grid around the area of a chart.
 
 use super::scale::{Scale, every};
-use super::scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, Words, width_of};
+use super::scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, Words, size_within, width_of};
 
 /// The words around a chart.
 #[derive(Debug, Clone, Default)]
@@ -26,62 +26,82 @@ pub(super) const TITLE: f64 = 24.0;
 pub(super) const LABEL: f64 = 17.0;
 pub(super) const SMALL: f64 = 15.0;
 
-/// Title, subtitle and axis names; the legend when there is more than one series.
+/// Where title, subtitle and legend begin.
+const START: f64 = LEFT - 72.0;
+/// The width that they have.
+const ROOM: f64 = RIGHT - START;
+
+/// Title, subtitle and axis names; the legend when there is more than one series. It begins at the left: on a narrow screen, where
+/// the rest of a picture has to be scrolled to, colours that nobody explains say nothing.
 pub(super) fn header(scene: &mut Scene, labels: &Labels, legend: &[&str]) {
-    let start = LEFT - 72.0;
-    scene.words(
-        &labels.title,
-        (start, 28.0),
-        (TITLE, Ink::Text),
-        Anchor::Start,
-    );
-    scene.words(
-        &labels.subtitle,
-        (start, 58.0),
-        (SMALL, Ink::Muted),
-        Anchor::Start,
-    );
+    let size = size_within(&labels.title, TITLE, ROOM);
+    let title = (size, Ink::Text);
+    scene.words(&labels.title, (START, 28.0), title, Anchor::Start);
+    let legend = if legend.len() > 1 { legend } else { &[] };
+    let wide = legend_width(legend);
+    let subtitle = width_of(&labels.subtitle, SMALL);
+    let (y, subtitle_at, anchor) = match legend {
+        [] => (58.0, (START, 58.0), Anchor::Start),
+        _ if wide + subtitle < ROOM => (58.0, (RIGHT, 58.0), Anchor::End),
+        _ => (54.0, (START, 77.0), Anchor::Start),
+    };
+    let size = size_within(&labels.subtitle, SMALL, ROOM);
+    scene.words(&labels.subtitle, subtitle_at, (size, Ink::Muted), anchor);
+    draw_legend(scene, legend, y);
     let middle = (LEFT + RIGHT) / 2.0;
-    scene.words(
-        &labels.x,
-        (middle, HEIGHT - 20.0),
-        (LABEL, Ink::Text),
-        Anchor::Middle,
-    );
+    let x = (size_within(&labels.x, LABEL, RIGHT - LEFT), Ink::Text);
+    scene.words(&labels.x, (middle, HEIGHT - 20.0), x, Anchor::Middle);
     scene.add(Shape::Words(Words {
         text: labels.y.clone(),
         at: (24.0, (TOP + BOTTOM) / 2.0),
-        size: LABEL,
+        size: size_within(&labels.y, LABEL, HEIGHT - 20.0 - TOP / 2.0),
         ink: Ink::Text,
         anchor: Anchor::Middle,
         upwards: true,
     }));
-    if legend.len() > 1 {
-        draw_legend(scene, legend, 58.0);
-    }
 }
 
-/// Swatches and names from right to left, on one line.
+/// A swatch and its distance from the name, and what follows the name.
+const SWATCH: f64 = 20.0;
+const GAP: f64 = 22.0;
+
+fn legend_width(names: &[&str]) -> f64 {
+    let one = |name: &&str| SWATCH + width_of(name, SMALL) + GAP;
+    names.iter().map(one).sum()
+}
+
+/// Swatches and names on one line, smaller where they are too many for it.
 fn draw_legend(scene: &mut Scene, names: &[&str], y: f64) {
-    let mut right = RIGHT;
-    for (i, name) in names.iter().enumerate().rev() {
-        let start = right - width_of(name, SMALL);
-        scene.words(*name, (start, y), (SMALL, Ink::Text), Anchor::Start);
+    let shrunk = ROOM / legend_width(names).max(ROOM);
+    let mut left = START;
+    for (i, name) in names.iter().enumerate() {
+        let half = 6.5 * shrunk;
         scene.add(Shape::Rectangle {
-            from: (start - 20.0, y - 6.5),
-            to: (start - 7.0, y + 6.5),
+            from: (left, y - half),
+            to: (left + 2.0 * half, y + half),
             fill: Some((Ink::Series(i), 1.0)),
             outline: None,
         });
-        right = start - 40.0;
+        let ink = (SMALL * shrunk, Ink::Text);
+        scene.words(*name, (left + SWATCH * shrunk, y), ink, Anchor::Start);
+        left += (SWATCH + width_of(name, SMALL) + GAP) * shrunk;
     }
 }
 
 /// The vertical axis: grid lines with their values.
 pub(super) fn vertical_axis(scene: &mut Scene, scale: &Scale) {
-    for (value, words) in &scale.ticks {
+    for (value, _) in &scale.ticks {
         let y = scale.place(*value);
         scene.line((LEFT, y), (RIGHT, y), Ink::Grid, 1.0);
+    }
+    vertical_axis_without_grid(scene, scale);
+}
+
+/// The vertical axis where values are written out in the picture, which grid lines would strike through.
+pub(super) fn vertical_axis_without_grid(scene: &mut Scene, scale: &Scale) {
+    for (value, words) in &scale.ticks {
+        let y = scale.place(*value);
+        scene.line((LEFT - 5.0, y), (LEFT, y), Ink::Axis, 1.0);
         scene.words(words, (LEFT - 10.0, y), (SMALL, Ink::Muted), Anchor::End);
     }
     scene.line((LEFT, TOP), (LEFT, BOTTOM), Ink::Axis, 1.0);

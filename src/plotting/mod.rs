@@ -238,6 +238,103 @@ mod tests {
         assert_eq!(svg[1].matches("<title>").count(), 12);
     }
 
+    /// Left and right end of the words of a picture that stand at the height of title, subtitle and legend, by height.
+    fn lines_above(chart: &dyn Chart) -> Vec<(f64, f64, f64)> {
+        use scene::{Anchor, Shape, width_of};
+        let shapes = chart.scene().shapes;
+        let words = shapes.iter().filter_map(|(shape, _)| match shape {
+            Shape::Words(w) if w.at.1 < frame::TOP - 10.0 && !w.upwards => Some(w),
+            _ => None,
+        });
+        let mut lines: Vec<_> = words
+            .map(|w| {
+                let width = width_of(&w.text, w.size);
+                let left = match w.anchor {
+                    Anchor::Start => w.at.0,
+                    Anchor::Middle => w.at.0 - width / 2.0,
+                    Anchor::End => w.at.0 - width,
+                };
+                (w.at.1, left, left + width)
+            })
+            .collect();
+        lines.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        lines
+    }
+
+    #[test]
+    fn title_legend_and_subtitle_stay_in_the_picture_and_clear_of_each_other() {
+        let name = "CamemBERT fine-tuned, 3 epochs";
+        for (names, words) in [(1, 5), (2, 5), (2, 120), (7, 40), (7, 120)] {
+            let series = |i: usize| LineSeries {
+                name: format!("{name}, {i}"),
+                points: vec![(0.0, 0.0), (1.0, 1.0)],
+                dashed: false,
+                band: Vec::new(),
+            };
+            let chart = LineChart {
+                labels: Labels {
+                    title: "MM".repeat(words),
+                    subtitle: "m".repeat(words),
+                    ..Labels::default()
+                },
+                series: (0..names).map(series).collect(),
+                axis: Axis::Linear,
+            };
+            let lines = lines_above(&chart);
+            assert_eq!(lines.len(), 2 + if names > 1 { names } else { 0 });
+            assert!(
+                lines.iter().all(|l| l.1 > 20.0 && l.2 < 1173.0),
+                "{lines:?}"
+            );
+            for pair in lines.windows(2).filter(|p| p[0].0 == p[1].0) {
+                assert!(pair[0].2 + 10.0 < pair[1].1, "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bars_have_values_of_as_many_decimals_and_no_lines_through_them() {
+        let bars = |values: Vec<f64>| BarChart {
+            labels: labels("Effective rank", "layer", "rank"),
+            categories: layers(),
+            series: vec![BarSeries {
+                name: "raw".into(),
+                values,
+            }],
+            marks: Vec::new(),
+        };
+        let svg = bars(vec![42.0, 41.96, 38.25]).scene().to_svg();
+        for value in ["42.0", "38.2"] {
+            assert!(svg.contains(&format!(">{value}</text>")), "{svg}");
+        }
+        let grid = |svg: &str| svg.matches("#e1e4e8").count();
+        assert_eq!(grid(&svg), 0);
+        // 13 layers of 7 series leave no room for values
+        let mut many = bars(vec![42.0; 13]);
+        many.series = vec![many.series[0].clone(); 7];
+        let svg = many.scene().to_svg();
+        assert!(grid(&svg) > 3 && !svg.contains(">42.0</text>"));
+    }
+
+    #[test]
+    fn an_axis_that_begins_near_0_begins_there() {
+        let chart = |first: u32| LineChart {
+            labels: labels("Fine-tuning", "update", "loss"),
+            series: vec![LineSeries {
+                name: "loss".into(),
+                points: (first..=450)
+                    .step_by(10)
+                    .map(|x| (f64::from(x), 1.0))
+                    .collect(),
+                dashed: false,
+                band: Vec::new(),
+            }],
+            axis: Axis::Linear,
+        };
+        let zero = |first| chart(first).scene().to_svg().contains(">0</text>");
+        assert!(zero(10) && !zero(200));
+    }
+
     #[test]
     fn an_inline_picture_takes_its_colours_from_the_page() {
         for (name, chart) in charts() {

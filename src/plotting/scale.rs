@@ -78,18 +78,22 @@ impl Scale {
 
     fn logarithmic(low: f64, high: f64, from: f64, to: f64) -> Self {
         let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
-        let multiples: &[f64] = if high / low < 300.0 {
-            &[1.0, 2.0, 5.0]
-        } else {
-            &[1.0]
-        };
         let near = (low / 1.15, high * 1.15);
-        let mut values: Vec<f64> = (first..=last)
-            .flat_map(|p| multiples.iter().map(move |m| m * 10f64.powi(p)))
-            .filter(|v| (near.0..=near.1).contains(v))
-            .collect();
+        let at = |multiples: &[f64]| -> Vec<f64> {
+            (first..=last)
+                .flat_map(|p| multiples.iter().map(move |m| m * 10f64.powi(p)))
+                .filter(|v| (near.0..=near.1).contains(v))
+                .collect()
+        };
+        let mut values = match high / low {
+            300.0.. => at(&[1.0]),
+            20.0.. => at(&[1.0, 2.0, 5.0]),
+            // Fewer would not show that equal distances are equal factors.
+            8.0.. => at(&[1.0, 2.0, 3.0, 5.0, 7.0]),
+            _ => at(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]),
+        };
         if values.len() < 4 {
-            // Less than a decade: round numbers at even steps.
+            // Far less than a decade: round numbers at even steps.
             let step = round_step((near.1 - near.0) / 5.0);
             let (first, last) = ((near.0 / step).ceil(), (near.1 / step).floor());
             values = (first as i64..=last as i64)
@@ -175,6 +179,14 @@ mod tests {
         assert_eq!(words(Axis::Log, &[1.3, 35.0]), ["2", "5", "10", "20"]);
         assert_eq!(words(Axis::Log, &[40.0, 60.0]), ["40", "50", "60"]);
         assert_eq!(words(Axis::Log, &[0.01, 1807.0])[0], "0.01");
+        assert_eq!(
+            words(Axis::Log, &[270.0, 1150.0]),
+            ["300", "400", "500", "600", "700", "800", "900", "1000"]
+        );
+        assert_eq!(
+            words(Axis::Log, &[3.0, 29.0]),
+            ["3", "5", "7", "10", "20", "30"]
+        );
         // nothing, one value, a constant
         assert!(!words(Axis::Linear, &[]).is_empty());
         assert!(words(Axis::Linear, &[0.0]).len() > 2);

@@ -135,9 +135,22 @@ impl Scene {
     }
 }
 
-/// The approximate width of words, for legends and labels that must not collide.
+/// The approximate width of words in a wide font, for legends and labels that must not collide: which font a browser takes is not
+/// known.
 pub(super) fn width_of(text: &str, size: f64) -> f64 {
-    0.6 * size * text.chars().count() as f64
+    let share = |c: char| match c {
+        'i' | 'j' | 'l' | '\'' | '|' | '.' | ',' | ':' | ';' | ' ' => 0.34,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | '/' | '-' => 0.43,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' | '→' => 0.95,
+        c if c.is_uppercase() => 0.72,
+        _ => 0.64,
+    };
+    size * text.chars().map(share).sum::<f64>()
+}
+
+/// The largest size, up to `size`, at which words are no wider than `room`.
+pub(super) fn size_within(text: &str, size: f64, room: f64) -> f64 {
+    size * room / width_of(text, size).max(room)
 }
 
 /// A point between two digits becomes a comma.

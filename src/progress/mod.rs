@@ -1,10 +1,11 @@
 //! Progress of long steps: a bar with an ETA on a terminal, plain lines elsewhere, nothing when quiet. All on stderr.
 
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,18 @@ impl Mode {
     }
 }
 
+/// All bars of the process.
+static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+
+/// Write to the terminal by `f`, above the bars that it shows.
+pub fn above<R>(f: impl FnOnce() -> R) -> R {
+    match Mode::current() {
+        Mode::Bar => BARS.suspend(f),
+        Mode::Lines | Mode::Silent => f(),
+    }
+}
+
 /// The time between two lines when there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -66,10 +79,12 @@ impl Progress {
         } else {
             ProgressBar::new(total)
         };
-        bar.set_draw_target(match mode {
-            Mode::Bar => ProgressDrawTarget::stderr_with_hz(8),
-            _ => ProgressDrawTarget::hidden(),
-        });
+        let bar = if mode == Mode::Bar {
+            BARS.add(bar)
+        } else {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+            bar
+        };
         let template = if total == 0 {
             "{prefix} {human_pos} {elapsed} {per_sec} {msg}"
         } else {
@@ -106,23 +121,27 @@ impl Progress {
     fn line(&self) {
         let (done, seconds) = (self.bar.position(), self.start.elapsed().as_secs_f64());
         let (name, unit, message) = (&self.name, self.unit, self.bar.message());
-        match self.bar.length() {
-            Some(total) if done > 0 => {
-                let eta = seconds / done as f64 * total.saturating_sub(done) as f64;
-                tracing::info!(
-                    "{name}: {done}/{total} {unit}, {seconds:.0} s, ETA {eta:.0} s {message}"
-                );
+        let left = |total: u64| seconds / done as f64 * total.saturating_sub(done) as f64;
+        let line = match self.bar.length() {
+            Some(total) if done > 0 && done < total => {
+                format!(
+                    "{done}/{total} {unit}, {seconds:.0} s, ETA {:.0} s",
+                    left(total)
+                )
             }
-            _ => tracing::info!("{name}: {done} {unit}, {seconds:.0} s {message}"),
-        }
+            Some(total) => format!("{done}/{total} {unit}, {seconds:.0} s"),
+            None => format!("{done} {unit}, {seconds:.0} s"),
+        };
+        tracing::info!("{}", format!("{name}: {line} {message}").trim_end());
     }
 }
 
 impl Drop for Progress {
+    /// The last line tells how far the step came: finishing the bar moves it to its end, whether or not the step did.
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
         if self.mode == Mode::Lines {
             self.line();
         }
+        self.bar.finish_and_clear();
     }
 }

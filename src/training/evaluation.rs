@@ -111,6 +111,8 @@ pub(super) fn evaluate_rows(
     for chunk in rows.chunks(arguments.per_device_eval_batch_size) {
         interrupt::check()?;
         let batch = PackedBatch::gather(split, chunk)?;
+        let model_config = model.config();
+        batch.check_fits(split, model_config.vocab_size, model_config.max_length())?;
         let token_type_ids = batch
             .token_type_ids
             .as_deref()

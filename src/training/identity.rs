@@ -57,7 +57,7 @@ impl Identity {
                 format!("another {option}")
             };
             return Err(Error::Mismatch(format!(
-                "{} was made with {difference}: give the same options, or start anew without --resume",
+                "{} was made with {difference}: give the same options, or start anew with --overwrite in place of --resume",
                 folder.display()
             )));
         }

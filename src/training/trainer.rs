@@ -223,6 +223,8 @@ impl Trainer<'_> {
         let mut update = Update::default();
         for (i, chunk) in batches.iter().enumerate() {
             let batch = PackedBatch::gather(self.split, chunk)?;
+            let config = self.model.config();
+            batch.check_fits(self.split, config.vocab_size, config.max_length())?;
             let token_type_ids = batch
                 .token_type_ids
                 .as_deref()

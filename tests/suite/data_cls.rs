@@ -8,7 +8,7 @@ use arrow::datatypes::{Float32Type, Int32Type, Int64Type};
 use candle_core::{Device, Tensor};
 use flue_study::artifact::npy::read_arrays;
 
-use super::common::{Workspace, assert_close};
+use super::common::{Workspace, assert_close, fixtures};
 
 fn prepared() -> Workspace {
     let w = Workspace::new();
@@ -242,6 +242,17 @@ fn wrong_requests_are_refused_before_anything_is_computed() {
         &["absent"],
     );
     w.fails("data-cls --checkpoint tiny-camembert", 2, &["--data"]);
+    w.fails(
+        &one("--checkpoint tiny-camembert --out x.npy --limit 0"),
+        2,
+        &["--limit", "at least 1"],
+    );
+    fs::create_dir(w.path("folder.npy")).unwrap();
+    w.fails(
+        &one("--checkpoint tiny-camembert --out folder.npy --overwrite"),
+        1,
+        &["folder.npy is a folder"],
+    );
     let left: Vec<_> = fs::read_dir(w.path("."))
         .unwrap()
         .flatten()
@@ -251,4 +262,33 @@ fn wrong_requests_are_refused_before_anything_is_computed() {
         left.iter().all(|n| !n.to_string_lossy().contains('x')),
         "{left:?}"
     );
+}
+
+/// A checkpoint whose configuration tells of a layer that its weights lack.
+fn with_a_layer_too_many(w: &Workspace) {
+    let from = fixtures().join("../../models/tiny-camembert");
+    fs::create_dir(w.path("more")).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        fs::copy(entry.path(), w.path("more").join(entry.file_name())).unwrap();
+    }
+    let path = w.path("more/config.json");
+    let config = fs::read_to_string(&path).unwrap();
+    let config = config.replace("\"num_hidden_layers\": 12", "\"num_hidden_layers\": 13");
+    fs::write(&path, config).unwrap();
+}
+
+#[test]
+fn a_run_that_failed_before_it_computed_anything_is_not_in_the_way_of_the_next() {
+    let w = prepared();
+    with_a_layer_too_many(&w);
+    for line in [
+        "data-cls -q --limit 4 --data camembert-tokens.datasets --out x.npy",
+        "study layers -q --cosine-sentences 4 --trace-sentences 4 --erank-sentences 4 \
+         --data camembert-tokens.datasets --out x.study",
+    ] {
+        let before = fs::read_dir(w.path(".")).unwrap().count();
+        w.fails(&format!("{line} --checkpoint ./more"), 1, &["layer.12"]);
+        assert_eq!(fs::read_dir(w.path(".")).unwrap().count(), before, "{line}");
+        w.run(&format!("{line} --checkpoint tiny-camembert"));
+    }
 }

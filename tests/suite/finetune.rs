@@ -157,7 +157,7 @@ fn a_signal_saves_the_state_and_sets_the_exit_status() {
     let w = prepared("tiny-camembert");
     let line = "flue-cls-finetune -a all -b 8 -n 3 -q -d data -c tiny-camembert -s out";
     let child = w
-        .command(line)
+        .command(&line.replace(" -q", ""))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -177,6 +177,16 @@ fn a_signal_saves_the_state_and_sets_the_exit_status() {
         Some(143),
         "{}",
         String::from_utf8_lossy(&output.stderr)
+    );
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("stopped by SIGTERM: ") && log.contains("--resume"));
+    // The log tells how far it came, not how far it was to come.
+    let last = log.rsplit("train: ").next().unwrap();
+    let steps = last.split(" steps").next().unwrap();
+    let (done, all) = steps.split_once('/').unwrap();
+    assert!(
+        done.parse::<u32>().unwrap() < 1350 && all == "1350",
+        "{log}"
     );
     assert!(!w.path("out").exists());
     assert_eq!(fs::read_dir(w.path("out.checkpoints")).unwrap().count(), 1);
@@ -226,6 +236,12 @@ fn wrong_requests_are_refused_and_leave_nothing() {
         &["there", "--overwrite"],
     );
     assert_eq!(fs::read_dir(w.path("there")).unwrap().count(), 0);
+    for folder in [".", ".."] {
+        let line = one(&format!(
+            "-d data -c tiny-camembert --overwrite -s {folder}"
+        ));
+        w.fails(&line, 1, &["no name", "choose another name"]);
+    }
 
     // A checkpoint of an unknown kind, one cut short, and one whose folder was only half written.
     w.run(&one("-d data -c tiny-camembert -s good"));

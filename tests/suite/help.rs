@@ -48,4 +48,24 @@ fn wrong_usage_ends_with_2_and_says_what() {
     w.fails("flue-cls-finetune -n 0", 2, &["--num-epochs 0"]);
     w.fails("flue-cls-finetune --dropout 1.5", 2, &["--dropout"]);
     w.fails("study --threads 0 cls", 2, &["--threads 0"]);
+    w.fails(
+        "study --threads 100000 cls",
+        2,
+        &["--threads 100000", "at most"],
+    );
+    for (line, option) in [
+        ("flue-cls-finetune -a -5", "--num-train"),
+        ("flue-cls-finetune -b 0", "--num-test"),
+        (
+            "flue-cls-finetune --learning-rate -1",
+            "--learning-rate -1: ",
+        ),
+        ("flue-cls-finetune --dropout -0.1", "--dropout"),
+        ("data-cls -b -3", "--batch"),
+        ("study layers --cosine-sentences -1", "--cosine-sentences"),
+        ("study cls --epochs 0", "--epochs"),
+        ("study compare -b 0", "--batch"),
+    ] {
+        w.fails(line, 2, &[option]);
+    }
 }

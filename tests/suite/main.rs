@@ -26,6 +26,7 @@ mod memory;
 mod models;
 mod prepare;
 mod real_study;
+mod streams;
 mod study;
 mod tokenization;
 mod unsafe_code;

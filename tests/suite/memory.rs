@@ -69,7 +69,8 @@ fn extracting_and_studying_keep_no_states() {
         );
         stays(&w, &line, 200, 700, 48.0);
     }
-    let line = "study layers -q --data data --checkpoint tiny-camembert --cosine-sentences {} --trace-sentences {} \
+    // As many cosines in both: up to 16 MiB of them are kept for each layer, so that the quartiles of small studies are exact.
+    let line = "study layers -q --data data --checkpoint tiny-camembert --cosine-sentences 50 --trace-sentences {} \
                 --erank-sentences {} --measure-sentences {} --out {}.study";
     stays(&w, line, 200, 700, 16.0);
 }

@@ -36,10 +36,11 @@ fn a_folder_appears_only_on_commit_and_replaces_the_old_one_whole() {
     for (text, stale) in [("one", false), ("two", true)] {
         let dir = AtomicDir::create(&path, true).unwrap();
         fs::write(dir.path().join(text), text).unwrap();
+        fs::write(dir.path().join("manifest.json"), "{}").unwrap();
         assert_eq!(path.exists(), stale);
         dir.commit().unwrap();
     }
-    assert_eq!(names(&path), ["two"]);
+    assert_eq!(names(&path), ["manifest.json", "two"]);
     drop(AtomicDir::create(&path, true).unwrap());
     assert_eq!(names(d.path()), ["out"]);
 }

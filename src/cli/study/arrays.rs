@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, to_json};
+use super::super::common::{CommonArgs, at_least_one, to_json};
 use crate::error::Result;
 use crate::pipelines::study::{cls, cone};
 
@@ -22,7 +22,7 @@ pub(super) struct ClsArgs {
     out: PathBuf,
 
     /// The same number of epochs for every probe [default: the original's, 30 for FlauBERT, 200 for CamemBERT, 60 at its layer 12]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     epochs: Option<usize>,
 
     /// Only the original's probe: neither logistic regression nor the control on shuffled labels

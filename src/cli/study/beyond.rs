@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, to_json};
+use super::super::common::{CommonArgs, at_least_one, to_json};
 use super::execution;
 use crate::error::Result;
 use crate::pipelines::study::{Count, compare, convergence};
@@ -43,7 +43,7 @@ pub(super) struct CompareArgs {
     seed: u64,
 
     /// Sentences per forward pass: changes memory and speed, not the figures
-    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8)]
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct ConvergenceArgs {
     no_token_type_ids: bool,
 
     /// Sentences per forward pass: changes memory and speed, not the figures
-    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8)]
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, part, to_json};
+use super::super::common::{CommonArgs, at_least_one, part, to_json};
 use super::execution;
 use super::sentences::SentencesArgs;
 use crate::error::Result;
@@ -125,7 +125,7 @@ struct SizesArgs {
     seed: u64,
 
     /// Sentences per forward pass: changes memory and speed, not the figures
-    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8)]
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
 }
 

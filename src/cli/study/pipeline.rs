@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, to_json};
+use super::super::common::{CommonArgs, at_least_one, to_json};
 use super::super::finetune::{RowCount, TrainingOptions, count};
 use super::execution;
 use super::sentences::SentencesArgs;
@@ -60,7 +60,7 @@ pub(super) struct PipelineArgs {
     layers: Vec<usize>,
 
     /// Rows computed together in extraction; it changes memory and speed, not the figures
-    #[arg(long, value_name = "BATCH", default_value_t = 32)]
+    #[arg(long, value_name = "BATCH", default_value_t = 32, value_parser = at_least_one)]
     batch: usize,
 
     #[command(flatten)]

@@ -106,6 +106,28 @@ fn a_wrong_checkpoint_is_named() {
         message()
     );
 
+    let mut broken = tensors.clone();
+    for (number, name) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
+        let shape = tensors[key].dims();
+        let mut values = vec![0.25; shape.iter().product()];
+        values[shape[1] + 2] = number;
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+        broken.insert(key.into(), tensor);
+        candle_core::safetensors::save(&broken, &path).unwrap();
+        let words = format!("number [1, 2]: found {name}, expected finite numbers");
+        assert!(
+            message().contains(key) && message().contains(&words),
+            "{}",
+            message()
+        );
+    }
+    // What the encoder has no use for may hold anything.
+    let mut unused = tensors.clone();
+    let nan = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
+    unused.insert("lm_head.x".into(), nan);
+    candle_core::safetensors::save(&unused, &path).unwrap();
+    load_encoder(d.path(), &Device::Cpu).unwrap();
+
     let mut more = tensors;
     more.insert(
         "roberta.encoder.layer.9.x".into(),

@@ -17,7 +17,7 @@ mod safetensors;
 mod storage;
 mod table;
 
-use crate::artifact::{Manifest, OutputLock, ShardSet, require_space};
+use crate::artifact::{self, Manifest, OutputLock, ShardSet, require_space};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
@@ -112,9 +112,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let hub = Hub::new(config.hub.clone());
     let mut opened = Vec::new();
     for run in &config.runs {
-        if run.out.exists() && !config.overwrite {
-            return Err(Error::OutputExists(run.out.clone()));
-        }
+        artifact::check(&run.out, config.overwrite, artifact::Kind::File)?;
         Format::of(&run.out, config.tokens, config.dtype)?;
         let data = DatasetDict::open(&run.data)?;
         opened.push(Opened {
@@ -151,7 +149,8 @@ fn run_one(job: &Job<'_>) -> Result<RunSummary> {
         Part::Whole => {
             let _lock = OutputLock::of_shards(out)?;
             let set = ShardSet::begin_whole(out, &manifest, job.config.overwrite)?;
-            compute(job, &set, Shard { index: 0, count: 1 })?;
+            compute(job, &set, Shard { index: 0, count: 1 })
+                .inspect_err(|_| set.remove_if_bare())?;
             finish(job, &set, &manifest)?;
             set.remove()?;
         }
@@ -190,7 +189,7 @@ fn compute(job: &Job<'_>, set: &ShardSet, shard: Shard) -> Result<()> {
     let device = device::select(job.config.device.as_deref())?;
     let encoder = load_encoder(job.folder, &device)?;
     let outcome = chunks::compute(job, encoder.as_ref(), set, shard);
-    if outcome.is_err() {
+    if outcome.is_err() && !set.is_bare() {
         tracing::warn!(
             "what is complete stays in {}: run the same command again to go on",
             set.folder().display()

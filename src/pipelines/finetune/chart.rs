@@ -50,7 +50,11 @@ pub(super) fn of(
             .into_iter()
             .filter(|(_, points, _)| !points.is_empty())
             .map(|(name, points, dashed)| LineSeries {
-                name,
+                // A lone dot is read off the legend.
+                name: match points[..] {
+                    [(_, value)] => format!("{name} {value:.3}"),
+                    _ => name,
+                },
                 points,
                 dashed,
                 band: Vec::new(),

@@ -13,7 +13,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::artifact::{AtomicDir, Manifest, ShardSet, sha256_file};
+use crate::artifact::{self, AtomicDir, Manifest, ShardSet, sha256_file};
 use crate::corpus::Source;
 use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
 use crate::error::{Error, Result};
@@ -194,8 +194,8 @@ impl Summary {
 /// No folder is left behind then.
 pub fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
-    if config.shard.is_none() && !config.overwrite && config.output.exists() {
-        return Err(Error::OutputExists(config.output.clone()));
+    if config.shard.is_none() {
+        artifact::check(&config.output, config.overwrite, artifact::Kind::Folder)?;
     }
     let hub = Hub::new(config.hub.clone());
     let folder = hub.tokenizer(&config.checkpoint)?;

@@ -300,7 +300,7 @@ const FRENCH: Words = Words {
         cosine_title: "cosinus de toutes les paires de tokens d’une phrase",
         cosine_axis: "cosinus",
         trace_title: "trace de la covariance des tokens d’une phrase",
-        trace_axis: "trace (unités du plongement au carré)",
+        trace_axis: "trace (unités du plongement au carré), échelle logarithmique",
         erank_title: "rang effectif des tokens",
         erank_axis: "rang effectif (dimensions)",
         boxes: "les {} premières phrases de test ; boîtes : quartiles et médiane, moustaches : minimum et maximum",

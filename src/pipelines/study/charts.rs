@@ -40,7 +40,7 @@ pub(crate) const ENGLISH: ChartWords = ChartWords {
     cosine_title: "cosines of all pairs of tokens within a sentence",
     cosine_axis: "cosine",
     trace_title: "trace of the covariance of the tokens of a sentence",
-    trace_axis: "trace (squared units of the embedding)",
+    trace_axis: "trace (squared units of the embedding), log scale",
     erank_title: "effective rank of the tokens",
     erank_axis: "effective rank (dimensions)",
     boxes: "the first {} test sentences; boxes: quartiles and median, whiskers: minimum and maximum",

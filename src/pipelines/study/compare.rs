@@ -106,7 +106,7 @@ pub fn run(config: &Config) -> Result<Summary> {
                 .map(|&found| LayerLikeness::new(layer, found))
         })
         .collect();
-    draw(out.path(), &config.title, &values, &layers)?;
+    draw(out.path(), config, &values, &layers)?;
     manifest.write(&out.path().join("manifest.json"))?;
     out.commit()?;
     Ok(Summary {
@@ -182,19 +182,21 @@ fn write_table(folder: &Path, values: &[Vec<Estimate>]) -> Result<()> {
 
 fn draw(
     folder: &Path,
-    title: &str,
+    config: &Config,
     values: &[Vec<Estimate>],
     same: &[LayerLikeness],
 ) -> Result<()> {
-    let labels = |what: &str, y: &str| Labels {
-        title: format!("{title}: {what}"),
+    let labels = |what: &str, x: String, y: String| Labels {
+        title: format!("{}: {what}", config.title),
         subtitle: "a random sample of tokens of test; 1 when equal up to rotation and scale".into(),
-        x: "layer".into(),
-        y: y.into(),
+        x,
+        y,
     };
+    let [rows, columns] = short_names([&config.checkpoint, &config.other]);
+    let (rows, columns) = (format!("layer of {rows}"), format!("layer of {columns}"));
     let numbers = |n: usize| (0..n).map(|l| l.to_string()).collect();
     let map = HeatMap {
-        labels: labels("likeness of all layers (linear CKA)", "layer"),
+        labels: labels("likeness of all layers (linear CKA)", columns, rows),
         rows: numbers(values.len()),
         columns: numbers(values.first().map_or(0, Vec::len)),
         values: values
@@ -205,7 +207,11 @@ fn draw(
     };
     plotting::save(&map, folder, "comparison")?;
     let line = LineChart {
-        labels: labels("likeness of the same layers (linear CKA)", "CKA"),
+        labels: labels(
+            "likeness of the same layers (linear CKA)",
+            "layer".into(),
+            "CKA".into(),
+        ),
         series: vec![LineSeries {
             name: "CKA".into(),
             points: same.iter().map(|l| (l.layer as f64, l.cka)).collect(),
@@ -218,4 +224,10 @@ fn draw(
         axis: Axis::Linear,
     };
     plotting::save(&line, folder, "comparison_same_layer")
+}
+
+/// The last parts of two names of checkpoints, or the whole names where these are the same.
+fn short_names(names: [&str; 2]) -> [&str; 2] {
+    let [a, b] = names.map(crate::pipelines::finetune::basename);
+    if a == b { names } else { [a, b] }
 }

@@ -98,7 +98,7 @@ impl TableWriter {
         let create = |path: &Path| File::create(path).map_err(Error::io(path, "create"));
         let mut csv = csv::Writer::from_writer(BufWriter::new(create(&csv_path)?));
         csv.write_record(columns.iter().map(|c| c.0))
-            .map_err(Error::compute(csv_path.display()))?;
+            .map_err(|e| Error::io(&csv_path, "write")(e.into()))?;
         let fields: Vec<Field> = columns
             .iter()
             .map(|&(name, kind)| match kind {
@@ -156,7 +156,7 @@ impl TableWriter {
         });
         self.csv
             .write_record(words)
-            .map_err(Error::compute(self.csv_path.display()))?;
+            .map_err(|e| Error::io(&self.csv_path, "write")(e.into()))?;
         self.waiting += 1;
         if self.waiting == GROUP {
             self.write_group()?;

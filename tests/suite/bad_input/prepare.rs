@@ -98,6 +98,21 @@ fn tables_with_other_columns_labels_or_bytes() {
         &["a.csv, line 1", "review, label"],
     );
     refuses(
+        "semicolons.csv",
+        b"text;label\nbien;1\n",
+        &["semicolons.csv, line 1", "text;label", "a comma between"],
+    );
+    refuses(
+        "windows.csv",
+        b"\xff\xfet\0e\0x\0t\0",
+        &["windows.csv, byte 0: found UTF-16", "iconv -f UTF-16"],
+    );
+    refuses(
+        "windows.jsonl",
+        b"\xfe\xff\0{",
+        &["windows.jsonl, byte 0: found UTF-16"],
+    );
+    refuses(
         "b.csv",
         b"text,label\nbien,1\nbof,neutre\n",
         &["b.csv, row 2 at line 3", "neutre", "negative", "positive"],

@@ -26,9 +26,16 @@ fn chromium() -> Option<PathBuf> {
     found
 }
 
+/// The folder of the arrays.
+const ARRAYS: &str = "numpy_save_of_a_study_of_all_layers";
+
 /// Everything that a report can hold, of tiny checkpoints.
 fn results(w: &Workspace) {
-    write_arrays(&w.path("numpy_save"), 5);
+    // Long names must not make the page wider than a phone.
+    let arrays = w.path(ARRAYS);
+    write_arrays(&arrays, 5);
+    let manifest = r#"{"program": "data-cls", "version": "0.1.0", "config": {"layers": [5, 7, 9, 11, 12]}, "inputs": {}}"#;
+    fs::write(arrays.join("camembert_raw.npy.manifest.json"), manifest).unwrap();
     for model in ["flaubert", "camembert"] {
         let data = fixtures().join(format!("study/beyond/{model}.datasets"));
         let checkpoint = fixtures().join("models").join(model);
@@ -41,8 +48,8 @@ fn results(w: &Workspace) {
         w.run(&format!("study convergence --data {data} --checkpoint {checkpoint} --out results/convergence_{model}"));
         w.run(&format!("study compare --data {data} --checkpoint {checkpoint} --other {checkpoint} --out results/compare_{model}"));
     }
-    w.run("study cls --epochs 3");
-    w.run("study cone");
+    w.run(&format!("study cls --epochs 3 --npy {ARRAYS}"));
+    w.run(&format!("study cone --npy {ARRAYS}"));
 }
 
 /// What the browser says of a page: the document as it stands after loading, and what it logs.

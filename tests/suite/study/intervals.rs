@@ -77,6 +77,12 @@ fn figures_without_each_group_are_those_of_the_points_left() {
     let others = Representation::new(layers[0].view(), &vec![0; groups.len()]).unwrap();
     assert!(one.cka(&others).is_err());
     assert!(others.cka(&others).unwrap().interval.low == 1.0);
+    // One group has no interval.
+    let alone = |x: &Array2<f32>| Representation::new(x.view(), &vec![0; groups.len()]).unwrap();
+    let found = alone(&layers[0]).cka(&alone(&layers[1])).unwrap();
+    let want = golden["cka"][0].as_f64().unwrap();
+    assert!((found.value - want).abs() < 1e-6);
+    assert!(found.interval.low.is_nan() && found.interval.high.is_nan());
 }
 
 /// The interval is as wide as two standard errors on either side, by either way of finding them.

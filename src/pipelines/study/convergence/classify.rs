@@ -55,6 +55,8 @@ pub(super) fn classify(
     for chunk in numbers.chunks(config.execution.batch_size.max(1)) {
         interrupt::check()?;
         let batch = PackedBatch::gather(split, chunk)?;
+        let limits = model.config();
+        batch.check_fits(split, limits.vocab_size, limits.max_length())?;
         let types = batch.token_type_ids.as_deref();
         let input = Input {
             ids: &batch.ids,

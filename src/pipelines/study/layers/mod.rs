@@ -11,7 +11,7 @@ use super::charts::{ENGLISH, Series, layer_charts};
 use super::spool::SpoolReader;
 use super::statistics::{LayerSummary, Sizes, row_width};
 use super::{Amounts, Count, Execution};
-use crate::artifact::{AtomicDir, Manifest, OutputLock, Part, Shard, ShardSet};
+use crate::artifact::{self, AtomicDir, Manifest, OutputLock, Part, Shard, ShardSet};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::models;
@@ -90,9 +90,11 @@ pub struct LayerFigures {
 /// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
 /// [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
-    if config.out.exists() && !config.execution.overwrite {
-        return Err(Error::OutputExists(config.out.clone()));
-    }
+    artifact::check(
+        &config.out,
+        config.execution.overwrite,
+        artifact::Kind::Folder,
+    )?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
     let split = super::test_split(&config.data)?;
     let study = Study {
@@ -107,7 +109,10 @@ pub fn run(config: &Config) -> Result<Summary> {
         Part::Whole => {
             let _lock = OutputLock::of_shards(&config.out)?;
             let set = ShardSet::begin_whole(&config.out, &manifest, config.execution.overwrite)?;
-            study.compute(&set, Shard { index: 0, count: 1 })?;
+            let all = Shard { index: 0, count: 1 };
+            study
+                .compute(&set, all)
+                .inspect_err(|_| set.remove_if_bare())?;
             let summary = study.finish(&set, manifest)?;
             set.remove()?;
             Ok(summary)

@@ -1,0 +1,107 @@
+use super::*;
+
+#[test]
+fn a_shard_takes_every_nth_row() {
+    let shards: Vec<Shard> = (0..3).map(|i| format!("{i}/3").parse().unwrap()).collect();
+    for rows in 0..10u64 {
+        for shard in &shards {
+            let all = 64 * rows as usize + 3;
+            for (chunk, range) in shard.chunks(all) {
+                assert_eq!((chunk % 3, range.start), (shard.index, 64 * chunk));
+                assert_eq!(range.end, all.min(range.start + 64));
+            }
+            let taken = (0..rows).filter(|&r| shard.takes(r)).count() as u64;
+            assert_eq!(shard.rows_of(rows), taken, "{shard} of {rows}");
+        }
+    }
+    for bad in ["3/3", "1", "x/2", "0/0", "-1/2", ""] {
+        assert_eq!(bad.parse::<Shard>().unwrap_err().exit_status(), 2, "{bad}");
+    }
+}
+
+#[test]
+fn slurm_gives_the_default() {
+    let with = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect();
+        Shard::from_slurm(|name| {
+            let key = name.trim_start_matches("SLURM_ARRAY_TASK_");
+            pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())
+        })
+    };
+    assert_eq!(with(&[]).unwrap(), None);
+    let shard = with(&[("ID", "7"), ("MIN", "1"), ("STEP", "2"), ("COUNT", "4")]);
+    assert_eq!(shard.unwrap(), Some(Shard { index: 3, count: 4 }));
+    let shard = with(&[("ID", "1"), ("COUNT", "4")]);
+    assert_eq!(shard.unwrap(), Some(Shard { index: 1, count: 4 }));
+    for bad in [
+        &[("ID", "1")][..],
+        &[("ID", "x"), ("COUNT", "4")],
+        &[("ID", "9"), ("COUNT", "4")],
+        &[("ID", "0"), ("MIN", "1"), ("COUNT", "4")],
+    ] {
+        assert_eq!(with(bad).unwrap_err().exit_status(), 2, "{bad:?}");
+    }
+}
+
+#[test]
+fn a_run_that_computed_nothing_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.npy");
+    let manifest = |n: u32| Manifest::new("p", json!({"layer": n}));
+    let begin = |n| ShardSet::begin_whole(&out, &manifest(n), false);
+    let set = begin(1).unwrap();
+    fs::create_dir(set.path(0).with_extension("partial")).unwrap();
+    assert!(set.is_bare());
+    let set = begin(2).unwrap();
+    set.remove_if_bare();
+    assert!(!set.folder().exists());
+    let partial = begin(2).unwrap().path(0).with_extension("partial");
+    fs::create_dir(&partial).unwrap();
+    fs::write(partial.join("train-000000.states"), "").unwrap();
+    set.remove_if_bare();
+    assert!(begin(1).is_err() && begin(2).is_ok());
+    set.remove().unwrap();
+    // That another task has computed nothing yet does not mean that its work may be taken away.
+    ShardSet::begin(&out, 3, &manifest(1)).unwrap();
+    assert!(begin(2).is_err());
+}
+
+#[test]
+fn shards_of_different_runs_do_not_mix_and_missing_ones_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.datasets");
+    let manifest = |n: u32| Manifest::new("p", json!({"max_length": n}));
+    assert!(ShardSet::open(&out).is_err());
+    let set = ShardSet::begin(&out, 3, &manifest(512)).unwrap();
+    assert!(set.path(1).ends_with("out.datasets.shards/00001-of-00003"));
+    fs::create_dir(set.path(1)).unwrap();
+    let (set, manifest_read) = ShardSet::open(&out).unwrap();
+    assert_eq!((set.count(), set.missing()), (3, vec![0, 2]));
+    assert_eq!(manifest_read.config["settings"]["max_length"], 512);
+    let e = set.require_all().unwrap_err().to_string();
+    assert!(
+        e.contains("2 of 3 shards") && e.contains("--shard 0/3, --shard 2/3"),
+        "{e}"
+    );
+    let e = ShardSet::begin(&out, 4, &manifest(512))
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("begun with 3 shards, not 4"), "{e}");
+    let e = ShardSet::begin(&out, 3, &manifest(64))
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("begun with another `max_length`"), "{e}");
+    let mut other = manifest(512);
+    other.inputs.insert("weights".into(), "abc".into());
+    let e = ShardSet::begin(&out, 3, &other).unwrap_err().to_string();
+    assert!(e.contains("another content of weights"), "{e}");
+    let mut older = Manifest::read(&set.folder().join("manifest.json")).unwrap();
+    older.version = "0.0.1".into();
+    older.write(&set.folder().join("manifest.json")).unwrap();
+    let e = ShardSet::begin(&out, 3, &manifest(512)).unwrap_err();
+    assert!(e.to_string().contains("version 0.0.1"), "{e}");
+    assert!(ShardSet::open(&out).is_err());
+}
