@@ -4,13 +4,11 @@ use candle_core::Device;
 
 use crate::error::{Error, Result};
 
-/// The device named `spec`: `cpu`, `cuda`, `cuda:N` or `metal`; without a name, the best one compiled in. From then on the
-/// allocator keeps the memory of freed tensors.
+/// The device named `spec`: `cpu`, `cuda`, `cuda:N` or `metal`; without a name, the best one compiled in.
 ///
 /// # Errors
 /// [`Error::Usage`] for a name that is none of these or a device that this build lacks.
 pub fn select(spec: Option<&str>) -> Result<Device> {
-    keep_freed_memory();
     let unavailable = |what: &str| {
         Error::Usage(format!(
             "--device {what}: this build or machine has none; build with --features {what}, or take cpu"
@@ -65,22 +63,4 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
 /// elsewhere it has to hand over to such a thread and sleep, thousands of times in a training step.
 pub fn on_worker<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| f())
-}
-
-/// Let the allocator keep what tensors free, for the next ones: by default glibc gives large blocks back to the system at
-/// once, and the tensors of every step would be fresh pages, zeroed and mapped one by one. Not for
-/// the tokenizers: their many small blocks would wait for each other in the one arena. Elsewhere than on glibc it does nothing.
-fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        // The largest threshold that glibc takes: half of the heap of an arena.
-        const LARGEST: libc::c_int = 32 << 20;
-        // SAFETY: mallopt only sets numbers of the allocator; values that it does not like it ignores.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-            // Large blocks live in the main arena: the heaps of others are too small to hold many.
-            libc::mallopt(libc::M_ARENA_MAX, 1);
-        }
-    }
 }

@@ -54,6 +54,7 @@ fn load(
     device: &Device,
     head: Option<u64>,
 ) -> Result<(Network, LoadReport)> {
+    crate::nn::keep_freed_memory();
     let names = Names::of(config.family);
     let mut weights = Weights::read(folder)?;
     normalise_names(&mut weights, names);
