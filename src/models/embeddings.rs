@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use super::layer::{Drop, LayerNorm, NormTape};
+use super::layer::Drop;
+use super::modules::{LayerNorm, NormTape};
 use super::parameters::{Gradients, Weight};
 use crate::error::Result;
 use crate::nn::{self, Dropout};

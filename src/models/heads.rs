@@ -4,7 +4,8 @@
 
 use candle_core::Tensor;
 
-use super::layer::{Drop, HEAD_SITE, Linear};
+use super::layer::{Drop, HEAD_SITE};
+use super::modules::Linear;
 use super::parameters::Gradients;
 use crate::error::Result;
 use crate::nn::{self, Dropout};

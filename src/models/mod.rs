@@ -16,6 +16,7 @@ mod flaubert;
 mod heads;
 mod layer;
 mod loading;
+mod modules;
 mod network;
 mod numbers;
 mod parameters;
