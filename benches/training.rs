@@ -13,7 +13,6 @@ use std::time::Instant;
 use candle_core::Device;
 use flue_study::batching::PackedBatch;
 use flue_study::dataset::{DatasetDict, Split};
-use flue_study::device;
 use flue_study::error::{Error, Result};
 use flue_study::models::checkpoint::load_classifier;
 use flue_study::models::{Config, Family, Gradients, Input, SequenceClassifier};
@@ -35,11 +34,10 @@ fn main() -> Result<()> {
     let kernels = Kernels::default();
     tracing::subscriber::set_global_default(Registry::default().with(kernels.clone()))
         .map_err(Error::compute("the subscriber"))?;
-    device::select(Some("cpu"))?;
     let split = DatasetDict::open(setting("FLUE_DATA")?)?.split("train")?;
     let config = Config::read(Path::new(&checkpoint))?;
     let (model, _) = load_classifier(Path::new(&checkpoint), config, &Device::Cpu, 42)?;
-    let total = device::on_worker(|| train(&*model, &split, steps, &kernels))?;
+    let total = flue_study::device::on_worker(|| train(&*model, &split, steps, &kernels))?;
     let kernels = kernels.take();
     let line = serde_json::json!({ "seconds": total, "kernels": kernels });
     writeln!(std::io::stdout(), "{line}").map_err(Error::io("stdout", "write"))

@@ -6,8 +6,15 @@ use super::AttentionShape;
 use super::view::{View, product};
 use crate::nn::{Dropout, cpu};
 
-/// Queries whose scores exist at the same time.
-const QUERIES: usize = 64;
+/// Scores that exist at the same time in each buffer: what the cache of a core holds beside the rest. With more queries in a block
+/// the products lay out keys and values less often.
+const SCORES: usize = 1 << 17;
+
+/// How many queries make a block: all blocks of a unit are about the same.
+fn block_of(unit: Unit, scores: usize) -> usize {
+    let most = (scores / unit.length).max(64);
+    unit.queries.div_ceil(unit.queries.div_ceil(most))
+}
 
 /// One head of one sequence.
 #[derive(Clone, Copy)]
@@ -56,19 +63,20 @@ fn softmax_rows(scores: &mut [f32], length: usize) {
             .chain(&maxima)
             .fold(f32::NEG_INFINITY, |m, x| m.max(*x));
         let mut sums = [0f32; 16];
-        let (chunks, rest) = row.as_chunks_mut::<16>();
-        for chunk in chunks {
+        let mut add_exponentials = |chunk: &mut [f32; 16]| {
             for (s, x) in sums.iter_mut().zip(chunk) {
                 *x = cpu::exp(*x - max);
                 *s += *x;
             }
-        }
-        let mut sum: f32 = sums.iter().sum();
-        for x in rest {
-            *x = cpu::exp(*x - max);
-            sum += *x;
-        }
-        let inverse = 1.0 / sum;
+        };
+        let (chunks, rest) = row.as_chunks_mut::<16>();
+        chunks.iter_mut().for_each(&mut add_exponentials);
+        // The end of a row at vector speed too: what fills it up counts for less than rounding.
+        let mut end = [f32::NEG_INFINITY; 16];
+        end[..rest.len()].copy_from_slice(rest);
+        add_exponentials(&mut end);
+        rest.copy_from_slice(&end[..rest.len()]);
+        let inverse = 1.0 / sums.iter().sum::<f32>();
         row.iter_mut().for_each(|x| *x *= inverse);
     }
 }
@@ -123,10 +131,15 @@ pub(super) fn forward_unit(
 ) {
     let (hidden, column) = (shape.hidden(), unit.head * shape.head_size);
     let [q, k, v] = [0, 1, 2].map(|i| View::new(qkv, 3 * hidden, unit.start, i * hidden + column));
-    scratch.probabilities.resize(QUERIES * unit.length, 0.0);
-    scratch.mask.resize(QUERIES * unit.length, 0.0);
-    for first in (0..unit.queries).step_by(QUERIES) {
-        let rows = QUERIES.min(unit.queries - first);
+    if unit.queries == 0 {
+        return;
+    }
+    let block = block_of(unit, SCORES);
+    for buffer in [&mut scratch.probabilities, &mut scratch.mask] {
+        buffer.resize(buffer.len().max(block * unit.length), 0.0);
+    }
+    for first in (0..unit.queries).step_by(block) {
+        let rows = block.min(unit.queries - first);
         let p = &mut scratch.probabilities[..rows * unit.length];
         probabilities(q, k, unit, first, shape, p);
         if let Some(d) = dropout {
@@ -174,15 +187,19 @@ pub(super) fn backward_unit(
     // SAFETY: the three column ranges of this unit's rows, which no other unit writes.
     let [dq, dk, dv] =
         [0, 1, 2].map(|i| unsafe { out.0.add(unit.start * 3 * hidden + i * hidden + column) });
+    if unit.queries == 0 {
+        return;
+    }
+    let queries = block_of(unit, SCORES / 2);
     for buffer in [
         &mut scratch.probabilities,
         &mut scratch.gradient,
         &mut scratch.mask,
     ] {
-        buffer.resize(QUERIES * length, 0.0);
+        buffer.resize(buffer.len().max(queries * length), 0.0);
     }
-    for first in (0..unit.queries).step_by(QUERIES) {
-        let rows = QUERIES.min(unit.queries - first);
+    for first in (0..unit.queries).step_by(queries) {
+        let rows = queries.min(unit.queries - first);
         let p = &mut scratch.probabilities[..rows * length];
         let ds = &mut scratch.gradient[..rows * length];
         let dropped = &mut scratch.mask[..rows * length];
