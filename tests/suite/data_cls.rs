@@ -155,6 +155,12 @@ fn every_format_holds_the_same_states() {
     };
     assert_eq!(flat("train.layer_3"), want[0]);
     assert_eq!(flat("test.layer_12"), want[3]);
+    let rows = tensors["test.row"].to_vec1::<i64>().unwrap();
+    let counted: Vec<i64> = (0..rows.len() as i64).collect();
+    assert_eq!(
+        (rows, tensors["test.row"].dims()),
+        (counted, tensors["test.label"].dims())
+    );
 }
 
 #[test]

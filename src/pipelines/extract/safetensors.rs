@@ -1,7 +1,7 @@
 //! `.safetensors`, written as a stream: the header is known before the first state is.
 //!
-//! Tensors `train.layer_5`, … (records × hidden), `train.label`, `train.idx`, `train.category` (one per row; the number in
-//! the list `categories` of the metadata, −1 where the data does not fall into those of FLUE CLS); with
+//! Tensors `train.layer_5`, … (records × hidden), `train.row`, `train.label`, `train.idx`, `train.category` (one per row; the
+//! category is its number in the list `categories` of the metadata, −1 where the data does not fall into those of FLUE CLS); with
 //! `--tokens all` also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
 //! where the checkpoint's tokenizer does not give these tokens) and `train.bounds` (rows + 1, the first record of each row).
 
@@ -82,6 +82,7 @@ fn bytes_of(numbers: impl Iterator<Item = i64>) -> Vec<u8> {
 impl Writer for TensorFile<'_> {
     fn row(&mut self, stored: &Stored<'_>) -> Result<()> {
         let (split, row) = (stored.split, stored.row);
+        self.put(split, "row", row * 8, &(row as i64).to_le_bytes())?;
         self.put(split, "label", row * 8, &stored.label.to_le_bytes())?;
         self.put(split, "idx", row * 8, &i64::from(stored.idx).to_le_bytes())?;
         let known = |name| CATEGORIES.iter().position(|c| *c == name);
@@ -135,6 +136,7 @@ impl Layout {
             records += job.records(split.example(row)?.attention_mask);
         }
         // The widest type first keeps every tensor aligned.
+        self.add(format!("{name}.row"), "I64", vec![rows]);
         self.add(format!("{name}.label"), "I64", vec![rows]);
         if job.config.tokens == Tokens::All {
             self.add(format!("{name}.bounds"), "I64", vec![rows + 1]);
