@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor};
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
@@ -72,6 +73,9 @@ pub struct ExtractOptions {
 /// ones are fresh pages each time; smaller passes would spend more on packing weights for the products.
 const PASS_BYTES: usize = 31 << 20;
 
+/// Passes under way at the same time: a thread that has nothing left to do in an operation of one helps with the other.
+const PASSES: usize = 2;
+
 /// An encoder about to run over rows of a split, without dropout and from ids and mask alone.
 pub struct Extractor<'a> {
     encoder: &'a dyn Encoder,
@@ -129,16 +133,31 @@ impl<'a> Extractor<'a> {
         let mut rest = rows;
         while !rest.is_empty() {
             interrupt::check()?;
-            let (pass, later) = rest.split_at(self.rows_of_pass(rest)?);
-            let batch = PackedBatch::gather(self.split, pass)?;
-            let config = self.encoder.config();
-            batch.check_fits(self.split, config.vocab_size, config.max_length())?;
-            let states = on_worker(|| self.states(&batch))?;
-            sentences::hand_over(self.split, &batch, &states, self.tokens, sink)?;
-            self.progress.advance(pass.len() as u64);
-            rest = later;
+            let mut batches = Vec::with_capacity(PASSES);
+            while batches.len() < PASSES && !rest.is_empty() {
+                let (pass, later) = rest.split_at(self.rows_of_pass(rest)?);
+                batches.push(self.gather(pass)?);
+                rest = later;
+            }
+            let states: Vec<_> = on_worker(|| {
+                batches
+                    .par_iter()
+                    .map(|b| self.states(b))
+                    .collect::<Result<_>>()
+            })?;
+            for (batch, states) in batches.iter().zip(states) {
+                sentences::hand_over(self.split, batch, &states, self.tokens, sink)?;
+                self.progress.advance(batch.labels.len() as u64);
+            }
         }
         Ok(())
+    }
+
+    fn gather(&self, rows: &[usize]) -> Result<PackedBatch> {
+        let batch = PackedBatch::gather(self.split, rows)?;
+        let config = self.encoder.config();
+        batch.check_fits(self.split, config.vocab_size, config.max_length())?;
+        Ok(batch)
     }
 
     /// How many of the first rows make one pass.
