@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor, Var};
 use super::*;
 use crate::rng::Stream;
 
+mod attention;
 mod dropout;
 mod plain_path;
 mod threads;

@@ -189,7 +189,7 @@ pub(super) fn results(dtype: DType, rows: usize, bounds: &[usize]) -> Results {
     results
 }
 
-/// Sequences of one token, and of more than one block of queries.
+/// Sequences of one token and of more.
 const BOUNDS: [usize; 5] = [0, 1, 66, 67, 100];
 
 #[track_caller]

@@ -135,3 +135,28 @@ fn two_times_four_rows_make_the_update_of_eight() {
         }
     }
 }
+
+/// The learning rate rises from 0 over the first updates, then falls to what would be 0 after the last.
+#[test]
+fn an_update_has_the_learning_rate_of_its_place_in_the_run() {
+    let arguments = TrainingArguments {
+        learning_rate: 1e-3,
+        warmup_steps: 2,
+        per_device_train_batch_size: 3,
+        num_train_epochs: 6,
+        logging_steps: 1,
+        ..TrainingArguments::default()
+    };
+    let state = train(
+        "camembert",
+        model("camembert").as_ref(),
+        &arguments,
+        &[0, 1, 2],
+    );
+    let rates = logged(&state, "learning_rate");
+    let want = [0.0, 0.5, 1.0, 0.75, 0.5, 0.25];
+    assert_eq!(rates.len(), want.len());
+    for (rate, want) in rates.iter().zip(want) {
+        assert!((rate - 1e-3 * want).abs() < 1e-12, "{rates:?}");
+    }
+}
