@@ -2,7 +2,7 @@
 //! the rows.
 //!
 //! Sentences are packed end to end, so nothing is computed for padding and sorting them by length would save nothing. At any
-//! time the states of one pass exist, whatever the number of rows. Time grows linearly with tokens, but for attention, which
+//! time the states of two passes exist, whatever the number of rows. Time grows linearly with tokens, but for attention, which
 //! grows with the square of a sentence's length.
 
 use std::collections::BTreeSet;
@@ -65,7 +65,8 @@ pub struct ExtractOptions {
     pub layers: Vec<usize>,
     /// Which states.
     pub tokens: Tokens,
-    /// The most rows computed together; fewer where they are long. It changes memory and speed, not the states.
+    /// The most rows of a pass, of which two are under way at a time; fewer where they are long. It changes memory and speed, not the
+    /// states.
     pub batch_size: usize,
 }
 
