@@ -100,7 +100,7 @@ pub fn run_program<A: Parser>(
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{program}: {}", one_line(&error));
+            let _ = writeln!(std::io::stderr(), "{program}: {error}");
             ExitCode::from(error.exit_status())
         }
     }
@@ -214,14 +214,6 @@ fn print(text: &str) -> Result<()> {
         }),
         Ok(()) => Ok(()),
     }
-}
-
-fn one_line(error: &Error) -> String {
-    error
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// The part of the work that `--merge` and `--shard` ask for.

@@ -126,11 +126,7 @@ fn declared_splits(index: &Path) -> Result<Vec<String>> {
         .map(|names| names.iter().map(|n| n.as_str().map(str::to_string)))
         .and_then(Iterator::collect::<Option<Vec<String>>>)
         .unwrap_or_default();
-    if names.is_empty()
-        || names
-            .iter()
-            .any(|n| n.is_empty() || n.contains(['/', '\\']))
-    {
+    if names.is_empty() || !names.iter().all(|name| is_entry(name)) {
         return Err(Error::malformed(index, "", "no names of splits", expected));
     }
     // A file of a few kilobytes could name one split, or one file of a split, a million times.
@@ -141,6 +137,11 @@ fn declared_splits(index: &Path) -> Result<Vec<String>> {
         }
         None => Ok(names),
     }
+}
+
+/// Whether a name is that of something inside the folder it is joined to.
+fn is_entry(name: &str) -> bool {
+    !["", ".", ".."].contains(&name) && !name.contains(['/', '\\'])
 }
 
 /// The first name that has come before.
@@ -205,7 +206,7 @@ fn listed_files(state_path: &Path, state: &Value, key: &str) -> Result<Vec<PathB
     let list = list.as_array().ok_or_else(no_names)?;
     let paths = list.iter().map(|file| {
         let name = file.get("filename").and_then(Value::as_str);
-        let name = name.filter(|n| !n.is_empty() && !n.contains(['/', '\\']));
+        let name = name.filter(|name| is_entry(name));
         name.map(|n| folder.join(n)).ok_or_else(no_names)
     });
     let paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
