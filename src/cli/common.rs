@@ -9,6 +9,7 @@ use clap::{Args, Command, Parser};
 use crate::error::{Error, Result, interrupt};
 use crate::pipelines::extract::{Part, Shard};
 use crate::pipelines::{HubOptions, download};
+use crate::progress::Progress;
 use crate::{device, progress};
 
 /// The options that every program takes.
@@ -59,6 +60,11 @@ impl CommonArgs {
             offline: self.offline,
             cache_dir: self.cache_dir.clone(),
             revision: self.revision.clone(),
+            watch: Some(|name, from, size| {
+                let mut progress =
+                    Progress::new(format!("download {name}"), size, "bytes").from(from);
+                Box::new(move |n| progress.advance(n))
+            }),
         }
     }
 }

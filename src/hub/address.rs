@@ -1,11 +1,43 @@
 //! Addresses: where a redirect leads, which belong together, and what of one may be shown.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Uri;
 
-/// An address without its query, which may hold a signature.
-pub(super) fn bare(url: &str) -> &str {
+/// An address as it may be shown: without its query, which may hold a signature, and without a password.
+pub(super) fn shown(url: &str) -> String {
+    let bare = bare(url);
+    let Some((scheme, rest)) = bare.split_once("://") else {
+        return bare.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// What stands before the query.
+fn bare(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
+
+/// A branch or a tag as one segment of an address, and the name of a file as several: percent-encoded as Python's `quote` does.
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// See [`segment`].
+pub(super) fn segments(path: &str) -> String {
+    const BUT_SLASHES: &AsciiSet = &RESERVED.remove(b'/');
+    utf8_percent_encode(path, BUT_SLASHES).to_string()
+}
+
+/// Everything but what RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 fn host_of(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
@@ -79,6 +111,18 @@ mod tests {
             same_host("http://H:1/x", "http://h:1/y") && !same_host("http://h:1", "http://h:2")
         );
         assert!(same_origin("https://h/x", "HTTPS://H/y") && !same_origin("http://h", "https://h"));
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        assert_eq!(
+            shown("https://me:pass@h:1/x?Signature=s#f"),
+            "https://h:1/x"
+        );
+        assert_eq!(shown("http://a/b@c"), "http://a/b@c");
+        assert_eq!(shown("http://me@h"), "http://h");
+        assert_eq!(segment("refs/pr/1 #?%é"), "refs%2Fpr%2F1%20%23%3F%25%C3%A9");
+        assert_eq!(segments("a b/c#1"), "a%20b/c%231");
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! Requests to the hub: redirects, token, proxies, patience with a busy server, and refusals in words.
+//! Requests to the hub: redirects, token, and patience with a busy server.
 
-use std::io::Read;
+use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, Response, StatusCode, Uri};
-use ureq::{Agent, Body, Proxy};
+use ureq::Body;
+use ureq::http::{HeaderMap, Response, StatusCode};
 
-use super::address::{absolute, bare, next_page, same_host, same_origin};
-use super::patience::{retry_after, sleep};
+use super::Watch;
+use super::address::{absolute, next_page, same_host, same_origin, shown};
+use super::patience::{Blocks, in_background, retry_after, sleep};
+use super::refusal::refusal;
+use super::routes::Routes;
 use super::settings::Settings;
-use crate::error::{Error, Result, interrupt};
+use crate::error::{Error, Result};
 
 /// How often a request is sent before the last failure is reported.
 const TRIES: u32 = 5;
@@ -20,95 +24,108 @@ const REDIRECTS: usize = 10;
 /// The largest listing or JSON answer that is read.
 const LARGEST_LISTING: u64 = 64 << 20;
 
-/// Which redirects are followed.
+/// What is wanted of an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Follow {
-    /// Those that stay on the same host: a renamed repository. The others are handed back.
-    SameHost,
-    /// All of them.
-    Everywhere,
+pub(super) enum Ask {
+    /// The headers, of the hub itself: a redirect that tells them, to where a file lies, is handed back.
+    Description,
+    /// The headers, wherever redirects lead.
+    Headers,
+    /// The content from this byte on, wherever redirects lead.
+    Content(u64),
 }
 
-/// One connection pool per kind of proxy, and the settings that all requests share.
-pub(super) struct Client {
+/// Sends requests with what the settings say.
+pub(super) struct Client(Arc<Inner>);
+
+struct Inner {
     settings: Settings,
-    direct: Agent,
-    /// Through the proxies for `http` and `https` addresses.
-    proxied: [Option<Agent>; 2],
-    no_proxy: Vec<String>,
+    routes: Routes,
+    watch: Option<Watch>,
 }
+
+type Sent = std::result::Result<Response<Body>, ureq::Error>;
 
 impl Client {
-    /// A client in the given environment. Nothing is sent yet.
+    /// A client in the environment that `variable` looks up. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Those of [`Routes::new`].
     pub fn new(
         settings: &Settings,
-        variable: &dyn Fn(&str) -> Option<std::ffi::OsString>,
+        watch: Option<Watch>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self> {
-        let text = |name: &str| {
-            [name.to_ascii_lowercase(), name.to_owned()]
-                .iter()
-                .find_map(|n| variable(n)?.into_string().ok())
-                .filter(|v| !v.is_empty())
-        };
-        let seconds = variable("HF_HUB_DOWNLOAD_TIMEOUT")
-            .and_then(|v| v.to_str()?.parse().ok())
-            .unwrap_or(10);
-        let patience = Duration::from_secs(seconds.max(1));
-        let proxied = |name: &str| -> Result<Option<Agent>> {
-            let Some(address) = text(name).or_else(|| text("ALL_PROXY")) else {
-                return Ok(None);
-            };
-            let proxy = Proxy::new(&address).map_err(|_| {
-                Error::Usage(format!(
-                    "{name} does not hold the address of a proxy such as http://host:3128"
-                ))
-            })?;
-            Ok(Some(agent(patience, Some(proxy))))
-        };
-        Ok(Self {
-            direct: agent(patience, None),
-            proxied: [proxied("HTTP_PROXY")?, proxied("HTTPS_PROXY")?],
-            no_proxy: text("NO_PROXY")
-                .unwrap_or_default()
-                .split(',')
-                .map(|host| host.trim().trim_start_matches('.').to_ascii_lowercase())
-                .filter(|host| !host.is_empty())
-                .collect(),
+        Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
-        })
+            routes: Routes::new(variable)?,
+            watch,
+        })))
     }
 
-    /// Ask for the headers only.
-    pub fn head(&self, url: &str, follow: Follow) -> Result<Response<Body>> {
-        self.patiently(url, || self.send(true, url, None, follow))
+    /// Whom to tell of the bytes of `name` that arrive, `from` of `size` being there.
+    pub fn watch(&self, name: &str, from: u64, size: Option<u64>) -> Box<dyn FnMut(u64)> {
+        match self.0.watch {
+            Some(watch) => watch(name, from, size.unwrap_or(0)),
+            None => Box::new(|_| {}),
+        }
     }
 
-    /// Ask for the content from byte `from` on. `token` is sent to the hub's own host only.
-    pub fn get(&self, url: &str, from: u64) -> Result<Response<Body>> {
-        let range = (from > 0).then(|| format!("bytes={from}-"));
-        self.patiently(url, || {
-            self.send(false, url, range.as_deref(), Follow::Everywhere)
-        })
+    /// Ask until an answer comes that waiting does not change.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when there is none, or it is a refusal; [`Error::Interrupted`].
+    pub fn ask(&self, what: Ask, url: &str) -> Result<Response<Body>> {
+        let settings = &self.0.settings;
+        let mut wait = FIRST_WAIT;
+        for attempt in 1.. {
+            let (inner, address) = (self.0.clone(), url.to_owned());
+            let (problem, asked) = match in_background(move || inner.send(what, &address))? {
+                Ok(response) => {
+                    let status = response.status();
+                    let busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+                    if !busy || attempt == TRIES {
+                        return if answers(what, status) {
+                            Ok(response)
+                        } else {
+                            Err(refusal(settings, url, &response))
+                        };
+                    }
+                    let asked = retry_after(response.headers());
+                    (format!("status {}", status.as_u16()), asked)
+                }
+                Err(e) if attempt == TRIES || is_final(&e) => {
+                    return Err(network(url, in_words(&e), settings.no_answer()));
+                }
+                Err(e) => (in_words(&e), None),
+            };
+            pause(url, &problem, asked.unwrap_or(wait))?;
+            wait *= 2;
+        }
+        Err(network(url, "no answer".into(), settings.no_answer()))
     }
 
     /// Ask for a JSON answer; also the address of its next page, when there is one.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; [`Error::Network`] when it is something else.
     pub fn json<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<(T, Option<String>)> {
-        let response = self.get(url, 0)?;
-        let next = header(response.headers(), "link").and_then(next_page);
-        let mut text = Vec::new();
-        response
-            .into_body()
-            .into_with_config()
-            .limit(LARGEST_LISTING)
-            .reader()
-            .read_to_end(&mut text)
-            .map_err(|e| {
-                network(
-                    url,
-                    format!("the answer broke off: {e}"),
-                    "try again later".into(),
-                )
-            })?;
+        let mut attempt = 1;
+        let (text, next) = loop {
+            let response = self.ask(Ask::Content(0), url)?;
+            let next = header(response.headers(), "link").and_then(next_page);
+            match whole(response)? {
+                Ok(text) => break (text, next),
+                Err(e) => {
+                    let problem = format!("the answer broke off: {e}");
+                    if attempt == TRIES {
+                        return Err(network(url, problem, "try again later".into()));
+                    }
+                    pause(url, &problem, FIRST_WAIT * attempt)?;
+                    attempt += 1;
+                }
+            }
+        };
         let value = serde_json::from_slice(&text).map_err(|e| {
             network(
                 url,
@@ -118,64 +135,22 @@ impl Client {
         })?;
         Ok((value, next))
     }
+}
 
-    /// Send until an answer comes that waiting does not change.
-    fn patiently(
-        &self,
-        url: &str,
-        send: impl Fn() -> std::result::Result<Response<Body>, ureq::Error>,
-    ) -> Result<Response<Body>> {
-        let mut wait = FIRST_WAIT;
-        for attempt in 1..=TRIES {
-            interrupt::check()?;
-            let (problem, asked) = match send() {
-                Ok(response) => {
-                    let status = response.status();
-                    let busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
-                    if !busy || attempt == TRIES {
-                        return self.accept(url, response);
-                    }
-                    (
-                        format!("status {}", status.as_u16()),
-                        retry_after(response.headers()),
-                    )
-                }
-                Err(e) if attempt == TRIES => {
-                    return Err(network(url, in_words(&e), self.no_answer()));
-                }
-                Err(e) => (in_words(&e), None),
-            };
-            let pause = asked.unwrap_or(wait);
-            tracing::warn!(
-                "{}: {problem}; trying again in {:.1} s",
-                bare(url),
-                pause.as_secs_f64()
-            );
-            sleep(pause)?;
-            wait *= 2;
-        }
-        Err(network(url, "no answer".into(), self.no_answer()))
-    }
-
-    /// One request and the redirects that `follow` allows.
-    fn send(
-        &self,
-        head: bool,
-        url: &str,
-        range: Option<&str>,
-        follow: Follow,
-    ) -> std::result::Result<Response<Body>, ureq::Error> {
+impl Inner {
+    /// One request and the redirects that it follows.
+    fn send(&self, what: Ask, url: &str) -> Sent {
         let mut url = url.to_owned();
         for _ in 0..REDIRECTS {
-            let agent = self.agent(&url);
-            let mut request = if head {
-                agent.head(&url)
-            } else {
-                agent.get(&url)
+            let agent = self.routes.agent(&url);
+            let mut request = match what {
+                Ask::Content(_) => agent.get(&url),
+                Ask::Description | Ask::Headers => agent.head(&url),
             };
-            if let Some(range) = range {
-                request = request.header("Range", range);
+            if let Ask::Content(from @ 1..) = what {
+                request = request.header("Range", format!("bytes={from}-"));
             }
+            // The token is for the hub's own host.
             if let (Some(token), true) = (
                 &self.settings.token,
                 same_origin(&url, &self.settings.endpoint),
@@ -186,7 +161,8 @@ impl Client {
             let location = header(response.headers(), "location").map(|l| absolute(&url, l));
             match location {
                 Some(next) if response.status().is_redirection() => {
-                    if follow == Follow::SameHost && !same_host(&next, &url) {
+                    let told = response.headers().contains_key("x-linked-etag");
+                    if what == Ask::Description && (told || !same_host(&next, &url)) {
                         return Ok(response);
                     }
                     url = next;
@@ -196,94 +172,36 @@ impl Client {
         }
         Err(ureq::Error::TooManyRedirects)
     }
+}
 
-    fn agent(&self, url: &str) -> &Agent {
-        let uri = url.parse::<Uri>().ok();
-        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-        let host = host.to_ascii_lowercase();
-        let with_port = uri.as_ref().and_then(Uri::authority).map(|a| a.as_str());
-        let bypass = self.no_proxy.iter().any(|suffix| {
-            suffix == "*"
-                || host == *suffix
-                || with_port == Some(suffix)
-                || host.ends_with(&format!(".{suffix}"))
-        });
-        let https = uri.as_ref().and_then(Uri::scheme_str) == Some("https");
-        match &self.proxied[usize::from(https)] {
-            Some(agent) if !bypass => agent,
-            _ => &self.direct,
-        }
-    }
-
-    fn no_answer(&self) -> String {
-        format!(
-            "check the connection, HF_ENDPOINT and HTTPS_PROXY, or work with --offline on what the cache {} holds",
-            self.settings.cache.display()
-        )
-    }
-
-    /// The response when it is a success or a redirect, else what the hub refuses, in words.
-    fn accept(&self, url: &str, response: Response<Body>) -> Result<Response<Body>> {
-        let status = response.status();
-        // The caller of a download sees by its length that nothing comes after what it has.
-        let nothing_more = status == StatusCode::RANGE_NOT_SATISFIABLE;
-        if status.is_success() || status.is_redirection() || nothing_more {
-            return Ok(response);
-        }
-        let code = header(response.headers(), "x-error-code").unwrap_or_default();
-        let login = if self.settings.token.is_some() {
-            "the token that was sent has no right to it"
-        } else {
-            "no token was sent: set HF_TOKEN or log in with `hf auth login`"
-        };
-        let (problem, remedy) = match (status.as_u16(), code) {
-            (_, "GatedRepo") => (
-                "access to this repository is restricted".to_owned(),
-                format!("accept its conditions on its page at the hub; {login}"),
-            ),
-            (404, "RevisionNotFound") => (
-                format!(
-                    "there is no branch, tag or commit `{}`",
-                    self.settings.revision
-                ),
-                "check --revision".into(),
-            ),
-            (404, "EntryNotFound") => (
-                "the repository has no such file".into(),
-                "check the name of the repository and the revision".into(),
-            ),
-            (401 | 404, "RepoNotFound") | (401 | 404, _) => (
-                "there is no such repository, or it is private".into(),
-                format!("check its name; {login}"),
-            ),
-            (403, _) => ("access is forbidden".into(), login.into()),
-            (429, _) => (
-                "too many requests".into(),
-                "wait some minutes, or log in for a larger allowance".into(),
-            ),
-            (status, _) => (
-                format!("the server answers with status {status}"),
-                self.no_answer(),
-            ),
-        };
-        Err(network(url, problem, remedy))
+/// Whether a status gives what was asked for. That nothing comes after the byte that was asked for is an answer as well: the
+/// caller sees by the length that it has everything.
+fn answers(what: Ask, status: StatusCode) -> bool {
+    match (what, status.as_u16()) {
+        (Ask::Description, 300..=399) | (_, 200) => true,
+        (Ask::Content(from), 206 | 416) => from > 0,
+        (Ask::Headers | Ask::Description, _) => status.is_success(),
+        _ => false,
     }
 }
 
-fn agent(patience: Duration, proxy: Option<Proxy>) -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        // A compressed answer could be neither resumed nor checked against its length.
-        .accept_encoding("identity")
-        .user_agent(concat!("flue-study/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(patience))
-        .timeout_recv_response(Some(patience * 3))
-        .timeout_per_read(Some(patience * 3))
-        .proxy(proxy)
-        .build()
-        .new_agent()
+/// Say what went wrong and wait.
+fn pause(url: &str, problem: &str, time: Duration) -> Result<()> {
+    let seconds = time.as_secs_f64();
+    tracing::warn!("{}: {problem}; trying again in {seconds:.1} s", shown(url));
+    sleep(time)
+}
+
+/// The bytes of a listing, or what broke it off.
+fn whole(response: Response<Body>) -> Result<std::io::Result<Vec<u8>>> {
+    let (blocks, mut text) = (Blocks::of(response, LARGEST_LISTING)?, Vec::new());
+    loop {
+        match blocks.next()? {
+            Ok(block) if block.is_empty() => return Ok(Ok(text)),
+            Ok(block) => text.extend(block),
+            Err(e) => return Ok(Err(e)),
+        }
+    }
 }
 
 /// The value of a header, when it is text.
@@ -291,12 +209,23 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
-/// An [`Error::Network`] about `url`, shown without its query, which may hold a signature.
+/// An [`Error::Network`] about `url`, shown without what it may hold of secrets.
 pub(super) fn network(url: &str, problem: String, remedy: String) -> Error {
     Error::Network {
-        url: bare(url).to_owned(),
+        url: shown(url),
         problem,
         remedy,
+    }
+}
+
+/// Whether a failure stays the same however often one tries.
+fn is_final(error: &ureq::Error) -> bool {
+    use ureq::Error as E;
+    match error {
+        E::BadUri(_) | E::Http(_) | E::Rustls(_) | E::Tls(_) | E::TooManyRedirects => true,
+        // What rustls says of a certificate.
+        E::Io(e) => e.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 
@@ -304,6 +233,7 @@ fn in_words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound => "the host is not known".into(),
         ureq::Error::Timeout(_) => "no answer in time".into(),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => "this is no address".into(),
         ureq::Error::Io(e) => e.to_string(),
         other => other.to_string(),
     }
@@ -315,7 +245,22 @@ mod tests {
 
     #[test]
     fn a_signature_never_reaches_a_message() {
-        let e = network("http://cdn/x?Signature=secret", "p".into(), "r".into());
+        let e = network(
+            "http://me:pass@cdn/x?Signature=secret",
+            "p".into(),
+            "r".into(),
+        );
         assert_eq!(e.to_string(), "http://cdn/x: p: r");
+    }
+
+    #[test]
+    fn only_content_counts_as_content() {
+        let ok = |what, status: u16| answers(what, StatusCode::from_u16(status).unwrap());
+        assert!(ok(Ask::Content(0), 200) && ok(Ask::Content(7), 200) && ok(Ask::Content(7), 206));
+        assert!(ok(Ask::Content(7), 416) && ok(Ask::Description, 302) && ok(Ask::Headers, 204));
+        for status in [204, 206, 300, 302, 304, 401, 416, 500] {
+            assert!(!ok(Ask::Content(0), status), "{status}");
+        }
+        assert!(!ok(Ask::Headers, 302) && !ok(Ask::Description, 404));
     }
 }

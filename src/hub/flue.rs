@@ -1,10 +1,9 @@
 //! The FLUE CLS corpus: the Parquet conversion of `GETALP/flue` at the hub, else the Webis archive it was made from.
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::client::{Client, network};
-use super::repository::{Repository, make_parent};
+use super::repository::{Repository, replace};
 use super::settings::Settings;
 use super::webis;
 use crate::error::{Error, Result, read_text};
@@ -25,7 +24,7 @@ pub enum FlueCls {
 /// The Parquet files of one configuration of a dataset: from the cache when they are all there, else downloaded.
 pub(super) fn parquet(
     settings: &Settings,
-    client: Option<&Client>,
+    connect: &dyn Fn() -> Result<Client>,
     dataset: &str,
     config: &str,
 ) -> Result<Option<Vec<(String, PathBuf)>>> {
@@ -33,41 +32,41 @@ pub(super) fn parquet(
     if let Some(found) = cached_parquet(&repository, config)? {
         return Ok(Some(found));
     }
-    let Some(client) = client else {
+    if settings.offline {
         return Ok(None);
-    };
-    let mut files: Vec<String> = repository
-        .list_folder(client, config)?
-        .into_iter()
-        .filter(|f| f.ends_with(".parquet"))
-        .collect();
+    }
+    let client = &connect()?;
+    let commit = repository.list(client, None)?.sha;
+    let mut files = repository.list_folder(client, &commit, config, ".parquet")?;
     files.sort();
     if files.is_empty() {
         return Ok(None);
     }
     let mut found = Vec::with_capacity(files.len());
     for file in &files {
-        let path = repository.fetch(client, file)?;
+        let path = repository.fetch(client, &commit, file)?;
         found.push((split_of(file), path));
     }
-    // The list is written last: the next run knows from it that nothing is missing.
+    // The next run knows from the list that nothing is missing.
     let list = list_of(&repository, config);
-    make_parent(&list)?;
-    fs::write(&list, files.join("\n")).map_err(Error::io(&list, "write"))?;
+    replace(&list, &format!("{commit}\n{}", files.join("\n")))?;
+    repository.note(&commit)?;
     Ok(Some(found))
 }
 
-/// The files in the cache, if a list from an earlier run or, without one, the usual names say that all are there.
+/// The files in the cache, if a list of the same commit from an earlier run or, without one, the usual names say that all are there.
 fn cached_parquet(
     repository: &Repository<'_>,
     config: &str,
 ) -> Result<Option<Vec<(String, PathBuf)>>> {
-    let Some(snapshot) = repository.snapshot() else {
+    let Some(commit) = repository.commit() else {
         return Ok(None);
     };
-    let names: Vec<String> = match read_text(&list_of(repository, config)) {
-        Ok(text) => text.lines().map(str::to_owned).collect(),
-        Err(_) => ["train", "test"]
+    let snapshot = repository.snapshot(&commit);
+    let list = read_text(&list_of(repository, config)).unwrap_or_default();
+    let names: Vec<String> = match list.split_once('\n') {
+        Some((of, names)) if of == commit => names.lines().map(str::to_owned).collect(),
+        _ => ["train", "test"]
             .iter()
             .map(|split| format!("{config}/{split}/0000.parquet"))
             .collect(),
@@ -100,22 +99,26 @@ fn split_of(file: &str) -> String {
 }
 
 /// FLUE CLS from the cache, the hub, or Zenodo, in this order.
-pub(super) fn find(settings: &Settings, client: Option<&Client>, zenodo: &str) -> Result<FlueCls> {
-    let at_hub = parquet(settings, client, DATASET, CONFIG);
+pub(super) fn find(
+    settings: &Settings,
+    connect: &dyn Fn() -> Result<Client>,
+    zenodo: &str,
+) -> Result<FlueCls> {
+    let at_hub = parquet(settings, connect, DATASET, CONFIG);
     if let Ok(Some(files)) = at_hub {
         return Ok(FlueCls::Parquet(files));
     }
-    if let Err(e @ (Error::Interrupted { .. } | Error::Io { .. })) = at_hub {
+    if let Err(e @ (Error::Interrupted { .. } | Error::Io { .. } | Error::Usage(_))) = at_hub {
         return Err(e);
     }
     let hub_says = match at_hub {
         Err(e) => e.to_string(),
         Ok(_) => format!("{DATASET} has no Parquet conversion of {CONFIG}"),
     };
-    if client.is_some() {
+    if !settings.offline {
         tracing::warn!("{hub_says}; taking the Webis archive from Zenodo instead");
     }
-    match webis::find(settings, client, zenodo) {
+    match webis::find(settings, connect, zenodo) {
         Ok(Some(folder)) => Ok(FlueCls::Webis(folder)),
         Ok(None) => Err(Error::NotFound {
             what: "FLUE CLS".into(),

@@ -1,11 +1,20 @@
 //! Waiting: as long as a busy server asks for, within reason, and no longer than until a signal comes.
 
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Response};
+use ureq::{Body, http};
 
 use super::client::header;
-use crate::error::{Result, interrupt};
+use crate::error::{Error, Result, interrupt};
+
+/// The time between two looks at the signals.
+const TICK: Duration = Duration::from_millis(50);
+/// Bytes of a body that are read at a time, and how many such blocks may wait.
+const BLOCK: usize = 1 << 17;
+const BLOCKS: usize = 4;
 
 /// The longest wait that a server may ask for with `Retry-After`.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -19,7 +28,80 @@ pub(super) fn sleep(pause: Duration) -> Result<()> {
         if left.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(left.min(Duration::from_millis(50)));
+        std::thread::sleep(left.min(TICK));
+    }
+}
+
+/// What `work` returns, which runs in a thread of its own: a server that has fallen silent holds nobody up who wants to stop.
+///
+/// # Errors
+/// [`Error::Interrupted`]; [`Error::Io`] when there can be no thread.
+pub(super) fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let (done, result) = sync_channel(1);
+    spawn(move || {
+        // Nobody waits any more after a signal.
+        let _ = done.send(work());
+    })?;
+    wait_for(&result)?.ok_or_else(|| Error::io("the network", "ask")(io::Error::other("no answer")))
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    std::thread::Builder::new()
+        .name("hub".into())
+        .spawn(work)
+        .map(drop)
+        .map_err(Error::io("the network", "start a thread for"))
+}
+
+/// The next value; `None` when there will be no more.
+fn wait_for<T>(values: &Receiver<T>) -> Result<Option<T>> {
+    loop {
+        interrupt::check()?;
+        match values.recv_timeout(TICK) {
+            Ok(value) => return Ok(Some(value)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// The body of an answer, block by block.
+pub(super) struct Blocks(Receiver<io::Result<Vec<u8>>>);
+
+impl Blocks {
+    /// Begin to read `response`, of which at most `limit` bytes come.
+    ///
+    /// # Errors
+    /// As [`in_background`].
+    pub fn of(response: Response<Body>, limit: u64) -> Result<Self> {
+        let (blocks, receiver) = sync_channel(BLOCKS);
+        let body = http::Response::into_body(response);
+        spawn(move || {
+            let mut reader = body.into_with_config().limit(limit).reader();
+            loop {
+                let mut block = vec![0; BLOCK];
+                let read = reader.read(&mut block).map(|n| {
+                    block.truncate(n);
+                    block
+                });
+                let last = read.as_ref().map_or(true, Vec::is_empty);
+                if blocks.send(read).is_err() || last {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self(receiver))
+    }
+
+    /// The next block, empty at the end of the body.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; inside, what became of the connection.
+    pub fn next(&self) -> Result<io::Result<Vec<u8>>> {
+        let broken = || Err(io::Error::other("no more comes"));
+        Ok(wait_for(&self.0)?.unwrap_or_else(broken))
     }
 }
 

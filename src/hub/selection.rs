@@ -1,14 +1,19 @@
 //! Which of a repository's files a checkpoint needs.
 
-/// Every file a tokenizer may consist of.
-pub(super) const TOKENIZER_FILES: &[&str] = &[
-    "tokenizer.json",
+/// What says how a tokenizer and a model work, where a repository has it.
+pub(super) const SETTINGS: &[&str] = &[
+    "config.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+
+/// The forms of a vocabulary.
+pub(super) const VOCABULARY: &[&str] = &[
     "sentencepiece.bpe.model",
     "vocab.json",
     "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    "tokenizer.json",
 ];
 
 /// The forms that weights are stored in, the best first; an index names shards.
@@ -24,13 +29,9 @@ pub(super) fn weights<'a>(files: impl Fn(&str) -> bool) -> Option<&'a str> {
     WEIGHT_FILES.iter().copied().find(|name| files(name))
 }
 
-/// The tokenizer's files among `files`.
-pub(super) fn tokenizer(files: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    TOKENIZER_FILES
-        .iter()
-        .copied()
-        .filter(|name| files(name))
-        .collect()
+/// The files that a tokenizer may consist of, what decides that there is one last.
+pub(super) fn tokenizer() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().chain(VOCABULARY).copied()
 }
 
 /// Whether `files` hold a vocabulary that can be read.
@@ -43,8 +44,8 @@ pub(super) fn has_vocabulary(files: impl Fn(&str) -> bool) -> bool {
 /// Whether `name` can be a repository: `owner/name` or `name`, as the hub allows them. Other names are folders.
 pub fn is_repository(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
-    name.len() <= 96
-        && parts.len() <= 2
+    parts.len() <= 2
+        && parts.iter().all(|part| part.len() <= 96)
         && !name.contains("--")
         && !name.contains("..")
         && parts.iter().all(|part| {

@@ -1,9 +1,10 @@
 //! Where the cache is, which hub is asked and with which token: the environment variables of `huggingface_hub`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::HubOptions;
+use super::address::shown;
 use crate::error::{Error, Result, read_text};
 
 /// The hub that is asked when `HF_ENDPOINT` names no other.
@@ -34,7 +35,8 @@ impl Settings {
     /// The settings of `options` in the environment that `variable` looks up.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache.
+    /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache, and for an endpoint or a
+    /// revision that can be none.
     pub fn resolve(
         options: &HubOptions,
         variable: &dyn Fn(&str) -> Option<OsString>,
@@ -46,9 +48,12 @@ impl Settings {
         };
         let folder = |name: &str| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = folder("HOME").or_else(|| folder("USERPROFILE"));
-        let expand = |path: PathBuf| match (path.strip_prefix("~"), &home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path,
+        let expand = |path: PathBuf| {
+            let path = with_variables(path, variable);
+            match (path.strip_prefix("~"), &home) {
+                (Ok(rest), Some(home)) => home.join(rest),
+                _ => path,
+            }
         };
         let hf_home = folder("HF_HOME")
             .map(&expand)
@@ -69,26 +74,86 @@ impl Settings {
                 ));
             }
         };
+        // The first of the two that says anything decides.
         let offline_because = if options.offline {
             Some("--offline")
         } else {
             ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
                 .into_iter()
-                .find(|name| text(name).is_some_and(|v| is_true(&v)))
+                .find_map(|name| Some((name, text(name)?)))
+                .and_then(|(name, value)| is_true(&value).then_some(name))
         };
+        let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| DEFAULT_ENDPOINT.into());
+        if !endpoint.contains("://") {
+            return Err(Error::Usage(format!(
+                "HF_ENDPOINT is `{endpoint}`: an address begins with https:// or http://"
+            )));
+        }
+        let revision = options.revision.clone().unwrap_or_else(|| "main".into());
+        if !is_plain(&revision) {
+            return Err(Error::Usage(format!(
+                "--revision {revision}: give the name of a branch, a tag or a commit"
+            )));
+        }
         Ok(Self {
             cache,
             own_cache,
-            endpoint: text("HF_ENDPOINT")
-                .unwrap_or_else(|| DEFAULT_ENDPOINT.into())
-                .trim_end_matches('/')
-                .to_owned(),
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
             token: token(&text, hf_home.as_deref(), &expand, &folder),
             offline: offline_because.is_some(),
             offline_because: offline_because.unwrap_or_default().to_owned(),
-            revision: options.revision.clone().unwrap_or_else(|| "main".into()),
+            revision,
         })
     }
+
+    /// The hub's address as it may be shown.
+    pub fn shown_endpoint(&self) -> String {
+        shown(&self.endpoint)
+    }
+
+    /// What helps when a server does not answer.
+    pub fn no_answer(&self) -> String {
+        format!(
+            "check the connection, HF_ENDPOINT and HTTPS_PROXY, or work with --offline on what the cache {} holds",
+            self.cache.display()
+        )
+    }
+}
+
+/// Whether a name stays inside the folder it is joined to.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && !name.contains(['\\', '\0'])
+        && Path::new(name)
+            .components()
+            .all(|c| matches!(c, Component::Normal(_)))
+}
+
+/// `$NAME` and `${NAME}` replaced by what the environment has, as `os.path.expandvars` does; unknown names stay.
+fn with_variables(path: PathBuf, variable: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
+    let Some(text) = path.to_str().filter(|text| text.contains('$')) else {
+        return path;
+    };
+    let mut pieces = text.split('$');
+    let mut out = OsString::from(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let braced = piece.strip_prefix('{').and_then(|p| p.split_once('}'));
+        let (name, rest) = braced.unwrap_or_else(|| {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            piece.split_at(piece.find(|c| !word(c)).unwrap_or(piece.len()))
+        });
+        match variable(name).filter(|_| !name.is_empty()) {
+            Some(value) => {
+                out.push(value);
+                out.push(rest);
+            }
+            None => {
+                out.push("$");
+                out.push(piece);
+            }
+        }
+    }
+    out.into()
 }
 
 /// The token of `HF_TOKEN`, else of the file that a login left.
@@ -107,11 +172,17 @@ fn token(
             let file = folder("HF_TOKEN_PATH")
                 .map(expand)
                 .or_else(|| hf_home.map(|h| h.join("token")))?;
-            let token = read_text(&file).ok()?;
-            let token = token.trim();
-            (!token.is_empty()).then(|| token.to_owned())
+            read_text(&file).ok()
         })
-        .filter(|token| token.chars().all(|c| c.is_ascii_graphic()))
+        // As Python does, which takes line ends out wherever they stand.
+        .map(|token| token.replace(['\r', '\n'], "").trim().to_owned())
+        .filter(|token| {
+            let usable = token.chars().all(|c| c.is_ascii_graphic());
+            if !usable {
+                tracing::warn!("the token of the hub is not sent: no token holds such characters");
+            }
+            usable && !token.is_empty()
+        })
 }
 
 /// What `huggingface_hub` takes for true.
@@ -175,6 +246,66 @@ mod tests {
             HubOptions::default(),
         );
         assert!(!s.offline && s.endpoint == DEFAULT_ENDPOINT && s.revision == "main");
+        let offline = |hub: &str, transformers: &str| {
+            let set = [
+                ("HOME", "/h"),
+                ("HF_HUB_OFFLINE", hub),
+                ("TRANSFORMERS_OFFLINE", transformers),
+            ];
+            settings(&set, HubOptions::default()).offline
+        };
+        assert!(!offline("0", "1") && offline("", "1") && offline("1", "0"));
+    }
+
+    #[test]
+    fn what_can_be_neither_an_address_nor_a_revision_is_refused() {
+        let message = |endpoint: &str, revision: &str| {
+            let options = HubOptions {
+                revision: Some(revision.into()),
+                ..Default::default()
+            };
+            let set = |name: &str| match name {
+                "HF_ENDPOINT" => Some(endpoint.into()),
+                _ => Some("/h".into()),
+            };
+            Settings::resolve(&options, &set)
+                .err()
+                .map(|e| e.to_string())
+        };
+        assert!(
+            message("huggingface.co", "main")
+                .unwrap()
+                .contains("https://")
+        );
+        for bad in ["", "../../up", "/abs", "a/../b"] {
+            assert!(
+                message("http://h", bad).unwrap().contains("--revision"),
+                "{bad}"
+            );
+        }
+        assert_eq!(message("http://h", "refs/pr/1"), None);
+        let set = [("HOME", "/h"), ("HF_ENDPOINT", "http://me:pass@h/")];
+        assert_eq!(
+            settings(&set, HubOptions::default()).shown_endpoint(),
+            "http://h"
+        );
+    }
+
+    #[test]
+    fn variables_in_paths_are_replaced() {
+        let cache = |value: &str| {
+            let set = [("HOME", "/h"), ("A_1", "/a"), ("HF_HUB_CACHE", value)];
+            settings(&set, HubOptions::default()).cache
+        };
+        for (value, path) in [
+            ("$HOME/x", "/h/x"),
+            ("${A_1}b$HOME", "/ab/h"),
+            ("$A_1-b", "/a-b"),
+            ("/c$NO/${NO}/$/${HOME", "/c$NO/${NO}/$/${HOME"),
+            ("~/$A_1", "/h/a"),
+        ] {
+            assert_eq!(cache(value), Path::new(path), "{value}");
+        }
     }
 
     #[test]
@@ -189,6 +320,11 @@ mod tests {
             token(&[("HF_HOME", home), ("HF_TOKEN", "hf_env")]).as_deref(),
             Some("hf_env")
         );
+        assert_eq!(
+            token(&[("HF_HOME", home), ("HF_TOKEN", " a\nb\r ")]).as_deref(),
+            Some("ab")
+        );
+        assert_eq!(token(&[("HF_HOME", home), ("HF_TOKEN", "a b")]), None);
         let other = d.path().join("t2");
         std::fs::write(&other, "hf_other").unwrap();
         assert_eq!(

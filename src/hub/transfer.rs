@@ -1,21 +1,19 @@
 //! The download of one file: resumed after a cut, checked against the size and the SHA-256 that the hub gives.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use ureq::http::{HeaderMap, StatusCode};
 
-use super::client::{Client, header, network};
-use super::patience::sleep;
+use super::client::{Ask, Client, header, network};
+use super::patience::{Blocks, sleep};
 use crate::error::{Error, Result, interrupt};
 
 /// How often a broken download is taken up again without any progress in between.
 const TRIES: u32 = 5;
-/// The time between two lines about a long download.
-const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// A file as the hub describes it.
 #[derive(Debug, Clone)]
@@ -24,8 +22,6 @@ pub(super) struct Remote {
     pub url: String,
     /// The name of its blob: a SHA-256 for large files, a Git hash for others.
     pub etag: String,
-    /// The commit that the revision stands for, from a hub.
-    pub commit: Option<String>,
     /// Its length in bytes, where it is told.
     pub size: Option<u64>,
     /// Its digest in hexadecimal, where it is told.
@@ -33,6 +29,11 @@ pub(super) struct Remote {
 }
 
 impl Remote {
+    /// Whether `other` speaks of the same bytes.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.etag, self.size, &self.sha256) == (&other.etag, other.size, &other.sha256)
+    }
+
     /// The description in the headers of an answer.
     pub fn from_headers(url: &str, headers: &HeaderMap) -> Self {
         let number = |name: &str| header(headers, name)?.trim().parse::<u64>().ok();
@@ -47,7 +48,6 @@ impl Remote {
         let own_length = number("content-length").filter(|_| !redirected);
         Self {
             url: url.to_owned(),
-            commit: header(headers, "x-repo-commit").map(str::to_owned),
             size: number("x-linked-size").or(own_length),
             sha256: is_sha256(&etag).then(|| etag.to_ascii_lowercase()),
             etag,
@@ -59,8 +59,8 @@ impl Remote {
 /// calls it; `again` asks the hub anew when the address has expired. The caller holds the lock of `target`.
 ///
 /// # Errors
-/// [`Error::Network`] when the connection keeps failing or the content is not what was announced; [`Error::Io`] when
-/// the disk refuses.
+/// [`Error::Network`] when the connection keeps failing, or the content is not what was announced or changes meanwhile;
+/// [`Error::Io`] when the disk refuses.
 pub(super) fn transfer(
     client: &Client,
     remote: &Remote,
@@ -78,19 +78,18 @@ pub(super) fn transfer(
         let problem = match outcome {
             Ok(()) => match verify(&remote, &partial) {
                 Ok(()) => break,
-                // One more attempt from the first byte: a proxy may have answered in place of the hub.
-                Err(_) if !spoiled => {
-                    spoiled = true;
+                Err(e @ Error::Network { .. }) => {
                     remove(&partial)?;
-                    continue;
-                }
-                Err(e) => {
-                    remove(&partial)?;
+                    // One more attempt from the first byte: a proxy may have answered in place of the hub.
+                    if !std::mem::replace(&mut spoiled, true) {
+                        continue;
+                    }
                     return Err(e);
                 }
+                Err(e) => return Err(e),
             },
-            Err(e @ (Error::Io { .. } | Error::Interrupted { .. })) => return Err(e),
-            Err(e) => e,
+            Err(e @ Error::Network { .. }) => e,
+            Err(e) => return Err(e),
         };
         failures = if length(&partial) > before {
             1
@@ -102,7 +101,16 @@ pub(super) fn transfer(
         }
         tracing::warn!("{problem}; resuming");
         sleep(Duration::from_millis(500 * u64::from(failures)))?;
-        remote = again()?;
+        let now = again()?;
+        if !now.is_same(&remote) {
+            remove(&partial)?;
+            return Err(network(
+                &now.url,
+                "the file was changed during its download".into(),
+                "run again".into(),
+            ));
+        }
+        remote = now;
     }
     let file = File::open(&partial).map_err(Error::io(&partial, "read"))?;
     file.sync_all().map_err(Error::io(&partial, "write"))?;
@@ -111,6 +119,7 @@ pub(super) fn transfer(
 
 /// Append what is missing to the partial file.
 fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Result<()> {
+    let size = remote.size;
     let mut from = length(partial);
     // Without a length nothing would tell whether the part is of this file.
     if from > 0 && remote.size.is_none_or(|size| from > size) {
@@ -120,7 +129,7 @@ fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Resu
     if from > 0 && remote.size == Some(from) {
         return Ok(());
     }
-    let response = client.get(&remote.url, from)?;
+    let response = client.ask(Ask::Content(from), &remote.url)?;
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         return Ok(());
     }
@@ -137,34 +146,30 @@ fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Resu
         .open(partial)
         .map_err(Error::io(partial, "create"))?;
     file.set_len(from).map_err(Error::io(partial, "write"))?;
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from))
+    file.seek(SeekFrom::Start(from))
         .map_err(Error::io(partial, "write"))?;
-    let mut log = Log::new(name, from, remote.size);
-    let mut reader = response.into_body().into_reader();
-    let mut buffer = vec![0u8; 1 << 17];
+    let mut watch = client.watch(name, from, size);
+    let (blocks, mut done) = (Blocks::of(response, u64::MAX)?, from);
     loop {
-        interrupt::check()?;
-        let n = reader.read(&mut buffer).map_err(|e| {
+        let block = blocks.next()?.map_err(|e| {
             network(
                 &remote.url,
-                format!("the connection broke at byte {}: {e}", log.done),
+                format!("the connection broke at byte {done}: {e}"),
                 "run again to resume".into(),
             )
         })?;
-        if n == 0 {
-            break;
-        }
-        file.write_all(&buffer[..n])
+        file.write_all(&block)
             .map_err(Error::io(partial, "write"))?;
-        log.advance(n as u64);
-        if remote.size.is_some_and(|size| log.done > size) {
+        done += block.len() as u64;
+        watch(block.len() as u64);
+        if block.is_empty() || size.is_some_and(|size| done > size) {
             break;
         }
     }
-    match remote.size {
-        Some(size) if log.done < size => Err(network(
+    match size {
+        Some(size) if done < size => Err(network(
             &remote.url,
-            format!("the connection closed at byte {} of {size}", log.done),
+            format!("the connection closed at byte {done} of {size}"),
             "run again to resume".into(),
         )),
         _ => Ok(()),
@@ -219,68 +224,14 @@ fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |m| m.len())
 }
 
+/// Remove what is there.
 fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(Error::io(path, "remove"))
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, "remove")(e)),
+        _ => Ok(()),
+    }
 }
 
 fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Lines with size and speed.
-struct Log<'a> {
-    name: &'a str,
-    from: u64,
-    done: u64,
-    size: Option<u64>,
-    start: Instant,
-    last: Instant,
-}
-
-impl<'a> Log<'a> {
-    fn new(name: &'a str, from: u64, size: Option<u64>) -> Self {
-        let total = size.map_or("size unknown".into(), megabytes);
-        match from {
-            0 => tracing::info!("downloading {name} ({total})"),
-            _ => tracing::info!("resuming {name} at {} ({total})", megabytes(from)),
-        }
-        let now = Instant::now();
-        Self {
-            name,
-            from,
-            done: from,
-            size,
-            start: now,
-            last: now,
-        }
-    }
-
-    fn advance(&mut self, n: u64) {
-        self.done += n;
-        if self.last.elapsed() < LINE_EVERY {
-            return;
-        }
-        self.last = Instant::now();
-        let speed = (self.done - self.from) as f64 / self.start.elapsed().as_secs_f64().max(1e-3);
-        let left = self.size.map_or(String::new(), |size| {
-            format!(
-                " of {}, {:.0} s left",
-                megabytes(size),
-                size.saturating_sub(self.done) as f64 / speed.max(1.0)
-            )
-        });
-        tracing::info!(
-            "{}: {}{left}, {}/s",
-            self.name,
-            megabytes(self.done),
-            megabytes(speed as u64)
-        );
-    }
-}
-
-fn megabytes(bytes: u64) -> String {
-    match bytes {
-        0..100_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
-    }
 }

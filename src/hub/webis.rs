@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::client::{Client, Follow};
+use super::client::{Ask, Client};
 use super::lock;
 use super::repository::make_parent;
 use super::settings::Settings;
@@ -44,16 +44,16 @@ pub fn file(fr: &Path, category: &str, split: &str) -> PathBuf {
 /// it is not there and there is no client.
 pub(super) fn find(
     settings: &Settings,
-    client: Option<&Client>,
+    connect: &dyn Fn() -> Result<Client>,
     zenodo: &str,
 ) -> Result<Option<PathBuf>> {
     let folder = settings.own_cache.join(format!("zenodo-{RECORD}"));
     if folder.join(ROOT).is_dir() {
         return Ok(Some(folder));
     }
-    let Some(client) = client else {
+    if settings.offline {
         return Ok(None);
-    };
+    }
     let archive = settings
         .own_cache
         .join(format!("zenodo-{RECORD}-{ARCHIVE}"));
@@ -64,7 +64,7 @@ pub(super) fn find(
         return Ok(Some(folder));
     }
     if !archive.is_file() {
-        download(client, zenodo, &archive)?;
+        download(&connect()?, zenodo, &archive)?;
     }
     unpack_to(&archive, &folder).inspect_err(|e| {
         if matches!(e, Error::Malformed { .. }) {
@@ -80,13 +80,14 @@ pub(super) fn find(
 fn download(client: &Client, zenodo: &str, archive: &Path) -> Result<()> {
     let url = format!("{zenodo}/records/{RECORD}/files/{ARCHIVE}?download=1");
     let inspect = || -> Result<Remote> {
-        let answer = client.head(&url, Follow::Everywhere)?;
+        let answer = client.ask(Ask::Headers, &url)?;
         let described = Remote::from_headers(&url, answer.headers());
         if described.size.is_some_and(|size| size != ARCHIVE_SIZE) {
             tracing::warn!("{ARCHIVE} at Zenodo is not as long as it was ({ARCHIVE_SIZE} bytes)");
         }
-        // A changed ETag is no digest here: only the length is checked, and the archive's own checksum.
+        // An ETag is no digest here: only the length is checked, and the archive's own checksum.
         Ok(Remote {
+            size: described.size.or(Some(ARCHIVE_SIZE)),
             sha256: None,
             ..described
         })

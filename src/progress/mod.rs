@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub fn above<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
+/// The unit of what is shown as an amount of data.
+const BYTES: &str = "bytes";
 /// The time between two lines when there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -66,12 +68,15 @@ pub struct Progress {
     unit: &'static str,
     bar: ProgressBar,
     mode: Mode,
+    /// Units that were done before.
+    from: u64,
     start: Instant,
     last_line: Instant,
 }
 
 impl Progress {
-    /// A step called `name` ("tokenize train") of `total` units called `unit` ("rows"). A `total` of 0 means unknown.
+    /// A step called `name` ("tokenize train") of `total` units called `unit` ("rows"; "bytes" are shown as MB, with a speed).
+    /// A `total` of 0 means unknown.
     pub fn new(name: impl Into<String>, total: u64, unit: &'static str) -> Self {
         let (name, mode, now) = (name.into(), Mode::current(), Instant::now());
         let bar = if total == 0 {
@@ -85,10 +90,13 @@ impl Progress {
             bar.set_draw_target(ProgressDrawTarget::hidden());
             bar
         };
-        let template = if total == 0 {
-            "{prefix} {human_pos} {elapsed} {per_sec} {msg}"
-        } else {
-            "{prefix} {wide_bar} {human_pos}/{human_len} {percent}% {elapsed} ETA {eta} {msg}"
+        let template = match (total, unit) {
+            (0, BYTES) => "{prefix} {decimal_bytes} {elapsed} {decimal_bytes_per_sec}",
+            (_, BYTES) => {
+                "{prefix} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {percent}% {decimal_bytes_per_sec} ETA {eta}"
+            }
+            (0, _) => "{prefix} {human_pos} {elapsed} {per_sec} {msg}",
+            _ => "{prefix} {wide_bar} {human_pos}/{human_len} {percent}% {elapsed} ETA {eta} {msg}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -99,9 +107,18 @@ impl Progress {
             unit,
             bar,
             mode,
+            from: 0,
             start: now,
             last_line: now,
         }
+    }
+
+    /// A step of which `n` units were done before: they count, but not for the speed.
+    pub fn from(mut self, n: u64) -> Self {
+        self.bar.set_position(n);
+        self.bar.reset_eta();
+        self.from = n;
+        self
     }
 
     /// Count `n` more units.
@@ -121,17 +138,26 @@ impl Progress {
     fn line(&self) {
         let (done, seconds) = (self.bar.position(), self.start.elapsed().as_secs_f64());
         let (name, unit, message) = (&self.name, self.unit, self.bar.message());
-        let left = |total: u64| seconds / done as f64 * total.saturating_sub(done) as f64;
-        let line = match self.bar.length() {
-            Some(total) if done > 0 && done < total => {
-                format!(
-                    "{done}/{total} {unit}, {seconds:.0} s, ETA {:.0} s",
-                    left(total)
-                )
-            }
-            Some(total) => format!("{done}/{total} {unit}, {seconds:.0} s"),
-            None => format!("{done} {unit}, {seconds:.0} s"),
+        let here = done - self.from.min(done);
+        let left = |total: u64| seconds / here as f64 * total.saturating_sub(done) as f64;
+        let count = |n: u64| match unit {
+            BYTES => DecimalBytes(n).to_string(),
+            _ => n.to_string(),
         };
+        let mut line = match self.bar.length() {
+            Some(total) => format!("{}/{}", count(done), count(total)),
+            None => count(done),
+        };
+        match unit {
+            BYTES => {
+                let speed = here as f64 / seconds.max(1e-3);
+                line += &format!(", {seconds:.0} s, {}/s", DecimalBytes(speed as u64));
+            }
+            _ => line += &format!(" {unit}, {seconds:.0} s"),
+        }
+        if let Some(total) = self.bar.length().filter(|&total| 0 < here && done < total) {
+            line += &format!(", ETA {:.0} s", left(total));
+        }
         tracing::info!("{}", format!("{name}: {line} {message}").trim_end());
     }
 }

@@ -32,8 +32,20 @@ pub fn offline() -> HubOptions {
     }
 }
 
-/// A repository in the cache as Python's `snapshot_download` leaves it.
+/// A repository in the cache as Python's `from_pretrained` leaves it: with notes of what the commit does not have.
 fn cached(home: &Path, name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let absent = home.join(format!(
+        "hub/models--{}/.no_exist/{COMMIT}",
+        name.replace('/', "--")
+    ));
+    fs::create_dir_all(&absent).unwrap();
+    for file in [
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+    ] {
+        fs::write(absent.join(file), "").unwrap();
+    }
     let folder = home
         .join("hub")
         .join(format!("models--{}", name.replace('/', "--")));

@@ -191,7 +191,7 @@ fn a_refusal_is_put_in_words() {
     let variables = [("HF_ENDPOINT", server.url.as_str())];
     let text = message(hub_in(d.path(), other, &variables).checkpoint("owner/model"));
     assert!(
-        text.contains("`v9`") && text.contains("--revision"),
+        text.contains("revision/v9") && text.contains("--revision"),
         "{text}"
     );
     server.put(
@@ -300,7 +300,10 @@ fn flue_comes_as_parquet_and_then_from_the_cache() {
     assert_eq!(fs::read(&files[2].1).unwrap(), [2; 2000]);
     assert!(server.requests("PAWS").is_empty());
     let again = hub_in(d.path(), offline(), &[]).flue_cls().unwrap();
-    assert_eq!(again, FlueCls::Parquet(files));
+    assert_eq!(again, FlueCls::Parquet(files.clone()));
+    // What is in the cache needs no network, nor settings for one.
+    let again = online(&d, &server, &[("HTTP_PROXY", "http://[")]).flue_cls();
+    assert_eq!(again.unwrap(), FlueCls::Parquet(files));
     let missing = hub_in(d.path(), offline(), &[]).dataset_parquet("GETALP/flue", "PAWS-X");
     let text = missing.unwrap_err().to_string();
     assert!(

@@ -213,7 +213,7 @@ fn with_tiny_model(server: &HubServer) {
     }
 }
 
-fn connected(w: &Workspace, server: &HubServer, line: &str) -> Command {
+pub fn connected(w: &Workspace, server: &HubServer, line: &str) -> Command {
     let mut command = w.command(line);
     command
         .env("HF_HUB_OFFLINE", "0")

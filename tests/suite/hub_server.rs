@@ -6,17 +6,20 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
-/// The commit that every repository stands at.
+/// The commit that every repository stands at in the beginning.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The branches that every repository has, as addresses spell them.
-const REVISIONS: [&str; 3] = ["main", "refs%2Fconvert%2Fparquet", COMMIT];
+const REVISIONS: [&str; 2] = ["main", "refs%2Fconvert%2Fparquet"];
 
 /// How an answer goes wrong.
 #[derive(Clone, Debug)]
 pub enum Fault {
+    /// Not this time.
+    None,
     /// This status instead of the answer, with these headers.
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The connection closes after so many bytes of the body.
@@ -35,6 +38,10 @@ pub enum Fault {
 
 #[derive(Default)]
 struct State {
+    /// The commit that every repository stands at.
+    commit: String,
+    /// Large files lie on the hub's own host.
+    one_host: bool,
     /// `models/owner/name` or `datasets/owner/name`, then file name and content.
     repositories: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     /// Files at addresses of their own, as Zenodo has them.
@@ -63,7 +70,10 @@ impl HubServer {
         let store = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", hub.local_addr().unwrap());
         let store_url = format!("http://{}", store.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            commit: COMMIT.into(),
+            ..State::default()
+        }));
         for listener in [hub, store] {
             let (state, store_url) = (state.clone(), store_url.clone());
             std::thread::spawn(move || {
@@ -91,6 +101,16 @@ impl HubServer {
     pub fn file(&self, path: &str, content: &[u8]) {
         let mut state = self.state.lock().unwrap();
         state.files.insert(path.into(), content.to_vec());
+    }
+
+    /// All repositories move on to another commit; those before it are gone.
+    pub fn commit(&self, commit: &str) {
+        self.state.lock().unwrap().commit = commit.into();
+    }
+
+    /// Redirect to large files with an address on the hub's own host, as some mirrors do.
+    pub fn keep_files_on_one_host(&self) {
+        self.state.lock().unwrap().one_host = true;
     }
 
     pub fn rename(&self, old: &str, new: &str) {
@@ -295,11 +315,11 @@ fn route(request: &Request, state: &State, store: &str) -> Reply {
     }
     let api = format!("/api/{repository}");
     if path == api {
-        return listing(request, "revision/main", files);
+        return listing(request, "revision/main", files, &state.commit);
     }
     let api = api + "/";
     if let Some(rest) = path.strip_prefix(&api) {
-        return listing(request, rest, files);
+        return listing(request, rest, files, &state.commit);
     }
     let rest = &path[bare(repository).len() + 2..];
     let Some((revision, file)) = rest
@@ -308,12 +328,14 @@ fn route(request: &Request, state: &State, store: &str) -> Reply {
     else {
         return Reply::new(404, &[], "");
     };
-    if !REVISIONS.contains(&revision) {
+    if revision != state.commit && !REVISIONS.contains(&revision) {
         return Reply::new(404, &[("X-Error-Code", "RevisionNotFound")], "");
     }
-    match files.get(file) {
+    let host = request.host();
+    let store = if state.one_host { &host } else { store };
+    match files.get(&*percent_decode_str(file).decode_utf8_lossy()) {
         None => Reply::new(404, &[("X-Error-Code", "EntryNotFound")], ""),
-        Some(content) => resolve(request, content, store),
+        Some(content) => resolve(request, content, store, &state.commit),
     }
 }
 
@@ -326,17 +348,22 @@ fn bare(repository: &str) -> &str {
 const PAGE: usize = 2;
 
 /// What the API says of a repository, or of a folder in it, page by page.
-fn listing(request: &Request, rest: &str, files: &BTreeMap<String, Vec<u8>>) -> Reply {
+fn listing(
+    request: &Request,
+    rest: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+    commit: &str,
+) -> Reply {
     let json = [("Content-Type", "application/json")];
     if let Some(revision) = rest.strip_prefix("revision/") {
-        if !REVISIONS.contains(&revision) {
+        if revision != commit && !REVISIONS.contains(&revision) {
             return Reply::new(404, &[("X-Error-Code", "RevisionNotFound")], "");
         }
         let siblings: Vec<_> = files
             .keys()
             .map(|f| serde_json::json!({ "rfilename": f }))
             .collect();
-        let body = serde_json::json!({ "id": "x", "sha": COMMIT, "siblings": siblings, "private": false, "tags": [] });
+        let body = serde_json::json!({ "id": "x", "sha": commit, "siblings": siblings, "private": false, "tags": [] });
         return Reply::new(200, &json, body.to_string());
     }
     let folder = rest
@@ -373,14 +400,14 @@ fn listing(request: &Request, rest: &str, files: &BTreeMap<String, Vec<u8>>) -> 
 }
 
 /// A small file comes at once, a large one (over 1,000 bytes here) from the store.
-fn resolve(request: &Request, content: &[u8], store: &str) -> Reply {
+fn resolve(request: &Request, content: &[u8], store: &str, commit: &str) -> Reply {
     let digest = sha256(content);
     if content.len() <= 1000 {
         let etag = format!("\"{}\"", &digest[..40]);
         return ranged(
             request,
             content,
-            &[("ETag", &etag), ("X-Repo-Commit", COMMIT)],
+            &[("ETag", &etag), ("X-Repo-Commit", commit)],
         );
     }
     Reply::new(
@@ -393,7 +420,7 @@ fn resolve(request: &Request, content: &[u8], store: &str) -> Reply {
             ("X-Linked-Etag", &format!("\"{digest}\"")),
             ("X-Linked-Size", &content.len().to_string()),
             ("ETag", "\"of-the-redirect\""),
-            ("X-Repo-Commit", COMMIT),
+            ("X-Repo-Commit", commit),
         ],
         "elsewhere",
     )

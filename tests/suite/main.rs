@@ -21,6 +21,7 @@ mod hub_download;
 mod hub_network;
 mod hub_python;
 mod hub_server;
+mod hub_whole;
 mod layering;
 mod memory;
 mod models;

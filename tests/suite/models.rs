@@ -16,7 +16,7 @@ fn last_hidden_states_are_those_of_candle_transformers() {
     let hub = Hub::new(HubOptions {
         offline: true,
         cache_dir: Some(w.path("cache")),
-        revision: None,
+        ..Default::default()
     });
     let folder = hub.checkpoint("tiny-camembert").unwrap();
     let config = Config::read(&folder).unwrap();

@@ -1,0 +1,252 @@
+//! The way a request takes: through which proxy, and whose certificates are believed. The variables are those that Python's
+//! `requests` reads.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ureq::http::Uri;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy};
+
+use crate::error::{Error, Result, read_bytes};
+
+/// Files of certificates to believe instead of the built-in ones; the first that is set counts.
+const CERTIFICATES: [&str; 3] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
+/// The largest such file: that of Mozilla has some 200 kB.
+const MOST_CERTIFICATES: u64 = 1 << 24;
+/// The seconds that `HF_HUB_DOWNLOAD_TIMEOUT` may ask for: up to a day.
+const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
+
+/// One pool of connections for each proxy.
+pub(super) struct Routes {
+    direct: Agent,
+    /// Through the proxies for `http` and `https` addresses.
+    proxied: [Option<Agent>; 2],
+    exceptions: Vec<Exception>,
+}
+
+impl Routes {
+    /// The routes in the environment that `variable` looks up. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a proxy that is none, [`Error::Io`] and [`Error::Malformed`] for certificates that cannot be read.
+    pub fn new(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let text = |name: &str| {
+            [name.to_ascii_lowercase(), name.to_owned()]
+                .iter()
+                .find_map(|n| variable(n)?.into_string().ok())
+                .filter(|v| !v.is_empty())
+        };
+        let seconds = variable("HF_HUB_DOWNLOAD_TIMEOUT")
+            .and_then(|v| v.to_str()?.parse().ok())
+            .unwrap_or(10u64);
+        let patience = Duration::from_secs(seconds.clamp(*SECONDS.start(), *SECONDS.end()));
+        let roots = certificates(variable)?;
+        let proxied = |name: &str| -> Result<Option<Agent>> {
+            let Some(address) = text(name).or_else(|| text("ALL_PROXY")) else {
+                return Ok(None);
+            };
+            let proxy = Proxy::new(&address).map_err(|_| {
+                Error::Usage(format!(
+                    "{name} does not hold the address of a proxy such as http://host:3128"
+                ))
+            })?;
+            Ok(Some(agent(patience, roots.clone(), Some(proxy))))
+        };
+        Ok(Self {
+            direct: agent(patience, roots.clone(), None),
+            proxied: [proxied("HTTP_PROXY")?, proxied("HTTPS_PROXY")?],
+            exceptions: text("NO_PROXY")
+                .unwrap_or_default()
+                .split(',')
+                .filter_map(Exception::parse)
+                .collect(),
+        })
+    }
+
+    /// Whom to ask for `url`.
+    pub fn agent(&self, url: &str) -> &Agent {
+        let uri = url.parse::<Uri>().unwrap_or_default();
+        let https = uri.scheme_str() == Some("https");
+        match &self.proxied[usize::from(https)] {
+            Some(agent) if !self.exceptions.iter().any(|e| e.holds(&uri)) => agent,
+            _ => &self.direct,
+        }
+    }
+}
+
+fn agent(patience: Duration, roots: RootCerts, proxy: Option<Proxy>) -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // A compressed answer could be neither resumed nor checked against its length.
+        .accept_encoding("identity")
+        .user_agent(concat!("flue-study/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience * 3))
+        .timeout_per_read(Some(patience * 3))
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .proxy(proxy)
+        .build()
+        .new_agent()
+}
+
+/// The certificates of the file that a variable names, else those of Mozilla that come with the program.
+fn certificates(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<RootCerts> {
+    let named = CERTIFICATES
+        .into_iter()
+        .find_map(|name| Some((name, variable(name).filter(|v| !v.is_empty())?)));
+    let Some((name, file)) = named else {
+        return Ok(RootCerts::WebPki);
+    };
+    let file = PathBuf::from(file);
+    let expected = format!("certificates in PEM: {name} names a file of them");
+    let wrong = |found: String| Error::malformed(&file, "", found, &expected);
+    if file.is_dir() {
+        return Err(wrong("a folder".into()));
+    }
+    let bytes = read_bytes(&file, MOST_CERTIFICATES)?;
+    let mut found = Vec::new();
+    for item in parse_pem(&bytes) {
+        if let PemItem::Certificate(one) = item.map_err(|e| wrong(e.to_string()))? {
+            found.push(one);
+        }
+    }
+    match found.is_empty() {
+        true => Err(wrong("none".into())),
+        false => Ok(RootCerts::new_with_certs(&found)),
+    }
+}
+
+/// An entry of `NO_PROXY`: what is asked directly.
+enum Exception {
+    All,
+    /// A host with those below it, or a host with its port.
+    Host(String),
+    /// Addresses that begin with the same bits.
+    Network(IpAddr, u32),
+}
+
+impl Exception {
+    fn parse(entry: &str) -> Option<Self> {
+        let entry = entry.trim().trim_start_matches('.').to_ascii_lowercase();
+        if let Some((address, bits)) = entry.split_once('/')
+            && let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse())
+        {
+            return Some(Self::Network(address, bits));
+        }
+        match entry.as_str() {
+            "" => None,
+            "*" => Some(Self::All),
+            _ => Some(match entry.parse() {
+                Ok(address) => Self::Network(address, u32::MAX),
+                Err(_) => Self::Host(entry),
+            }),
+        }
+    }
+
+    fn holds(&self, uri: &Uri) -> bool {
+        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        match self {
+            Self::All => true,
+            Self::Host(name) => {
+                let below = host.strip_suffix(name.as_str());
+                let with_port = uri
+                    .port()
+                    .is_some_and(|port| *name == format!("{host}:{port}"));
+                with_port || below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            Self::Network(network, bits) => host
+                .trim_matches(['[', ']'])
+                .parse()
+                .is_ok_and(|address| begin_alike(*network, address, *bits)),
+        }
+    }
+}
+
+/// Whether the first `most` bits of two addresses of one kind are the same.
+fn begin_alike(a: IpAddr, b: IpAddr, most: u32) -> bool {
+    let (difference, bits) = match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits() ^ b.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits(), 128),
+        _ => return false,
+    };
+    let after = bits - most.min(bits);
+    difference.checked_shr(after).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_proxy_names_hosts_their_parts_and_networks() {
+        let holds = |entry: &str, url: &str| {
+            Exception::parse(entry).is_some_and(|e| e.holds(&url.parse().unwrap()))
+        };
+        for (entry, url) in [
+            ("*", "http://a.test/x"),
+            (" .Test", "http://a.test/x"),
+            ("a.test", "https://A.test:8/"),
+            ("a.test:8", "https://a.test:8/"),
+            ("127.0.0.0/8", "http://127.9.9.9:80/"),
+            ("10.0.0.1/32", "http://10.0.0.1/"),
+            ("0.0.0.0/0", "http://10.0.0.1/"),
+            ("10.0.0.1", "http://10.0.0.1:99/"),
+            ("10.0.0.1:99", "http://10.0.0.1:99/"),
+            ("::1", "http://[::1]:8/"),
+            ("fd00::/8", "http://[fd12::3]/"),
+        ] {
+            assert!(holds(entry, url), "{entry} {url}");
+        }
+        for (entry, url) in [
+            ("", "http://a.test/"),
+            ("test", "http://a.contest/"),
+            ("a.test:8", "http://a.test:9/"),
+            ("127.0.0.0/8", "http://128.0.0.1/"),
+            ("127.0.0.0/8", "http://127.test/"),
+            ("10.0.0.0/31", "http://10.0.0.2/"),
+            ("::1", "http://[::2]/"),
+            ("0.0.0.0/0", "http://[::1]/"),
+        ] {
+            assert!(!holds(entry, url), "{entry} {url}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_read_or_refused_by_name() {
+        let d = tempfile::tempdir().unwrap();
+        let file = d.path().join("ca.pem");
+        let read = || certificates(&|name| (name == "CURL_CA_BUNDLE").then(|| file.clone().into()));
+        assert!(
+            read()
+                .unwrap_err()
+                .to_string()
+                .contains("ca.pem: cannot read")
+        );
+        std::fs::write(&file, "no certificate").unwrap();
+        let message = read().unwrap_err().to_string();
+        assert!(
+            message.contains("found none") && message.contains("CURL_CA_BUNDLE"),
+            "{message}"
+        );
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        std::fs::write(&file, pem.repeat(2)).unwrap();
+        assert!(matches!(read().unwrap(), RootCerts::Specific(all) if all.len() == 2));
+        assert!(matches!(
+            certificates(&|_| None).unwrap(),
+            RootCerts::WebPki
+        ));
+    }
+
+    #[test]
+    fn no_timeout_is_too_long() {
+        for seconds in ["18446744073709551615", "4611686018427387904", "0", "x"] {
+            let set = |name: &str| (name == "HF_HUB_DOWNLOAD_TIMEOUT").then(|| seconds.into());
+            assert!(Routes::new(&set).is_ok(), "{seconds}");
+        }
+    }
+}
