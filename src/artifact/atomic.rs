@@ -1,7 +1,4 @@
 //! Files and folders that appear whole or not at all, each written by one run at a time.
-//!
-//! What is under way lies beside the output as `.NAME.MACHINE.RANDOM.tmp`. A killed run leaves it there, and the next run
-//! that writes the same output on the same machine removes it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -9,14 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::lock::{OutputLock, host};
+use super::leftovers::{
+    ASIDE, UNDER_WAY, clear, folder_of, manifest_beside, name_of, prefix, remove, temporary,
+};
+use super::lock::OutputLock;
 use super::occupied::{Kind, check};
+use super::permissions::as_usual;
 use crate::error::{Error, Result};
-
-/// The ending of what is under way.
-const UNDER_WAY: &str = ".tmp";
-/// The ending of a folder that holds, as `old`, an output about to be replaced.
-const ASIDE: &str = ".old";
 
 /// The folder that holds `path`, made if it is absent.
 fn parent_of(path: &Path) -> Result<PathBuf> {
@@ -25,77 +21,37 @@ fn parent_of(path: &Path) -> Result<PathBuf> {
     Ok(parent)
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// `.NAME.MACHINE.` in front of the random part of a temporary name, so that a left-over tells whose it was.
-fn prefix(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{name}.{}.", host())
-}
-
 /// Take the lock of an output, put back what a killed run had moved aside, and remove what killed runs left.
 fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<(PathBuf, OutputLock)> {
     check(target, overwrite, kind)?;
     let parent = parent_of(target)?;
+    OutputLock::require_no_shards(target)?;
     let lock = OutputLock::acquire(target)?;
     if lock.is_held() {
-        clear_leftovers(target, &parent)?;
-        clear_leftovers(&manifest_beside(target), &parent)?;
+        clear(target)?;
+        clear(&manifest_beside(target))?;
     }
     check(target, overwrite, kind)?;
     Ok((parent, lock))
 }
 
-/// The manifest of a single file stands beside it, and is written under the lock of the file.
-fn manifest_beside(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!("{name}.manifest.json"))
-}
-
-/// The caller holds the lock of `target`: nobody works on what lies about under its name.
-fn clear_leftovers(target: &Path, parent: &Path) -> Result<()> {
-    let prefix = prefix(target);
-    let random = |name: &str, ending: &str| {
-        let middle = name
-            .strip_prefix(&prefix)
-            .and_then(|n| n.strip_suffix(ending));
-        middle.is_some_and(|m| !m.is_empty() && m.chars().all(|c| c.is_ascii_alphanumeric()))
+/// The error for an output whose name was taken while it was made: `temporary`, which holds it, is given a name beside it.
+fn appeared(target: &Path, temporary: &Path) -> Error {
+    let name = name_of(temporary);
+    let random = name
+        .strip_prefix(&prefix(target))
+        .and_then(|n| n.strip_suffix(UNDER_WAY));
+    let kept = format!("{}.{}", name_of(target), random.unwrap_or("new"));
+    let kept = target.with_file_name(kept);
+    let kept = match fs::rename(temporary, &kept) {
+        Ok(()) => kept,
+        Err(_) => temporary.to_path_buf(),
     };
-    for entry in fs::read_dir(parent)
-        .map_err(Error::io(parent, "read"))?
-        .flatten()
-    {
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        if random(&name, ASIDE) {
-            let old = path.join("old");
-            if fs::symlink_metadata(target).is_err() && fs::rename(&old, target).is_ok() {
-                tracing::warn!(
-                    "{}: put back, a run that was replacing it was killed",
-                    target.display()
-                );
-            }
-        } else if !random(&name, UNDER_WAY) {
-            continue;
-        }
-        tracing::debug!("removing {}, which a killed run left", path.display());
-        remove(&path).map_err(Error::io(&path, "remove"))?;
-    }
-    Ok(())
-}
-
-/// Remove a file, a link or a folder.
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    }
+    Error::Mismatch(format!(
+        "{} has appeared since the run began, and stays; what was made is in {}: give it another name",
+        target.display(),
+        kept.display()
+    ))
 }
 
 /// A rename that failed; the usual reason has words of its own.
@@ -117,8 +73,9 @@ fn not_renamed(target: &Path) -> impl FnOnce(io::Error) -> Error {
 pub struct AtomicFile {
     target: PathBuf,
     writer: BufWriter<NamedTempFile>,
+    overwrite: bool,
     /// Released last.
-    _lock: Option<OutputLock>,
+    lock: Option<OutputLock>,
 }
 
 impl AtomicFile {
@@ -129,7 +86,7 @@ impl AtomicFile {
     /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let (parent, lock) = claim(path.as_ref(), overwrite, Kind::File)?;
-        Self::begin(path.as_ref(), &parent, Some(lock))
+        Self::begin(path.as_ref(), &parent, overwrite, Some(lock))
     }
 
     /// As [`AtomicFile::create`] for a small file that is written at once and that several runs may write: whoever comes
@@ -139,19 +96,30 @@ impl AtomicFile {
     /// [`Error::Io`] when its folder is not writable.
     pub fn replace(path: impl AsRef<Path>) -> Result<Self> {
         let parent = parent_of(path.as_ref())?;
-        Self::begin(path.as_ref(), &parent, None)
+        Self::begin(path.as_ref(), &parent, true, None)
     }
 
-    fn begin(target: &Path, parent: &Path, lock: Option<OutputLock>) -> Result<Self> {
-        let file = tempfile::Builder::new()
-            .prefix(&prefix(target))
-            .suffix(UNDER_WAY)
-            .tempfile_in(parent)
+    /// As [`AtomicFile::replace`], but whoever comes first prevails: see [`commit_first`](Self::commit_first).
+    ///
+    /// # Errors
+    /// [`Error::Io`] when its folder is not writable.
+    pub(super) fn first(path: &Path) -> Result<Self> {
+        Self::begin(path, &parent_of(path)?, false, None)
+    }
+
+    fn begin(
+        target: &Path,
+        parent: &Path,
+        overwrite: bool,
+        lock: Option<OutputLock>,
+    ) -> Result<Self> {
+        let file = temporary(target, UNDER_WAY, |b| b.tempfile_in(parent))
             .map_err(Error::io(target, "create"))?;
         Ok(Self {
             target: target.to_path_buf(),
             writer: BufWriter::with_capacity(1 << 18, file),
-            _lock: lock,
+            overwrite,
+            lock,
         })
     }
 
@@ -160,31 +128,68 @@ impl AtomicFile {
         &self.target
     }
 
-    /// Flush, sync and rename to the final name.
+    /// Flush, sync and rename to the final name. A manifest that stands beside an output which is replaced goes first: it must
+    /// never speak of another file than its own.
     ///
     /// # Errors
-    /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact.
+    /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact. [`Error::Mismatch`] when a file
+    /// that may not be replaced has appeared meanwhile; it says where what was written is.
     pub fn commit(self) -> Result<()> {
-        let Self {
-            target,
-            writer,
-            _lock,
-        } = self;
-        let file = writer.into_inner().map_err(|e| Error::Io {
+        let (target, overwrite) = (self.target.clone(), self.overwrite);
+        let (file, _lock) = self.complete()?;
+        let stale = manifest_beside(&target);
+        if _lock.is_some() && overwrite && fs::symlink_metadata(&stale).is_ok() {
+            fs::remove_file(&stale).map_err(Error::io(&stale, "remove"))?;
+            sync_folder(&folder_of(&target));
+        }
+        let named = match overwrite {
+            true => file.persist(&target),
+            false => file.persist_noclobber(&target),
+        };
+        match named {
+            Ok(_) => {}
+            Err(e) if !overwrite && e.error.kind() == io::ErrorKind::AlreadyExists => {
+                let kept = e.file.into_temp_path().keep();
+                return Err(match kept {
+                    Ok(temporary) => appeared(&target, &temporary),
+                    Err(e) => not_renamed(&target)(e.error),
+                });
+            }
+            Err(e) => return Err(not_renamed(&target)(e.error)),
+        }
+        sync_folder(&folder_of(&target));
+        Ok(())
+    }
+
+    /// As [`commit`](Self::commit); what has come before stays, and what was written goes.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn commit_first(self) -> Result<()> {
+        let target = self.target.clone();
+        match self.complete()?.0.persist_noclobber(&target) {
+            Err(e) if e.error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(not_renamed(&target)(e.error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The file with everything in it and on the disk, under its temporary name.
+    fn complete(self) -> Result<(NamedTempFile, Option<OutputLock>)> {
+        let target = &self.target;
+        let file = self.writer.into_inner().map_err(|e| Error::Io {
             path: target.clone(),
             action: "write",
             source: e.into_error(),
         })?;
         file.as_file()
             .sync_all()
-            .map_err(Error::io(&target, "write"))?;
+            .map_err(Error::io(target, "write"))?;
         if file.path().exists() {
-            set_default_mode(file.path(), 0o666)?;
+            as_usual(file.path())?;
         }
-        file.persist(&target)
-            .map_err(|e| not_renamed(&target)(e.error))?;
-        sync_folder(&folder_of(&target));
-        Ok(())
+        Ok((file, self.lock))
     }
 }
 
@@ -208,6 +213,7 @@ impl Seek for AtomicFile {
 pub struct AtomicDir {
     target: PathBuf,
     temporary: TempDir,
+    overwrite: bool,
     /// Released last.
     _lock: OutputLock,
 }
@@ -221,14 +227,12 @@ impl AtomicDir {
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let target = path.as_ref().to_path_buf();
         let (parent, lock) = claim(&target, overwrite, Kind::Folder)?;
-        let temporary = tempfile::Builder::new()
-            .prefix(&prefix(&target))
-            .suffix(UNDER_WAY)
-            .tempdir_in(&parent)
+        let temporary = temporary(&target, UNDER_WAY, |b| b.tempdir_in(&parent))
             .map_err(Error::io(&target, "create the folder"))?;
         Ok(Self {
             target,
             temporary,
+            overwrite,
             _lock: lock,
         })
     }
@@ -247,33 +251,59 @@ impl AtomicDir {
     /// system can, else moved aside first, and removed last.
     ///
     /// # Errors
-    /// [`Error::Io`]; the previous folder, if any, is then in its place.
+    /// [`Error::Io`]; the previous folder, if any, is then in its place. [`Error::Mismatch`] when something that may not be
+    /// replaced has appeared meanwhile; it says where what was made is.
     pub fn commit(self) -> Result<()> {
         let Self {
             target,
             temporary,
+            overwrite,
             _lock,
         } = self;
         if !temporary.path().is_dir() {
             return Err(not_renamed(&target)(io::ErrorKind::NotFound.into()));
         }
-        set_default_mode(temporary.path(), 0o777)?;
-        sync_tree(temporary.path())?;
-        if fs::symlink_metadata(&target).is_err() {
-            fs::rename(temporary.path(), &target).map_err(not_renamed(&target))?;
-            let _ = temporary.keep();
-        } else {
-            match exchange(temporary.path(), &target) {
-                // The temporary name now leads to what was there before, which may be a file or a link.
+        complete_tree(temporary.path())?;
+        match rename_to_new(temporary.path(), &target) {
+            Ok(()) => {
+                let _ = temporary.keep();
+            }
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(not_renamed(&target)(e));
+            }
+            Err(_) if !overwrite => return Err(appeared(&target, &temporary.keep())),
+            Err(_) => match exchange(temporary.path(), &target) {
+                // The temporary name now leads to what was there before, which may be a file or a link. The output is complete
+                // even when that cannot be removed.
                 Ok(()) => {
                     let old = temporary.keep();
-                    remove(&old).map_err(Error::io(&old, "remove"))?;
+                    if let Err(e) = remove(&old) {
+                        tracing::warn!("{}: cannot remove the old output: {e}", old.display());
+                    }
                 }
                 Err(_) => move_aside_and_rename(temporary, &target)?,
-            }
+            },
         }
         sync_folder(&folder_of(&target));
         Ok(())
+    }
+}
+
+/// Give `from` a name that nothing has; [`io::ErrorKind::AlreadyExists`] when something has it.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // File systems that cannot do it in one step, and old kernels.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            other => return Ok(other?),
+        }
+    }
+    match fs::symlink_metadata(to) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(from, to),
     }
 }
 
@@ -289,39 +319,41 @@ fn exchange(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output aside, and
-/// [`clear_leftovers`] puts it back.
-fn move_aside_and_rename(temporary: TempDir, target: &Path) -> Result<()> {
-    let aside = tempfile::Builder::new()
-        .prefix(&prefix(target))
-        .suffix(ASIDE)
-        .tempdir_in(folder_of(target))
+/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output aside, and [`clear`] puts it
+/// back.
+fn move_aside_and_rename(made: TempDir, target: &Path) -> Result<()> {
+    let aside = temporary(target, ASIDE, |b| b.tempdir_in(folder_of(target)))
         .map_err(Error::io(target, "move aside"))?;
     let old = aside.path().join("old");
     fs::rename(target, &old).map_err(Error::io(target, "move aside"))?;
-    if let Err(source) = fs::rename(temporary.path(), target) {
+    if let Err(source) = fs::rename(made.path(), target) {
         if fs::rename(&old, target).is_err() {
             // Better aside than lost.
             let _ = aside.keep();
         }
         return Err(not_renamed(target)(source));
     }
-    let _ = temporary.keep();
+    let _ = made.keep();
     Ok(())
 }
 
-/// Bring every file of a folder to the disk, and the names of all.
-fn sync_tree(folder: &Path) -> Result<()> {
+/// Bring every file of a folder to the disk, and the names of all, with the usual permissions.
+fn complete_tree(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
         let path = entry.map_err(Error::io(folder, "read"))?.path();
-        if path.is_dir() {
-            sync_tree(&path)?;
-        } else if path.is_file() {
+        let kind = fs::symlink_metadata(&path)
+            .map_err(Error::io(&path, "read"))?
+            .file_type();
+        if kind.is_dir() {
+            complete_tree(&path)?;
+        } else if kind.is_file() {
+            as_usual(&path)?;
             File::open(&path)
                 .and_then(|f| f.sync_all())
                 .map_err(Error::io(&path, "write"))?;
         }
     }
+    as_usual(folder)?;
     sync_folder(folder);
     Ok(())
 }
@@ -331,31 +363,6 @@ fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
-}
-
-/// Temporary files are private to their owner; outputs take the usual permissions of new files.
-#[cfg(unix)]
-fn set_default_mode(path: &Path, mode: u32) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    use std::sync::OnceLock;
-    static UMASK: OnceLock<u32> = OnceLock::new();
-    let umask = *UMASK.get_or_init(|| {
-        let line = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let value = line
-            .lines()
-            .find_map(|l| l.strip_prefix("Umask:"))
-            .map(str::trim)
-            .unwrap_or("0022")
-            .to_owned();
-        u32::from_str_radix(&value, 8).unwrap_or(0o022)
-    });
-    fs::set_permissions(path, fs::Permissions::from_mode(mode & !umask))
-        .map_err(Error::io(path, "set permissions of"))
-}
-
-#[cfg(not(unix))]
-fn set_default_mode(_: &Path, _: u32) -> Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

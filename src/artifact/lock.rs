@@ -1,10 +1,13 @@
 //! One run at a time writes an output: an advisory lock beside it, which the system drops when its holder ends, however it
 //! ends.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::leftovers::{folder_of, name_of, shards_of};
 use crate::error::{Error, Result};
 
 /// The sole right to write one output, kept until it is dropped.
@@ -17,25 +20,34 @@ pub struct OutputLock {
     file: Option<File>,
 }
 
+/// The lock files that this process holds, as the system knows them.
+static HELD: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
+
+fn held() -> MutexGuard<'static, Option<HashSet<Identity>>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl OutputLock {
     /// Take the lock of `output`, whose folder must exist.
     ///
     /// # Errors
     /// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when the folder is not writable.
     pub fn acquire(output: &Path) -> Result<Self> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(output.file_name().unwrap_or_default());
-        name.push(".lock");
-        let path = output.with_file_name(name);
+        let path = lock_of(output);
         loop {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            let mut file = options.open(&path).map_err(Error::io(output, "create"))?;
+            let mut file = open(&path).map_err(|e| match e.kind() {
+                // What stands in the way is named itself.
+                _ if fs::symlink_metadata(&path).is_ok() => Error::io(&path, "open")(e),
+                _ => Error::io(output, "create")(e),
+            })?;
             match file.try_lock() {
                 // Its former holder may have removed it between the two calls: then it keeps nobody out.
                 Ok(()) if !is_at(&file, &path) => continue,
                 Ok(()) => {
                     sign(&mut file);
+                    held()
+                        .get_or_insert_default()
+                        .extend(file.metadata().ok().map(|m| identity(&m)));
                     let file = Some(file);
                     return Ok(Self { path, file });
                 }
@@ -61,15 +73,21 @@ impl OutputLock {
     /// made if it is absent.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire).
+    /// As [`acquire`](Self::acquire); [`Error::OutputBusy`] also when another run is writing `output` itself.
     pub fn of_shards(output: &Path) -> Result<Self> {
-        let mut name = output.file_name().unwrap_or_default().to_owned();
-        name.push(".shards");
-        let work = output.with_file_name(name);
-        if let Some(parent) = work.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder"))?;
-        }
-        Self::acquire(&work)
+        let parent = folder_of(output);
+        fs::create_dir_all(&parent).map_err(Error::io(&parent, "create the folder"))?;
+        let lock = Self::acquire(&shards_of(output))?;
+        require_free(output, output)?;
+        Ok(lock)
+    }
+
+    /// Require that no other run is computing the parts of `output`.
+    ///
+    /// # Errors
+    /// [`Error::OutputBusy`].
+    pub(super) fn require_no_shards(output: &Path) -> Result<()> {
+        require_free(&shards_of(output), output)
     }
 
     /// Whether the lock really keeps others out, so that what lies about belongs to nobody.
@@ -81,9 +99,67 @@ impl OutputLock {
 impl Drop for OutputLock {
     fn drop(&mut self) {
         // Removed while it is still held: whoever opened it before finds that it is gone.
-        if self.file.is_some() && cfg!(unix) {
+        let Some(file) = &self.file else {
+            return;
+        };
+        if let (Some(held), Ok(meta)) = (&mut *held(), file.metadata()) {
+            held.remove(&identity(&meta));
+        }
+        if cfg!(unix) {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// `.NAME.lock` beside the output.
+fn lock_of(output: &Path) -> PathBuf {
+    output.with_file_name(format!(".{}.lock", name_of(output)))
+}
+
+/// Open a lock file, made if it is absent. It may be another user's, whom this one may only read: a lock needs no more.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = match no_links(&mut options).open(path) {
+        Err(e) if e.kind() == ErrorKind::PermissionDenied && path.is_file() => {
+            no_links(OpenOptions::new().read(true)).open(path)?
+        }
+        other => other?,
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("this is no file of locks: remove it")),
+    }
+}
+
+/// What stands under the name of a lock file may not lead elsewhere.
+#[cfg(unix)]
+fn no_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+}
+
+#[cfg(not(unix))]
+fn no_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Require that no other process holds the lock of `locked`, on which a run that writes `output` works as well.
+fn require_free(locked: &Path, output: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let Ok(mut file) = no_links(options.read(true)).open(lock_of(locked)) else {
+        return Ok(());
+    };
+    let ours = file.metadata().is_ok_and(|meta| {
+        let held = held();
+        held.as_ref().is_some_and(|h| h.contains(&identity(&meta)))
+    });
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) if !ours => Err(Error::OutputBusy {
+            path: output.into(),
+            holder: holder(&mut file),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -115,20 +191,29 @@ fn holder(file: &mut File) -> String {
     }
 }
 
-/// Whether `path` still leads to `file`.
+/// What tells two files apart, whatever they are called.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(file: &fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
+    (file.dev(), file.ino())
 }
 
 /// Lock files are not removed there.
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
+type Identity = ();
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Identity {}
+
+/// Whether `path` still leads to `file`.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(a), Ok(b)) => identity(&a) == identity(&b),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +258,44 @@ mod tests {
         });
         assert!(taken.load(Ordering::SeqCst) > 0);
         assert_eq!(fs::read_dir(d.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_not_followed() {
+        let d = tempfile::tempdir().unwrap();
+        let precious = d.path().join("precious");
+        fs::write(&precious, "x").unwrap();
+        std::os::unix::fs::symlink(&precious, d.path().join(".out.lock")).unwrap();
+        let error = OutputLock::acquire(&d.path().join("out")).err().unwrap();
+        assert!(error.to_string().contains(".out.lock"), "{error}");
+        assert_eq!(fs::read_to_string(precious).unwrap(), "x");
+    }
+
+    #[test]
+    fn whoever_writes_an_output_keeps_its_shards_off_and_the_other_way_round() {
+        let d = tempfile::tempdir().unwrap();
+        let out = d.path().join("out");
+        // Another process is one whose locks this one does not know of.
+        let foreign = |name: &str| {
+            let file = File::create(d.path().join(name)).unwrap();
+            file.lock().unwrap();
+            file
+        };
+        let theirs = foreign(".out.lock");
+        assert!(matches!(
+            OutputLock::of_shards(&out),
+            Err(Error::OutputBusy { .. })
+        ));
+        drop(theirs);
+        let shards = OutputLock::of_shards(&out).unwrap();
+        OutputLock::require_no_shards(&out).unwrap();
+        drop(shards);
+        let _theirs = foreign(".out.shards.lock");
+        assert!(matches!(
+            OutputLock::require_no_shards(&out),
+            Err(Error::OutputBusy { .. })
+        ));
     }
 
     #[test]

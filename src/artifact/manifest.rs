@@ -70,12 +70,27 @@ impl Manifest {
     /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::replace(path)?;
-        serde_json::to_writer_pretty(&mut file, self).map_err(|e| Error::Io {
-            path: path.into(),
+        self.put(&mut file)?;
+        file.commit()
+    }
+
+    /// Write to `path`, unless something stands there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn write_first(&self, path: &Path) -> Result<()> {
+        let mut file = AtomicFile::first(path)?;
+        self.put(&mut file)?;
+        file.commit_first()
+    }
+
+    fn put(&self, file: &mut AtomicFile) -> Result<()> {
+        let path = file.target().to_path_buf();
+        serde_json::to_writer_pretty(file, self).map_err(|e| Error::Io {
+            path,
             action: "write",
             source: e.into(),
-        })?;
-        file.commit()
+        })
     }
 }
 

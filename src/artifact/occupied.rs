@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::leftovers::{longest_name, tidy};
 use crate::error::{Error, Result};
 
 /// What an output is.
@@ -15,10 +16,11 @@ pub enum Kind {
 }
 
 /// Refuse an output whose name is taken by what may not be replaced. Called before any work is begun, and again by whoever
-/// writes the output.
+/// writes the output. What a killed run left beside an output that stays is removed.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`; with it [`Error::Mismatch`] for a folder in the place of a file, and for a device.
+/// [`Error::OutputExists`] without `overwrite`; with it [`Error::Mismatch`] for a folder in the place of a file, and for a device;
+/// [`Error::Mismatch`] for a name that is too long or no text, from which no others can be derived.
 pub fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
     let shown = path.display();
     let refuse = |why: &str| {
@@ -26,12 +28,23 @@ pub fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
             "{shown} {why}: choose another name"
         )))
     };
-    if path.file_name().is_none() {
-        return refuse("is no name that an output can take");
+    match path.file_name() {
+        None => return refuse("is no name that an output can take"),
+        Some(name) if name.to_str().is_none() => return refuse("is no UTF-8 text"),
+        Some(name) if name.len() > longest_name() => {
+            return refuse(&format!(
+                "is longer than {} bytes, and names beside it would be too long",
+                longest_name()
+            ));
+        }
+        Some(_) => {}
     }
     match fs::symlink_metadata(path) {
         Err(_) => Ok(()),
-        Ok(_) if !overwrite => Err(Error::OutputExists(path.to_path_buf())),
+        Ok(_) if !overwrite => {
+            tidy(path);
+            Err(Error::OutputExists(path.to_path_buf()))
+        }
         Ok(found) if found.is_dir() && kind == Kind::File => {
             refuse("is a folder, and a file is to be written")
         }
@@ -63,6 +76,14 @@ mod tests {
         for nameless in [".", "..", "/", "a/.."] {
             let message = refusal(Path::new(nameless), true, Kind::Folder);
             assert!(message.contains("no name"), "{message}");
+        }
+        let message = refusal(&d.path().join("x".repeat(241)), false, Kind::Folder);
+        assert!(message.contains("is longer than"), "{message}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let name = std::ffi::OsStr::from_bytes(b"\xe9.npy");
+            assert!(refusal(Path::new(name), false, Kind::File).contains("no UTF-8"));
         }
         fs::write(d.path().join("a.npy"), "").unwrap();
         check(&d.path().join("a.npy"), true, Kind::File).unwrap();

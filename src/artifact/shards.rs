@@ -1,121 +1,17 @@
-//! Work cut into shards: which rows one takes, where its output waits, and which are still missing.
+//! The shards of one output: where they wait, and which are still missing.
 //!
 //! The shards of an output `OUT` lie in `OUT.shards`, each a folder `00002-of-00008`, written
 //! like any output: a shard that has its name is finished. `OUT.shards/manifest.json` keeps the number of shards and the
 //! settings, so that shards of different runs never mix.
 
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::Manifest;
+use super::leftovers::{self, UNDER_WAY, folder_of, manifest_beside, name_of, shards_of};
+use super::{Manifest, OutputLock};
 use crate::error::{Error, Result};
-
-/// Rows that are computed and stored together where a model runs over them.
-pub const CHUNK_ROWS: usize = 64;
-
-/// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs over them,
-/// chunks of rows in this manner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// Its number, from 0.
-    pub index: usize,
-    /// How many there are.
-    pub count: usize,
-}
-
-impl Shard {
-    /// The shard of a task of a SLURM job array, when there is one:
-    /// (`SLURM_ARRAY_TASK_ID` − `_MIN`) / `_STEP` of `_COUNT`. `variable` looks up the environment.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when a variable is no number or they do not fit together.
-    pub fn from_slurm(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
-        let number = |name: &str, default: Option<usize>| -> Result<usize> {
-            let name = format!("SLURM_ARRAY_TASK_{name}");
-            match (variable(&name), default) {
-                (Some(word), _) => word.trim().parse().map_err(|_| {
-                    Error::Usage(format!(
-                        "{name} is {word:?}, which is no number: pass --shard i/N"
-                    ))
-                }),
-                (None, Some(default)) => Ok(default),
-                (None, None) => Err(Error::Usage(format!(
-                    "SLURM_ARRAY_TASK_ID is set but {name} is not: pass --shard i/N"
-                ))),
-            }
-        };
-        if variable("SLURM_ARRAY_TASK_ID").is_none() {
-            return Ok(None);
-        }
-        let (id, count) = (number("ID", None)?, number("COUNT", None)?);
-        let (min, step) = (number("MIN", Some(0))?, number("STEP", Some(1))?);
-        let index = id.checked_sub(min).filter(|_| step > 0).map(|n| n / step);
-        match index {
-            Some(index) if index < count => Ok(Some(Self { index, count })),
-            _ => Err(Error::Usage(format!(
-                "task {id} of a SLURM array from {min} by {step} is none of {count} shards: pass --shard i/N"
-            ))),
-        }
-    }
-
-    /// Whether the row is one of this shard's.
-    pub fn takes(&self, row: u64) -> bool {
-        row % self.count as u64 == self.index as u64
-    }
-
-    /// The numbers and rows of this shard's chunks of `rows` rows. Every chunk is computed on its own, so that shards together
-    /// compute just what one run does, to the last bit.
-    pub fn chunks(self, rows: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-        (0..rows.div_ceil(CHUNK_ROWS))
-            .filter(move |&chunk| self.takes(chunk as u64))
-            .map(move |chunk| {
-                let from = chunk * CHUNK_ROWS;
-                (chunk, from..rows.min(from + CHUNK_ROWS))
-            })
-    }
-
-    /// Of `rows` rows, how many are this shard's.
-    pub fn rows_of(&self, rows: u64) -> u64 {
-        let (index, count) = (self.index as u64, self.count as u64);
-        (rows + count - 1).saturating_sub(index) / count
-    }
-}
-
-impl FromStr for Shard {
-    type Err = Error;
-
-    /// `i/N` with i from 0 to N−1.
-    fn from_str(word: &str) -> Result<Self> {
-        let (index, count) = word.split_once('/').unwrap_or((word, ""));
-        match (index.trim().parse(), count.trim().parse()) {
-            (Ok(index), Ok(count)) if index < count => Ok(Self { index, count }),
-            _ => Err(Error::Usage(format!(
-                "shard {word:?}: write i/N with i from 0 to N-1, such as 0/4"
-            ))),
-        }
-    }
-}
-
-impl std::fmt::Display for Shard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
-    }
-}
-
-/// Which part of the work a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Everything, going on with what a killed run left.
-    Whole,
-    /// One shard, into `OUT.shards`.
-    Shard(Shard),
-    /// The output, of the finished shards in `OUT.shards`.
-    Merge,
-}
 
 /// The shards of one output.
 #[derive(Debug, Clone)]
@@ -132,16 +28,17 @@ impl ShardSet {
     /// [`Error::Mismatch`] when the set was begun with another number, other settings or another version; [`Error::Io`].
     pub fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
         let set = Self::at(output, count);
-        set.clear()?;
         fs::create_dir_all(&set.folder).map_err(Error::io(&set.folder, "create the folder"))?;
         let path = set.folder.join("manifest.json");
         if !path.is_file() {
+            set.require_own()?;
             let mut begun = Manifest::new(
                 &manifest.program,
                 json!({"shards": count, "settings": manifest.config}),
             );
             begun.inputs = manifest.inputs.clone();
-            begun.write(&path)?;
+            // Of several that come at the same time one is the first, and all others compare with it.
+            begun.write_first(&path)?;
         }
         let begun = read_begun(&path)?;
         let kept = shard_count(&path, &begun)?;
@@ -174,8 +71,9 @@ impl ShardSet {
     /// As [`begin`](Self::begin).
     pub fn begin_whole(output: &Path, manifest: &Manifest, overwrite: bool) -> Result<Self> {
         let whole = Self::at(output, 1);
+        leftovers::clear(&whole.folder)?;
         match Self::begin(output, 1, manifest) {
-            Err(Error::Mismatch(_)) if overwrite || whole.is_bare() => {
+            Err(Error::Mismatch(_)) if (overwrite && whole.is_own()) || whole.is_bare() => {
                 whole.remove()?;
                 Self::begin(output, 1, manifest)
             }
@@ -189,7 +87,9 @@ impl ShardSet {
         let ours = read_begun(&manifest).and_then(|begun| shard_count(&manifest, &begun));
         let mut entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let nothing = |path: &Path| {
-            path == manifest || fs::read_dir(path).is_ok_and(|mut inside| inside.next().is_none())
+            path == manifest
+                || is_manifest_under_way(path)
+                || fs::read_dir(path).is_ok_and(|mut inside| inside.next().is_none())
         };
         ours.is_ok_and(|count| count == self.count) && entries.all(|e| nothing(&e.path()))
     }
@@ -208,6 +108,7 @@ impl ShardSet {
     /// [`Error::NotFound`] when there is none, or that names the shards which are missing; as [`begin`](Self::begin).
     pub fn finished(output: &Path, manifest: &Manifest) -> Result<Self> {
         let (set, _) = Self::open(output)?;
+        leftovers::clear(&set.folder)?;
         let set = Self::begin(output, set.count, manifest)?;
         set.require_all()?;
         Ok(set)
@@ -217,27 +118,73 @@ impl ShardSet {
     /// what is left for finished shards.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::OutputBusy`] when a run is computing one of them; [`Error::Io`] when the folder cannot be renamed. What cannot be
+    /// removed after that stays, with a warning.
     pub fn remove(&self) -> Result<()> {
-        self.clear()?;
-        let aside = self.aside();
-        fs::rename(&self.folder, &aside).map_err(Error::io(&self.folder, "rename"))?;
-        self.clear()
-    }
-
-    fn aside(&self) -> PathBuf {
-        let mut name = self.folder.file_name().unwrap_or_default().to_os_string();
-        name.push(".removed");
-        self.folder.with_file_name(name)
-    }
-
-    /// Remove what a run that was killed while it removed the shards left.
-    fn clear(&self) -> Result<()> {
-        let aside = self.aside();
-        if aside.exists() {
-            fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))?;
+        let _locks = self.lock_all()?;
+        let parent = folder_of(&self.folder);
+        let aside = leftovers::temporary(&self.folder, UNDER_WAY, |b| b.tempdir_in(parent))
+            .map_err(Error::io(&self.folder, "rename"))?;
+        fs::rename(&self.folder, aside.path().join("old"))
+            .map_err(Error::io(&self.folder, "rename"))?;
+        let path = aside.path().to_path_buf();
+        if let Err(e) = aside.close() {
+            tracing::warn!("{}: cannot be removed: {e}", path.display());
         }
         Ok(())
+    }
+
+    /// The locks of all shards that any run has taken up.
+    fn lock_all(&self) -> Result<Vec<OutputLock>> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let locked = entries.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let output = name.strip_prefix('.')?.strip_suffix(".lock")?;
+            Some(self.folder.join(output))
+        });
+        locked.map(|output| OutputLock::acquire(&output)).collect()
+    }
+
+    /// Remove the parts of a whole run that was killed when nothing was left to do but that: `output` is complete, with its
+    /// manifest. Nothing is done while another run holds it.
+    pub fn remove_if_done(output: &Path) {
+        let named = manifest_beside(output).is_file() || output.join("manifest.json").is_file();
+        let done =
+            || Self::open(output).is_ok_and(|(set, _)| set.count == 1 && set.missing().is_empty());
+        if named
+            && done()
+            && let Ok(_lock) = OutputLock::of_shards(output)
+        {
+            let _ = Self::at(output, 1).remove();
+        }
+    }
+
+    /// Whether a run was killed between naming the single file `output` and writing its manifest: its parts are all there.
+    pub fn lack_manifest_only(output: &Path) -> bool {
+        output.is_file()
+            && !manifest_beside(output).exists()
+            && Self::open(output).is_ok_and(|(set, _)| set.missing().is_empty())
+    }
+
+    /// Whether the folder is one of shards.
+    fn is_own(&self) -> bool {
+        Manifest::read(&self.folder.join("manifest.json")).is_ok()
+    }
+
+    /// Refuse a folder of somebody else's that has the name of this one.
+    fn require_own(&self) -> Result<()> {
+        let shown = &self.folder;
+        let mut entries = fs::read_dir(shown)
+            .map_err(Error::io(shown, "read"))?
+            .flatten();
+        match entries.find(|entry| !is_manifest_under_way(&entry.path())) {
+            None => Ok(()),
+            Some(entry) => Err(Error::Mismatch(format!(
+                "{}: the parts of the output go there, and {} is none of them: move it, or choose another name",
+                shown.display(),
+                entry.path().display()
+            ))),
+        }
     }
 
     /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of them share.
@@ -260,10 +207,8 @@ impl ShardSet {
     }
 
     fn at(output: &Path, count: usize) -> Self {
-        let mut name = output.file_name().unwrap_or_default().to_os_string();
-        name.push(".shards");
         Self {
-            folder: output.with_file_name(name),
+            folder: shards_of(output),
             count,
         }
     }
@@ -316,6 +261,11 @@ impl ShardSet {
             remedy: format!("run again with --shard {}", names.join(", --shard ")),
         })
     }
+}
+
+/// The manifest of all shards while a run, maybe another one, writes it.
+fn is_manifest_under_way(path: &Path) -> bool {
+    name_of(path).starts_with(".manifest.json.")
 }
 
 /// The manifest of a set of shards, unless another version of this toolkit began it: its shards may hold other figures.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::artifact::lock::host;
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
@@ -151,5 +152,86 @@ fn a_folder_removed_under_the_run_is_named() {
     fs::remove_dir_all(&folder).unwrap();
     for e in [dir.commit().unwrap_err(), file.commit().unwrap_err()] {
         assert!(e.to_string().contains("was removed while"), "{e}");
+    }
+}
+
+#[test]
+fn what_appears_meanwhile_stays_and_the_result_is_kept_beside_it() {
+    let d = tempfile::tempdir().unwrap();
+    let (folder, file) = (d.path().join("out"), d.path().join("out.npy"));
+    let dir = AtomicDir::create(&folder, false).unwrap();
+    fs::write(dir.path().join("made"), "x").unwrap();
+    let mut made = AtomicFile::create(&file, false).unwrap();
+    made.write_all(b"made").unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(&file, "precious").unwrap();
+    let kept = |error: Error| {
+        let message = error.to_string();
+        assert!(message.contains("has appeared"), "{message}");
+        let path = message.split("what was made is in ").nth(1).unwrap();
+        PathBuf::from(path.split(": give it").next().unwrap())
+    };
+    assert_eq!(names(&kept(dir.commit().unwrap_err())), ["made"]);
+    assert_eq!(fs::read(kept(made.commit().unwrap_err())).unwrap(), b"made");
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+    assert_eq!(names(&folder), [""; 0]);
+    // What is kept is no left-over: the next run does not remove it.
+    drop(AtomicDir::create(&folder, true).unwrap());
+    drop(AtomicFile::create(&file, true).unwrap());
+    assert_eq!(names(d.path()).len(), 4);
+}
+
+#[test]
+fn a_manifest_never_speaks_of_another_file() {
+    let d = tempfile::tempdir().unwrap();
+    let path = d.path().join("a.npy");
+    for name in ["a.npy", "a.npy.manifest.json", "b.npy.manifest.json"] {
+        fs::write(d.path().join(name), "old").unwrap();
+    }
+    let file = AtomicFile::create(&path, true).unwrap();
+    assert_eq!(names(d.path()).len(), 5);
+    file.commit().unwrap();
+    assert_eq!(names(d.path()), ["a.npy", "b.npy.manifest.json"]);
+}
+
+#[test]
+fn an_old_output_comes_back_on_every_machine_and_is_never_lost() {
+    let d = tempfile::tempdir().unwrap();
+    let path = d.path().join("out");
+    let aside = d.path().join(".out.another-machine.aB3xyz.old");
+    fs::create_dir_all(aside.join("old")).unwrap();
+    fs::write(aside.join("old/mine"), "x").unwrap();
+    // Refused, as it exists again.
+    assert!(AtomicDir::create(&path, false).is_err());
+    assert_eq!(names(&path), ["mine"]);
+    assert_eq!(names(d.path()), ["out"]);
+    assert_ne!(host(), "another-machine");
+}
+
+#[cfg(unix)]
+#[test]
+fn outputs_have_the_permissions_of_new_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let d = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let (file, folder) = (d.path().join("file"), d.path().join("folder"));
+    fs::write(&file, "").unwrap();
+    fs::create_dir(&folder).unwrap();
+    let (usual, usual_folder) = (mode(&file), mode(&folder));
+    let path = d.path().join("out");
+    let dir = AtomicDir::create(&path, false).unwrap();
+    let inner = dir.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    for place in [dir.path(), &inner] {
+        let made = place.join("private");
+        fs::write(&made, "").unwrap();
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::set_permissions(&inner, fs::Permissions::from_mode(0o2700)).unwrap();
+    dir.commit().unwrap();
+    assert_eq!(mode(&path), usual_folder);
+    assert_eq!(mode(&path.join("inner")), usual_folder | 0o2000);
+    for made in ["private", "inner/private"] {
+        assert_eq!(mode(&path.join(made)), usual);
     }
 }

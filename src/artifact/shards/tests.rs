@@ -1,4 +1,5 @@
 use super::*;
+use crate::artifact::Shard;
 
 #[test]
 fn a_shard_takes_every_nth_row() {
@@ -104,4 +105,53 @@ fn shards_of_different_runs_do_not_mix_and_missing_ones_are_named() {
     let e = ShardSet::begin(&out, 3, &manifest(512)).unwrap_err();
     assert!(e.to_string().contains("version 0.0.1"), "{e}");
     assert!(ShardSet::open(&out).is_err());
+}
+
+#[test]
+fn a_folder_of_somebody_elses_is_not_taken_for_shards() {
+    let d = tempfile::tempdir().unwrap();
+    let out = d.path().join("out.npy");
+    let foreign = d.path().join("out.npy.shards");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("thesis"), "x").unwrap();
+    let manifest = Manifest::new("p", json!({}));
+    for overwrite in [false, true] {
+        let error = ShardSet::begin_whole(&out, &manifest, overwrite).unwrap_err();
+        assert!(error.to_string().contains("thesis"), "{error}");
+    }
+    assert!(foreign.join("thesis").is_file());
+}
+
+#[test]
+fn of_runs_with_other_settings_that_come_together_one_begins() {
+    for _ in 0..20 {
+        let d = tempfile::tempdir().unwrap();
+        let out = d.path().join("out.npy");
+        let begun: Vec<bool> = std::thread::scope(|s| {
+            let runs: Vec<_> = (0..4)
+                .map(|n| {
+                    let out = &out;
+                    let manifest = Manifest::new("p", json!({"layer": n}));
+                    s.spawn(move || ShardSet::begin(out, 2, &manifest).is_ok())
+                })
+                .collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(begun.iter().filter(|ok| **ok).count(), 1, "{begun:?}");
+    }
+}
+
+#[test]
+fn shards_under_way_are_not_removed() {
+    let d = tempfile::tempdir().unwrap();
+    let out = d.path().join("out.npy");
+    let manifest = |n: u32| Manifest::new("p", json!({"layer": n}));
+    let set = ShardSet::begin(&out, 2, &manifest(1)).unwrap();
+    let lock = OutputLock::acquire(&set.path(1)).unwrap();
+    let whole = || ShardSet::begin_whole(&out, &manifest(2), true);
+    assert!(matches!(whole(), Err(Error::OutputBusy { .. })));
+    drop(lock);
+    let left = fs::read_dir(d.path()).unwrap().count();
+    whole().unwrap();
+    assert_eq!(fs::read_dir(d.path()).unwrap().count(), left);
 }

@@ -46,7 +46,7 @@ pub(super) fn compute(
         for (path, rows) in missing {
             let mut sink = ChunkSink {
                 job,
-                file: AtomicFile::create(&path, false)?,
+                file: AtomicFile::replace(&path)?,
                 path: &path,
                 bytes: Vec::new(),
             };
@@ -54,7 +54,19 @@ pub(super) fn compute(
             sink.file.commit()?;
         }
     }
+    sweep(&partial)?;
     fs::rename(&partial, &target).map_err(Error::io(&target, "rename"))
+}
+
+/// Remove the chunks that killed runs had begun; the lock of the shard keeps others out.
+fn sweep(partial: &Path) -> Result<()> {
+    for entry in fs::read_dir(partial).map_err(Error::io(partial, "read"))? {
+        let path = entry.map_err(Error::io(partial, "read"))?.path();
+        if path.extension().is_none_or(|ending| ending != "states") {
+            fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of the chunks of one shard, or of all rows.

@@ -48,6 +48,8 @@ impl Format {
 pub(super) struct Job<'a> {
     pub config: &'a Config,
     pub run: &'a Run,
+    /// Whether what stands under the name of the output is replaced.
+    pub overwrite: bool,
     pub splits: &'a [Split; 2],
     /// The checkpoint.
     pub folder: &'a Path,
@@ -60,6 +62,7 @@ impl<'a> Job<'a> {
     pub fn new(
         config: &'a Config,
         run: &'a Run,
+        overwrite: bool,
         splits: &'a [Split; 2],
         folder: &'a Path,
     ) -> Result<Self> {
@@ -70,6 +73,7 @@ impl<'a> Job<'a> {
         Ok(Self {
             config,
             run,
+            overwrite,
             splits,
             folder,
             layers: config.layers.of(model.num_layers, &run.checkpoint)?,

@@ -17,7 +17,7 @@ mod safetensors;
 mod storage;
 mod table;
 
-use crate::artifact::{self, Manifest, OutputLock, ShardSet, require_space};
+use crate::artifact::{self, Manifest, OutputLock, ShardSet, manifest_beside, require_space};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
@@ -95,6 +95,7 @@ pub struct Summary {
 /// A run whose inputs were opened.
 struct Opened<'a> {
     run: &'a Run,
+    overwrite: bool,
     splits: [Split; 2],
     folder: PathBuf,
 }
@@ -112,18 +113,21 @@ pub fn run(config: &Config) -> Result<Summary> {
     let hub = Hub::new(config.hub.clone());
     let mut opened = Vec::new();
     for run in &config.runs {
-        artifact::check(&run.out, config.overwrite, artifact::Kind::File)?;
+        let overwrite = config.overwrite || ShardSet::lack_manifest_only(&run.out);
+        artifact::check(&run.out, overwrite, artifact::Kind::File)
+            .inspect_err(|_| ShardSet::remove_if_done(&run.out))?;
         Format::of(&run.out, config.tokens, config.dtype)?;
         let data = DatasetDict::open(&run.data)?;
         opened.push(Opened {
             run,
+            overwrite,
             splits: [data.split(SPLITS[0])?, data.split(SPLITS[1])?],
             folder: hub.checkpoint(&run.checkpoint)?,
         });
     }
     let jobs = opened
         .iter()
-        .map(|o| Job::new(config, o.run, &o.splits, &o.folder))
+        .map(|o| Job::new(config, o.run, o.overwrite, &o.splits, &o.folder))
         .collect::<Result<Vec<_>>>()?;
     let runs = jobs.iter().map(run_one).collect::<Result<_>>()?;
     Ok(Summary { runs })
@@ -202,9 +206,7 @@ fn compute(job: &Job<'_>, set: &ShardSet, shard: Shard) -> Result<()> {
 fn finish(job: &Job<'_>, set: &ShardSet, manifest: &Manifest) -> Result<()> {
     job.require_space(&job.run.out, chunks::bytes(job, None)?)?;
     assembly::assemble(job, set)?;
-    let name = job.run.out.file_name().unwrap_or_default();
-    let name = format!("{}.manifest.json", name.to_string_lossy());
-    manifest.write(&job.run.out.with_file_name(name))
+    manifest.write(&manifest_beside(&job.run.out))
 }
 
 impl Job<'_> {

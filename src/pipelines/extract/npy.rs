@@ -18,7 +18,7 @@ pub(super) struct NpyFile {
 
 impl NpyFile {
     pub fn create(job: &Job<'_>) -> Result<Self> {
-        let file = AtomicFile::create(&job.run.out, job.config.overwrite)?;
+        let file = AtomicFile::create(&job.run.out, job.overwrite)?;
         let dtype = match job.config.dtype {
             StorageType::F16 => DType::F16,
             StorageType::F32 | StorageType::BF16 => DType::F32,

@@ -33,7 +33,7 @@ impl<'a> TensorFile<'a> {
         for (split, name) in job.splits.iter().zip(SPLITS) {
             layout.plan(job, split, name)?;
         }
-        let mut file = AtomicFile::create(&job.run.out, job.config.overwrite)?;
+        let mut file = AtomicFile::create(&job.run.out, job.overwrite)?;
         let header = layout.header(job);
         file.write_all(&(header.len() as u64).to_le_bytes())
             .and_then(|()| file.write_all(&header))

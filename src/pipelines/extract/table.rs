@@ -112,7 +112,7 @@ impl<'a> TableFile<'a> {
     pub fn create(job: &'a Job<'a>) -> Result<Self> {
         let schema = schema(job);
         let out = &job.run.out;
-        let file = AtomicFile::create(out, job.config.overwrite)?;
+        let file = AtomicFile::create(out, job.overwrite)?;
         let file = match job.format()? {
             Format::Parquet => {
                 let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(job)?));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 
 use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
-use crate::artifact::{AtomicFile, Manifest};
+use crate::artifact::{AtomicFile, Manifest, ShardSet, manifest_beside};
 use crate::error::{Error, Result};
 
 /// The layers that the original stores.
@@ -113,9 +113,9 @@ pub fn select(from: &Path, to: &Path, wanted: &[usize], overwrite: bool) -> Resu
         file.write(states.len() + i, 0, labels)?;
     }
     file.finish()?.commit()?;
-    let mut manifest = Manifest::read(&manifest_of(from))?;
+    let mut manifest = Manifest::read(&manifest_beside(from))?;
     manifest.config["layers"] = wanted.into();
-    manifest.write(&manifest_of(to))
+    manifest.write(&manifest_beside(to))
 }
 
 /// Read one of these files; `layers` names its layers when the file does not say.
@@ -133,7 +133,8 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
             "the train layers, as many test layers, the train labels and the test labels",
         ));
     }
-    let layers = match (layers.map(<[usize]>::to_vec)).or_else(|| stored_layers(path)) {
+    let named = layers.map(<[usize]>::to_vec);
+    let layers = match named.map_or_else(|| stored_layers(path), |named| Ok(Some(named)))? {
         Some(layers) if layers.len() == count => layers,
         None if count == DEFAULT_LAYERS.len() => DEFAULT_LAYERS.to_vec(),
         other => {
@@ -165,17 +166,22 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
     Ok(read)
 }
 
-/// The manifest that `data-cls` leaves beside its file.
-fn manifest_of(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".manifest.json");
-    path.with_file_name(name)
-}
-
-/// The layers in the manifest of a file.
-fn stored_layers(path: &Path) -> Option<Vec<usize>> {
-    let manifest = Manifest::read(&manifest_of(path)).ok()?;
-    serde_json::from_value(manifest.config.get("layers")?.clone()).ok()
+/// The layers in the manifest that `data-cls` leaves beside a file, where there is one.
+fn stored_layers(path: &Path) -> Result<Option<Vec<usize>>> {
+    if ShardSet::lack_manifest_only(path) {
+        return Err(Error::Mismatch(format!(
+            "{}: the run that wrote it was stopped before its manifest: run the same data-cls again",
+            path.display()
+        )));
+    }
+    let manifest = match Manifest::read(&manifest_beside(path)) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        read => read?,
+    };
+    let layers = manifest.config.get("layers").cloned();
+    Ok(layers.and_then(|layers| serde_json::from_value(layers).ok()))
 }
 
 fn matrix(path: &Path, i: usize, array: Array) -> Result<Array2<f32>> {

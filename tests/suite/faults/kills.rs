@@ -176,6 +176,38 @@ fn data_cls_killed_fifty_times() {
     killed(&prepared(), line, "whole.npy", "out.npy");
 }
 
+/// The moment between the name of a file and its manifest, and the one before its parts are removed.
+#[test]
+fn data_cls_killed_at_its_last_steps_is_finished_by_the_next_run() {
+    let w = prepared();
+    let line = "data-cls -q --limit 60 --data data --checkpoint tiny-camembert --layers 0,1,2 --out out.npy";
+    w.run(&format!("{line} --shard 0/1"));
+    w.run(&format!("{line} --merge"));
+    let whole = content(&w.path("out.npy"));
+    let manifest = w.path("out.npy.manifest.json");
+    let said = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    // Without its manifest nobody could tell which layers it holds.
+    fs::rename(w.path("out.npy"), w.path("camembert_raw.npy")).unwrap();
+    fs::rename(w.path("out.npy.shards"), w.path("camembert_raw.npy.shards")).unwrap();
+    let words = ["camembert_raw.npy", "run the same data-cls again"];
+    w.fails("study cone -q --npy . --out cone", 1, &words);
+    fs::rename(w.path("camembert_raw.npy"), w.path("out.npy")).unwrap();
+    fs::rename(w.path("camembert_raw.npy.shards"), w.path("out.npy.shards")).unwrap();
+    let other = line.replace("0,1,2", "0,1");
+    w.fails(&other, 1, &["another `layers`"]);
+    w.run(line);
+    assert_eq!(fs::read(&manifest).unwrap(), said);
+    assert!(content(&w.path("out.npy")) == whole);
+    assert!(!w.path("out.npy.shards").exists());
+    w.run(&format!("{line} --overwrite --shard 0/1"));
+    w.fails(line, 1, &["exists already"]);
+    assert_eq!(
+        names(&w.path(".")),
+        ["cache", "data", "out.npy", "out.npy.manifest.json"]
+    );
+}
+
 #[test]
 fn study_killed_fifty_times() {
     let line = "study layers -q --data data --checkpoint tiny-camembert --title t --out OUT \

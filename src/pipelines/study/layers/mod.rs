@@ -94,7 +94,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         &config.out,
         config.execution.overwrite,
         artifact::Kind::Folder,
-    )?;
+    )
+    .inspect_err(|_| ShardSet::remove_if_done(&config.out))?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
     let split = super::test_split(&config.data)?;
     let study = Study {
