@@ -1,6 +1,5 @@
 //! `manifest.json`: the configuration, versions and input digests behind an output.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::AtomicFile;
-use crate::error::{Error, Result, interrupt, read_text};
+use crate::error::{Error, Result, interrupt, open_file, read_text};
 
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,7 +98,7 @@ impl Manifest {
 /// # Errors
 /// [`Error::Io`] when it cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut file = open_file(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0u8; 1 << 20];
     loop {

@@ -13,7 +13,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::thrift;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 
 /// A file as the readers of the parquet crate want it.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ impl ParquetFile {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] for a footer that announces more than it holds.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path, "read"))?;
+        let file = open_file(path)?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         let file = Arc::new(file);
         let file = Self { file, length };

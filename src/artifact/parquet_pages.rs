@@ -26,7 +26,7 @@ const MOST_BYTES: usize = 1 << 28;
 /// Most bytes of a page; writers close one after 1 MB, unless a single value is longer.
 const LARGEST_PAGE: u32 = 1 << 26;
 /// Most values in a list.
-const LONGEST_LIST: usize = 1 << 20;
+const LONGEST_LIST: usize = 1 << 16;
 /// What a number of a list takes with the levels that say where it stands.
 const NUMBER: usize = 12;
 /// Bytes of a header that are read at once; more only where they do not suffice.

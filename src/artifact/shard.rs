@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// Rows that are computed and stored together where a model runs over them.
 pub const CHUNK_ROWS: usize = 64;
 
+/// The most shards that work can be cut into.
+pub(super) const MOST_SHARDS: usize = 1 << 16;
+
 /// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs over them,
 /// chunks of rows in this manner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl Shard {
         let (min, step) = (number("MIN", Some(0))?, number("STEP", Some(1))?);
         let index = id.checked_sub(min).filter(|_| step > 0).map(|n| n / step);
         match index {
-            Some(index) if index < count => Ok(Some(Self { index, count })),
+            Some(index) if index < count && count <= MOST_SHARDS => Ok(Some(Self { index, count })),
             _ => Err(Error::Usage(format!(
                 "task {id} of a SLURM array from {min} by {step} is none of {count} shards: pass --shard i/N"
             ))),
@@ -83,9 +86,11 @@ impl FromStr for Shard {
     fn from_str(word: &str) -> Result<Self> {
         let (index, count) = word.split_once('/').unwrap_or((word, ""));
         match (index.trim().parse(), count.trim().parse()) {
-            (Ok(index), Ok(count)) if index < count => Ok(Self { index, count }),
+            (Ok(index), Ok(count)) if index < count && count <= MOST_SHARDS => {
+                Ok(Self { index, count })
+            }
             _ => Err(Error::Usage(format!(
-                "shard {word:?}: write i/N with i from 0 to N-1, such as 0/4"
+                "shard {word:?}: write i/N with i from 0 to N-1 and N up to {MOST_SHARDS}, such as 0/4"
             ))),
         }
     }

@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::leftovers::{self, UNDER_WAY, folder_of, manifest_beside, name_of, shards_of};
+use super::shard::MOST_SHARDS;
 use super::{Manifest, OutputLock};
 use crate::error::{Error, Result};
+
+/// How many of the shards that are missing a message names.
+const MOST_NAMED: usize = 10;
 
 /// The shards of one output.
 #[derive(Debug, Clone)]
@@ -247,10 +251,14 @@ impl ShardSet {
         if missing.is_empty() {
             return Ok(());
         }
-        let names: Vec<_> = missing
+        let mut names: Vec<_> = missing
             .iter()
-            .map(|i| format!("{i}/{}", self.count))
+            .take(MOST_NAMED)
+            .map(|i| format!("--shard {i}/{}", self.count))
             .collect();
+        if missing.len() > MOST_NAMED {
+            names.push(format!("and {} more", missing.len() - MOST_NAMED));
+        }
         Err(Error::NotFound {
             what: format!(
                 "{} of {} shards in {}",
@@ -258,7 +266,7 @@ impl ShardSet {
                 self.count,
                 self.folder.display()
             ),
-            remedy: format!("run again with --shard {}", names.join(", --shard ")),
+            remedy: format!("run again with {}", names.join(", ")),
         })
     }
 }
@@ -284,9 +292,10 @@ fn read_begun(path: &Path) -> Result<Manifest> {
 
 fn shard_count(path: &Path, manifest: &Manifest) -> Result<usize> {
     let count = manifest.config.get("shards").and_then(Value::as_u64);
-    count.filter(|&n| n > 0).map(|n| n as usize).ok_or_else(|| {
-        let expected = "the number of shards: remove the folder and begin again";
-        Error::malformed(path, "key `config.shards`", "no number", expected)
+    let possible = count.filter(|n| (1..=MOST_SHARDS as u64).contains(n));
+    possible.map(|n| n as usize).ok_or_else(|| {
+        let expected = format!("1 to {MOST_SHARDS} shards: remove the folder and begin again");
+        Error::malformed(path, "key `config.shards`", "another number", expected)
     })
 }
 

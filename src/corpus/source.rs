@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use super::review_file::ReviewFile;
 use super::table::Csv;
 use super::tree::{self, CATEGORIES, SPLITS};
 use super::{Review, archive, arrow_table, sample};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 use crate::hub::{FlueCls, Hub};
 
 /// A corpus as the command line names it.
@@ -81,7 +80,7 @@ impl Part {
     fn open(&self, before: usize) -> Result<Box<dyn Iterator<Item = Result<Review>> + Send>> {
         Ok(match self {
             Part::Review(path, category) => {
-                let file = File::open(path).map_err(Error::io(path, "read"))?;
+                let file = open_file(path)?;
                 let lines = Lines::new(path, BufReader::with_capacity(1 << 18, file));
                 Box::new(ReviewFile::new(lines, category))
             }

@@ -1,6 +1,5 @@
 //! Tables with a column `text` and a column `label` in CSV and TSV.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use csv::ByteRecord;
 use super::lines::{LONGEST_ROW, Lines, invalid_utf8, too_long_text};
 use super::meter::Meter;
 use super::{Review, label};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 
 /// Most bytes of a header: the csv crate keeps it four times, with a number for each field.
 const LONGEST_HEADER: u64 = 1 << 20;
@@ -142,7 +141,7 @@ impl Iterator for Csv {
 
 /// A buffered file, after its byte order mark if it has one.
 pub(super) fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_file(path)?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let start = reader.fill_buf().map_err(Error::io(path, "read"))?;
     if start.starts_with("\u{feff}".as_bytes()) {
@@ -184,7 +183,7 @@ fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
 
 /// The error for the first byte of the file that is no UTF-8.
 fn first_invalid_byte(path: &Path) -> Error {
-    let file = match File::open(path).map_err(Error::io(path, "read")) {
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(e) => return e,
     };

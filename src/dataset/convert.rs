@@ -18,6 +18,11 @@ use crate::error::{Error, Result, contain, interrupt};
 /// Most values of a list of fixed size: a row that is null takes as many.
 const LONGEST_FIXED: i32 = 1 << 16;
 
+/// What a file may grow to when it is written with the usual types: so many times its size, or this much if that is more. Token
+/// ids take a third of it and more in Parquet; columns of one value nothing at all.
+const MOST_TIMES: u64 = 200;
+const MOST_FROM_LITTLE: u64 = 1 << 30;
+
 /// Whether every column that the programs read can be read in place.
 pub(super) fn is_native(schema: &Schema) -> bool {
     let has = |name: &str| schema.field_with_name(name).is_ok();
@@ -47,6 +52,9 @@ pub(super) fn rewrite(
         action: "write a temporary file in",
         source: std::io::Error::other(e),
     };
+    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let most = size.saturating_mul(MOST_TIMES).max(MOST_FROM_LITTLE);
+    let mut written = 0;
     let mut writer = StreamWriter::try_new(BufWriter::new(file), &target).map_err(failed)?;
     for batch in batches {
         interrupt::check()?;
@@ -57,6 +65,11 @@ pub(super) fn rewrite(
             .collect::<Result<Vec<_>>>()?;
         let batch = RecordBatch::try_new(target.clone(), arrays)
             .map_err(|e| Error::malformed(path, &place, e, "columns of equal length"))?;
+        written += batch.get_array_memory_size() as u64;
+        if written > most {
+            let found = format!("more than {most} bytes of values in a file of {size}");
+            return Err(Error::malformed(path, &place, found, "a file of real data"));
+        }
         writer.write(&batch).map_err(failed)?;
     }
     let buffered = writer.into_inner().map_err(failed)?;

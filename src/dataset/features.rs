@@ -1,5 +1,6 @@
 //! The `features` of a dataset: the names of its classes, and the JSON that `datasets` keeps in the Arrow schema.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,13 +12,16 @@ use crate::error::{Error, Result};
 /// The classes of FLUE CLS in the order of their numbers.
 pub const LABEL_NAMES: [&str; 2] = ["negative", "positive"];
 
+/// The most classes that a dataset may have: each is a row of the classifier and of its table of confusions.
+const MOST_LABELS: usize = 1000;
+
 /// The key under which `datasets` keeps the features in the metadata of an Arrow schema.
 pub(super) const METADATA_KEY: &str = "huggingface";
 
 /// The names of the classes of `label`: from the schema's metadata, else from `dataset_info.json`, else FLUE's.
 ///
 /// # Errors
-/// [`Error::Malformed`] when the metadata is no JSON.
+/// [`Error::Malformed`] when the metadata is no JSON, or has no names, too many or one twice.
 pub(super) fn label_names(
     path: &Path,
     schema: &Schema,
@@ -36,13 +40,25 @@ pub(super) fn label_names(
         .or_else(|| info.and_then(|v| v.get("features")))
         .and_then(|features| features.pointer("/label/names"))
         .and_then(Value::as_array);
-    Ok(match declared {
-        Some(names) => names
-            .iter()
-            .map(|n| n.as_str().map_or_else(|| n.to_string(), str::to_string))
-            .collect(),
-        None => LABEL_NAMES.iter().map(|n| n.to_string()).collect(),
-    })
+    let Some(declared) = declared else {
+        return Ok(LABEL_NAMES.iter().map(|n| n.to_string()).collect());
+    };
+    let names: Vec<String> = declared
+        .iter()
+        .map(|n| n.as_str().map_or_else(|| n.to_string(), str::to_string))
+        .collect();
+    let distinct: HashSet<&String> = names.iter().collect();
+    if distinct.len() != names.len() || !(1..=MOST_LABELS).contains(&names.len()) {
+        let found = format!("{} names, {} of them distinct", names.len(), distinct.len());
+        let expected = format!("1 to {MOST_LABELS} names of classes, each once");
+        return Err(Error::malformed(
+            path,
+            "the names of `label`",
+            found,
+            expected,
+        ));
+    }
+    Ok(names)
 }
 
 /// The features of a prepared split, as `Features.to_dict` writes them. Lists are declared as `Sequence`, the name that
@@ -106,6 +122,12 @@ mod tests {
         assert_eq!(names(&full, Some(&info)), ["a", "b"]);
         assert_eq!(names(&Schema::empty(), Some(&info)), ["x"]);
         assert_eq!(names(&Schema::empty(), None), LABEL_NAMES);
+        let many: Vec<_> = (0..=MOST_LABELS).map(|i| i.to_string()).collect();
+        for bad in [vec![], many, vec!["a".into(), "a".into()]] {
+            let info = serde_json::json!({"features": {"label": {"names": bad}}});
+            let error = label_names(path, &Schema::empty(), Some(&info)).unwrap_err();
+            assert!(error.to_string().contains("names of classes"), "{error}");
+        }
         let error = label_names(path, &schema("{"), None).unwrap_err();
         assert!(
             error.to_string().contains("metadata `huggingface`"),

@@ -19,7 +19,8 @@ use arrow::ipc::reader::FileDecoder;
 use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, root_as_message};
 use memmap2::Mmap;
 
-use crate::error::{Error, Result, contain, interrupt};
+use crate::artifact::require_space;
+use crate::error::{Error, Result, contain, interrupt, open_file};
 
 /// In front of every message since Arrow 0.15; before that, the length came first.
 const CONTINUATION: u32 = u32::MAX;
@@ -79,9 +80,10 @@ impl StreamFile {
 
     /// As [`open`](Self::open); files of more than `limit` bytes are copied and mapped.
     pub(super) fn open_within(path: &Path, limit: u64) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+        let mut file = open_file(path)?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         if length > limit {
+            require_space(path, length)?;
             return Self::map_own(path, own_copy(path, file)?);
         }
         let mut data = MutableBuffer::from_len_zeroed(length as usize);
@@ -295,11 +297,11 @@ fn check_batch(path: &Path, frame: &Frame<'_>, schema: &Schema, number: usize) -
         .message
         .header_as_record_batch()
         .ok_or_else(|| bad("no record batch".into()))?;
-    let rows = batch.length();
-    if !(0..=MAX_ROWS_PER_BATCH).contains(&rows) {
-        return Err(bad(format!("{rows} rows")));
+    let (rows, body) = (batch.length(), frame.body as i64);
+    // Every row of the columns that are read takes a byte and more.
+    if !(0..=MAX_ROWS_PER_BATCH.min(body)).contains(&rows) {
+        return Err(bad(format!("{rows} rows in {body} bytes")));
     }
-    let body = frame.body as i64;
     for buffer in batch.buffers().into_iter().flatten() {
         let (offset, length) = (buffer.offset(), buffer.length());
         let end = offset.checked_add(length);
@@ -310,10 +312,20 @@ fn check_batch(path: &Path, frame: &Frame<'_>, schema: &Schema, number: usize) -
     }
     for node in batch.nodes().into_iter().flatten() {
         let (length, nulls) = (node.length(), node.null_count());
-        let bits = body.saturating_mul(8).max(rows);
+        let bits = body.saturating_mul(8);
         if !(0..=bits).contains(&length) || !(0..=length).contains(&nulls) {
             return Err(bad(format!("an array of {length} values, {nulls} null")));
         }
+    }
+    let mut nodes = batch.nodes().into_iter().flatten();
+    for field in schema.fields() {
+        let length = nodes.next().map(|node| node.length());
+        if length != Some(rows) {
+            let name = field.name();
+            return Err(bad(format!("column `{name}`: other than {rows} values")));
+        }
+        let inner = arrays_of(field.data_type()) - 1;
+        nodes.by_ref().take(inner).for_each(drop);
     }
     let mut lengths = batch.buffers().into_iter().flatten().map(|b| b.length());
     for field in schema.fields() {
@@ -321,6 +333,21 @@ fn check_batch(path: &Path, frame: &Frame<'_>, schema: &Schema, number: usize) -
             .map_err(|found| bad(format!("column `{}`: {found}", field.name())))?;
     }
     Ok(rows as usize)
+}
+
+/// How many arrays a column consists of: itself and those inside it.
+fn arrays_of(data_type: &DataType) -> usize {
+    use DataType::*;
+    1 + match data_type {
+        List(item) | LargeList(item) | Map(item, _) | FixedSizeList(item, _) => {
+            arrays_of(item.data_type())
+        }
+        Struct(fields) => fields
+            .iter()
+            .map(|field| arrays_of(field.data_type()))
+            .sum(),
+        _ => 0,
+    }
 }
 
 /// Walk over the lengths of the buffers of one column and check those of offsets.

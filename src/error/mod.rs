@@ -12,7 +12,7 @@ mod reading;
 mod words;
 
 pub use contain::contain;
-pub use reading::{read_bytes, read_text, utf8};
+pub use reading::{is_there, open_file, read_bytes, read_text, utf8};
 use words::shortened;
 
 /// The result of every fallible function of the library.

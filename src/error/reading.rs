@@ -1,7 +1,7 @@
-//! Reading whole files that somebody else wrote: never more than a bound, with errors that name the place.
+//! Reading files that somebody else wrote: plain ones only, whole ones never beyond a bound, with errors that name the place.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::{Error, Result};
@@ -9,6 +9,42 @@ use super::{Error, Result};
 /// Largest text that is read whole where nothing larger makes sense: the index of a sharded checkpoint, the list of a
 /// dataset's files. As parsed JSON it may take forty times as much.
 const MOST_TEXT: u64 = 1 << 23;
+
+/// Open a plain file. A device or a pipe has no end or none that can be read twice, and may keep the reader waiting for ever.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] when it is something else than a file.
+pub fn open_file(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // So that opening a pipe does not wait for its writer; a file is read as ever.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path).map_err(Error::io(path, "read"))?;
+    let kind = file
+        .metadata()
+        .map_err(Error::io(path, "read"))?
+        .file_type();
+    let found = match () {
+        () if kind.is_file() => return Ok(file),
+        () if kind.is_dir() => "a folder",
+        () => "a device or a pipe",
+    };
+    let expected = "a plain file: copy it to one first";
+    Err(Error::malformed(path, "", found, expected))
+}
+
+/// Whether anything has this name. A link that leads nowhere has: it is for reading it to say what is wrong.
+///
+/// # Errors
+/// [`Error::Io`] when the system does not tell.
+pub fn is_there(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(Error::io(path, "read")(e)),
+    }
+}
 
 /// The text of a file of at most 8 MiB, such as a `config.json`.
 ///
@@ -23,7 +59,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is larger.
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_file(path)?;
     let mut bytes = Vec::new();
     file.take(most + 1)
         .read_to_end(&mut bytes)
@@ -53,11 +89,31 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_absent_and_a_pipe_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link");
+        assert!(!is_there(&path).unwrap());
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(is_there(&path).unwrap() && open_file(&path).is_err());
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|status| status.success()) {
+            let message = open_file(&pipe).unwrap_err().to_string();
+            assert!(message.contains("a device or a pipe"), "{message}");
+        }
+    }
+
     #[test]
     fn a_file_without_end_or_of_other_bytes_is_refused() {
         let error = |path: &Path| read_text(path).unwrap_err().to_string();
-        assert!(error(Path::new("/dev/zero")).contains("more than 8388608 bytes"));
+        assert!(error(Path::new("/dev/zero")).contains("a device or a pipe"));
         let folder = tempfile::tempdir().unwrap();
+        assert!(error(folder.path()).contains("a folder"));
+        let large = folder.path().join("large");
+        File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        assert!(error(&large).contains("more than 8388608 bytes"));
         let path = folder.path().join("a.json");
         std::fs::write(&path, b"ab\xff").unwrap();
         assert!(error(&path).contains("byte 2: found invalid UTF-8"));

@@ -12,7 +12,7 @@ use super::lock;
 use super::repository::make_parent;
 use super::settings::Settings;
 use super::transfer::{Remote, transfer};
-use crate::error::{Error, Result, interrupt};
+use crate::error::{Error, Result, interrupt, open_file};
 
 /// The categories in the order in which FLUE reads them.
 pub const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
@@ -114,7 +114,7 @@ fn unpack_to(archive: &Path, folder: &Path) -> Result<()> {
 /// [`Error::Malformed`] when the archive is damaged, expands beyond reason, holds a link in a file's place or lacks one of
 /// the files; [`Error::Io`]; [`Error::Interrupted`].
 pub fn unpack(archive: &Path, fr: &Path) -> Result<()> {
-    let opened = File::open(archive).map_err(Error::io(archive, "read"))?;
+    let opened = open_file(archive)?;
     let opened = BufReader::with_capacity(1 << 18, opened);
     if archive.extension().is_some_and(|e| e == "tar") {
         members(archive, opened, fr)?;
@@ -168,10 +168,22 @@ fn members(archive: &Path, reader: impl Read, fr: &Path) -> Result<()> {
                 () => copy(archive, &mut entry, &fr.join(target)),
             }
         });
-    if tar.into_inner().limit() == 0 {
+    let mut rest = tar.into_inner();
+    if taken.is_ok() {
+        // The digest of what is compressed stands behind the end of the tar archive.
+        drain(&mut rest).map_err(damaged)?;
+    }
+    if rest.limit() == 0 {
         return Err(Error::malformed(archive, "", "more than 8 GiB", SOUND));
     }
     taken
+}
+
+/// Read to the end.
+fn drain(reader: &mut impl Read) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 17];
+    while reader.read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
 /// The bytes of a member to a file.
@@ -265,6 +277,27 @@ mod tests {
             let (error, files) = taken(archive(&[(kind, NAME, b"")]).as_slice());
             assert!(error.unwrap().contains("no link") && files.is_empty());
         }
+    }
+
+    #[test]
+    fn a_changed_byte_of_a_compressed_archive_is_noticed() {
+        use flate2::{Compression, write::GzEncoder};
+        let d = tempfile::tempdir().unwrap();
+        let names = CATEGORIES.map(|c| SPLITS.map(|s| file(Path::new("fr"), c, s)));
+        let names = names.as_flattened().iter().map(|n| n.to_str().unwrap());
+        let members: Vec<_> = names.map(|n| (FILE, n, b"some words".as_slice())).collect();
+        // Stored, so that a byte can change without any other.
+        let mut packed = GzEncoder::new(Vec::new(), Compression::none());
+        packed.write_all(&archive(&members)).unwrap();
+        let mut packed = packed.finish().unwrap();
+        let path = d.path().join("a.tar.gz");
+        fs::write(&path, &packed).unwrap();
+        unpack(&path, &d.path().join("whole")).unwrap();
+        let at = packed.windows(4).position(|part| part == b"some").unwrap();
+        packed[at] = b'S';
+        fs::write(&path, &packed).unwrap();
+        let error = unpack(&path, &d.path().join("changed")).unwrap_err();
+        assert!(error.to_string().contains("download it again"), "{error}");
     }
 
     #[test]

@@ -124,6 +124,22 @@ impl Reader<'_> {
         }
     }
 
+    /// A number that cannot be negative.
+    fn amount(&self, key: &str, default: f64) -> Result<f64> {
+        match self.number(key, default)? {
+            x if x >= 0.0 => Ok(x),
+            _ => Err(self.bad(key, "a number of at least 0")),
+        }
+    }
+
+    /// The number of layers: the deepest published encoders have below a hundred.
+    fn layers(&self, key: &str, default: usize) -> Result<usize> {
+        match self.size(key, default)? {
+            n if n <= 1000 => Ok(n),
+            _ => Err(self.bad(key, "1 to 1000 layers")),
+        }
+    }
+
     fn probability(&self, key: &str, default: f64) -> Result<f64> {
         match self.number(key, default)? {
             p if (0.0..=1.0).contains(&p) => Ok(p),
@@ -159,7 +175,7 @@ impl Reader<'_> {
     }
 
     fn num_labels(&self) -> Result<usize> {
-        const MOST: usize = 1 << 16;
+        const MOST: usize = 1000;
         let (key, n) = match self.present("id2label").and_then(Value::as_object) {
             Some(labels) => ("id2label", labels.len()),
             None => ("num_labels", self.count("num_labels", 2)?),
@@ -239,7 +255,7 @@ impl Config {
             family: Family::Roberta,
             vocab_size,
             hidden_size: r.size("hidden_size", 768)?,
-            num_layers: r.size("num_hidden_layers", 12)?,
+            num_layers: r.layers("num_hidden_layers", 12)?,
             num_heads: r.size("num_attention_heads", 12)?,
             intermediate_size: r.size("intermediate_size", 3072)?,
             activation: Activation::from_name(&r.text("hidden_act", "gelu")?)
@@ -249,14 +265,14 @@ impl Config {
             type_vocab_size: r.size("type_vocab_size", 2)?,
             pad_token_id: r.padding(&["pad_token_id"], 1, vocab_size)?,
             bos_token_id: r.id("bos_token_id")?,
-            layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
+            layer_norm_eps: r.amount("layer_norm_eps", 1e-12)?,
             hidden_dropout,
             attention_dropout: r.probability("attention_probs_dropout_prob", 0.1)?,
             head_dropout: r.probability("classifier_dropout", hidden_dropout)?,
             summary_last_dropout: 0.0,
             summary_tanh: false,
             layer_drop: 0.0,
-            initializer_range: r.number("initializer_range", 0.02)?,
+            initializer_range: r.amount("initializer_range", 0.02)?,
             num_labels: r.num_labels()?,
             json: Map::new(),
         })
@@ -278,7 +294,7 @@ impl Config {
             family: Family::Xlm,
             vocab_size,
             hidden_size,
-            num_layers: r.size("n_layers", r.size("num_hidden_layers", 12)?)?,
+            num_layers: r.layers("n_layers", r.layers("num_hidden_layers", 12)?)?,
             num_heads: r.size("n_heads", r.size("num_attention_heads", 16)?)?,
             intermediate_size: 4 * hidden_size,
             activation: if r.flag("gelu_activation", true)? {
@@ -291,14 +307,14 @@ impl Config {
             type_vocab_size: 0,
             pad_token_id: r.padding(&["pad_index", "pad_token_id"], 2, vocab_size)?,
             bos_token_id: r.id("bos_index")?.or(r.id("bos_token_id")?),
-            layer_norm_eps: r.number("layer_norm_eps", 1e-12)?,
+            layer_norm_eps: r.amount("layer_norm_eps", 1e-12)?,
             hidden_dropout: r.probability("dropout", 0.1)?,
             attention_dropout: r.probability("attention_dropout", 0.1)?,
             head_dropout: r.probability("summary_first_dropout", 0.1)?,
             summary_last_dropout: r.probability("summary_last_dropout", 0.0)?,
             summary_tanh: r.text("summary_activation", "")? == "tanh",
             layer_drop: r.probability("layerdrop", 0.0)?,
-            initializer_range: r.number("init_std", 0.02)?,
+            initializer_range: r.amount("init_std", 0.02)?,
             num_labels: r.num_labels()?,
             json: Map::new(),
         })

@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
 use super::numbers::Number;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 
 const REMEDY: &str = "a complete safetensors file: copy or download it again";
 /// The format's own limit on the bytes of the header.
@@ -25,7 +25,7 @@ const PREFIX: u64 = 8;
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] with the tensor that is wrong.
 pub(super) fn read(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
-    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut file = open_file(path)?;
     let length = file.metadata().map_err(Error::io(path, "read"))?.len();
     let (header, start) = header(path, &mut file, length)?;
     for name in header.offset_keys() {

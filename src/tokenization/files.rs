@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::error::{self, Error, Result, utf8};
+use crate::error::{self, Error, Result, is_there, utf8};
 
 /// Largest file that is read: the tokenizer.json of XLM-RoBERTa has 9 MB.
 const MOST_BYTES: u64 = 1 << 26;
@@ -26,7 +26,7 @@ impl JsonFile {
     /// When the file cannot be read, is no JSON, or holds something other than an object.
     pub(crate) fn open(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(name);
-        if !path.exists() {
+        if !is_there(&path)? {
             let entries = Map::new();
             return Ok(Self { path, entries });
         }

@@ -8,7 +8,7 @@ use half::f16;
 use ndarray::{Array1, Array2};
 
 use super::header::{DType, Element, Header, MAGIC};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 
 /// The numbers of an array, in C order.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ impl Array {
 /// [`Error::Io`] when it cannot be read; [`Error::Malformed`], naming the byte, when it is no `.npy` file, is cut short,
 /// or holds big-endian, Fortran-ordered or other numbers than [`Values`] has.
 pub fn read_arrays(path: &Path) -> Result<Vec<Array>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_file(path)?;
     let length = file.metadata().map_err(Error::io(path, "read"))?.len();
     let mut source = Source {
         path,

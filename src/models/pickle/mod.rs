@@ -6,7 +6,6 @@
 //! against the file before memory is taken, and nothing is mapped.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use candle_core::{Device, Tensor};
 use self::archive::Zip;
 use self::legacy::Legacy;
 use self::value::{Storage, Value, Values, View};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 
 mod archive;
 mod legacy;
@@ -50,7 +49,7 @@ impl Layout {
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] naming the instruction, the name, the storage or the tensor that is refused.
 pub(super) fn read(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_file(path)?;
     let length = file.metadata().map_err(Error::io(path, "read"))?.len();
     let mut reader = BufReader::new(file);
     let mut start = Vec::new();

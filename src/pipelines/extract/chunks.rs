@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Job, SPLITS};
 use crate::artifact::{AtomicFile, CHUNK_ROWS, Shard, ShardSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
 use crate::models::Encoder;
 
@@ -97,6 +97,12 @@ impl Sink for ChunkSink<'_> {
             let values = found.and_then(|(_, states)| states.to_slice());
             let values =
                 values.ok_or_else(|| Error::Mismatch(format!("layer {layer} was not computed")))?;
+            if !values.iter().all(|value| value.is_finite()) {
+                let checkpoint = &self.job.run.checkpoint;
+                return Err(Error::Mismatch(format!(
+                    "{checkpoint}: a state of layer {layer} is no finite number: its weights or its config.json are damaged"
+                )));
+            }
             self.job.config.dtype.put(values, &mut self.bytes);
         }
         self.file
@@ -130,7 +136,7 @@ impl<'a> ChunkReader<'a> {
             let chunk = row / CHUNK_ROWS;
             let path = self.set.path(chunk % self.set.count());
             let path = path.join(name(SPLITS[self.split], chunk));
-            let file = File::open(&path).map_err(Error::io(&path, "read"))?;
+            let file = open_file(&path)?;
             self.file = Some((path, BufReader::with_capacity(1 << 18, file)));
         }
         match &mut self.file {

@@ -225,6 +225,16 @@ fn check(arrays: &ClsArrays) -> Result<()> {
                     format!("({}, {})", labels.len(), arrays.train[0].ncols()),
                 ));
             }
+            if !matrix.iter().all(|value| value.is_finite()) {
+                let place = format!("array {}", first + i);
+                let expected = "finite numbers: run data-cls again, or look at the checkpoint";
+                return Err(Error::malformed(
+                    &arrays.path,
+                    place,
+                    "a NaN or an infinity",
+                    expected,
+                ));
+            }
         }
     }
     Ok(())

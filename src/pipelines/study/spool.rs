@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, open_file};
 
 /// A file of rows of `width` numbers, each row begun by the number of its sentence.
 pub(super) struct Spool {
@@ -72,7 +72,7 @@ impl SpoolReader {
     /// Each file's rows have rising numbers.
     pub fn open(paths: &[PathBuf], width: usize) -> Result<Self> {
         let open = |path: &PathBuf| {
-            let file = File::open(path).map_err(Error::io(path, "read"))?;
+            let file = open_file(path)?;
             Ok((path.clone(), BufReader::new(file)))
         };
         let mut reader = Self {

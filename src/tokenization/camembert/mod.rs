@@ -4,6 +4,7 @@
 //! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to what the file holds.
 //! Truncation and padding set in the file are dropped: the caller's length counts.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -343,14 +344,18 @@ fn special_tokens(
     };
     let additional = additional.into_iter().map(|t| AddedToken::from(t, true));
     let marked = inner.get_added_tokens_decoder();
-    let is_marked = |text: &str| marked.values().any(|known| known.content == text);
+    let marked: HashSet<&str> = marked
+        .values()
+        .map(|known| known.content.as_str())
+        .collect();
     let mask = mask_token(config);
     let mask_text = mask.content.clone();
     let special = defaults.into_iter().map(text);
+    let mut listed: HashSet<String> = tokens.iter().map(|t| t.content.clone()).collect();
     for token in special.chain(std::iter::once(mask)).chain(additional) {
-        let listed = tokens.iter().any(|known| known.content == token.content);
         // The mask has flags of its own: it replaces one of the same text in the file.
-        if !listed && (token.content == mask_text || !is_marked(&token.content)) {
+        let wanted = token.content == mask_text || !marked.contains(token.content.as_str());
+        if wanted && listed.insert(token.content.clone()) {
             tokens.push(token);
         }
     }
