@@ -19,6 +19,7 @@ mod writer;
 pub use categories::CATEGORIES;
 pub use dict::DatasetDict;
 pub use features::LABEL_NAMES;
+pub use parquet::{Batches, read_table};
 pub use rows::{Padding, Rows};
 pub use split::{Example, Split};
 pub use writer::{DEFAULT_SHARD_BYTES, DatasetDictWriter, Format, SplitWriter, WriteOptions};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -15,12 +15,25 @@ use crate::error::{Error, Result, contain};
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is damaged.
-pub(super) fn read(
+pub(super) fn read(path: &Path) -> Result<(SchemaRef, Batches)> {
+    read_columns(path, columns::projection)
+}
+
+/// The schema of a Parquet file and its record batches with all columns, each batch with words for its place.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is damaged or its rows would take too much memory.
+pub fn read_table(path: &Path) -> Result<(SchemaRef, Batches)> {
+    read_columns(path, |schema| (0..schema.fields().len()).collect())
+}
+
+/// Record batches in their order, each with words for its place.
+pub type Batches = Box<dyn Iterator<Item = Result<(String, RecordBatch)>>>;
+
+fn read_columns(
     path: &Path,
-) -> Result<(
-    SchemaRef,
-    impl Iterator<Item = Result<(String, RecordBatch)>>,
-)> {
+    wanted: impl FnOnce(&Schema) -> Vec<usize>,
+) -> Result<(SchemaRef, Batches)> {
     let damaged = |place: String, e: String| {
         Error::malformed(path, place, e, "a sound Parquet file: make it again")
     };
@@ -29,8 +42,7 @@ pub(super) fn read(
         .and_then(|opened| opened.map_err(|e| e.to_string()))
         .map_err(|e| damaged("the footer".into(), e))?;
     let schema = builder.schema().clone();
-    let wanted = columns::projection(&schema);
-    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted(&schema));
     let rows = rows_at_a_time(path, &file, builder.metadata(), &mask)?;
     let builder = builder.with_projection(mask).with_batch_size(rows);
     let mut reader = contain(|| builder.build())
@@ -58,7 +70,7 @@ pub(super) fn read(
             }
         }
     });
-    Ok((schema, batches))
+    Ok((schema, Box::new(batches)))
 }
 
 /// What `next` gives, up to the first error.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 
 use crate::artifact::{AtomicDir, Manifest};
+use crate::dataset::read_table;
 use crate::error::{Error, Result};
 
 /// What `study export` works on.
@@ -127,12 +127,8 @@ fn gather(target: &Path, parts: &[Source]) -> Result<u64> {
     let mut writer: Option<(Arc<Schema>, ArrowWriter<File>)> = None;
     let mut rows = 0;
     for part in parts {
-        let broken = |e: &dyn std::fmt::Display| {
-            Error::malformed(&part.path, "", e, "a table of this toolkit")
-        };
-        let file = File::open(&part.path).map_err(Error::io(&part.path, "read"))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| broken(&e))?;
-        let schema = with_run(reader.schema());
+        let (schema, batches) = read_table(&part.path)?;
+        let schema = with_run(&schema);
         if writer.is_none() {
             writer = Some((schema.clone(), create(target, schema.clone())?));
         }
@@ -146,8 +142,8 @@ fn gather(target: &Path, parts: &[Source]) -> Result<u64> {
                 parts[0].run
             )));
         }
-        for batch in reader.build().map_err(|e| broken(&e))? {
-            let batch = batch.map_err(|e| broken(&e))?;
+        for batch in batches {
+            let (_, batch) = batch?;
             rows += batch.num_rows() as u64;
             let names = StringArray::from(vec![part.run.as_str(); batch.num_rows()]);
             let mut columns: Vec<ArrayRef> = vec![Arc::new(names)];

@@ -136,7 +136,7 @@ impl CamembertTokenizer {
             let tokens = cache.get_or_encode(&text.as_bytes()[at..end], |_, tokens| {
                 self.check_growth(&text[at..end])?;
                 let encoding = contained(|| self.inner.encode_fast(&text[at..end], false));
-                let encoding = encoding.map_err(Error::compute("tokenizing"))?;
+                let encoding = encoding.map_err(|e| unfit(&self.path, e))?;
                 tokens.extend_from_slice(encoding.get_ids());
                 Ok::<_, Error>(())
             })?;
@@ -173,7 +173,7 @@ impl Tokenizer for CamembertTokenizer {
         let room = room(max_length, self.special_tokens())?;
         self.check_growth(text)?;
         let encoding = contained(|| self.inner.encode(text, false));
-        let mut encoding = encoding.map_err(Error::compute("tokenizing"))?;
+        let mut encoding = encoding.map_err(|e| unfit(&self.path, e))?;
         let truncated = encoding.len() > room;
         encoding.truncate(encoding.len().min(room), 0, TruncationDirection::Right);
         let encoding = contained(|| self.inner.post_process(encoding, None, true));
@@ -210,6 +210,12 @@ impl Tokenizer for CamembertTokenizer {
 /// The crate at work, its panics over what a file holds taken for errors.
 fn contained<R>(work: impl FnOnce() -> tokenizers::Result<R>) -> tokenizers::Result<R> {
     contain(work).unwrap_or_else(|panic| Err(panic.into()))
+}
+
+/// The error for a tokenizer that cannot cope with a text: its expressions look back too often, or its parts do not fit.
+fn unfit(path: &Path, found: impl std::fmt::Display) -> Error {
+    let expected = "a tokenizer that takes every text: compare it with the published one";
+    Error::malformed(path, "", found, expected)
 }
 
 /// The error for a normaliser that makes a text too long.
