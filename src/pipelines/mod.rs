@@ -3,9 +3,13 @@
 pub mod download;
 pub mod extract;
 pub mod finetune;
+mod overlap;
 pub mod pipeline;
 pub mod prepare;
+mod presence;
 pub mod report;
+mod shared_folder;
 pub mod study;
 
 pub use crate::hub::HubOptions;
+pub use overlap::{Same, keep_inputs};

@@ -4,3 +4,4 @@
 mod disk;
 mod kills;
 mod locks;
+mod pipeline;

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::steps::{Model, Run, Stage};
+use super::places::{Model, Stage};
+use super::steps::Run;
 
 /// The main figures of one model before or after fine-tuning.
 #[derive(Debug, Clone, Serialize)]

@@ -1,7 +1,8 @@
 //! `study pipeline`: everything, for both models: prepare, fine-tune, data-cls, all studies, the report.
 //!
 //! Each step leaves one output that appears whole or not at all, so a step whose output is there is done: a run that was
-//! stopped goes on where it was. The settings are kept beside the outputs; other settings are refused.
+//! stopped goes on where it was. The settings are kept beside the outputs; other settings are refused, and so are outputs of
+//! the same names that no pipeline made there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,17 +11,20 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::study::{Amounts, Execution};
-use crate::artifact::OutputLock;
 use crate::error::{Error, Result};
+use crate::pipelines::shared_folder;
+use crate::pipelines::{Same, keep_inputs};
 use crate::training::TrainingArguments;
 
 mod figures;
+mod places;
 mod record;
 mod steps;
 
 pub use figures::Figures;
+use places::{Model, Stage};
 use record::Record;
-use steps::{Model, Run, Stage};
+use steps::Run;
 
 /// What to run, and on what.
 #[derive(Debug, Clone)]
@@ -61,13 +65,18 @@ pub struct Summary {
 /// Run every step whose output is not there yet.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when `out` holds the outputs of other settings; [`Error::OutputBusy`] when another run is at work
+/// [`Error::Mismatch`] when `out` holds the outputs of other settings, or of other programs; [`Error::OutputBusy`] when another run is at work
 /// there; those of every step. What is complete stays.
 pub fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
     config.arguments.validate()?;
+    let inputs = [&config.flaubert, &config.camembert].into_iter();
+    let inputs: Vec<&String> = inputs.chain(&config.data).collect();
+    for output in places::outputs(config) {
+        keep_inputs(&output, &inputs, Same::Refused)?;
+    }
     fs::create_dir_all(&config.out).map_err(Error::io(&config.out, "create the folder"))?;
-    let _lock = OutputLock::acquire(&config.out)?;
+    let _lock = shared_folder::lock(&config.out)?;
     let mut run = Run {
         config,
         record: Record::open(config)?,

@@ -1,24 +1,39 @@
-//! What a run of the pipeline remembers beside its outputs: its settings, and the summary of every step that is done.
+//! What a run of the pipeline remembers beside its outputs: its settings, which outputs it has begun, and the summary of every
+//! step that is done.
+//!
+//! All of it is one file, which changes in one step: summaries never stand beside the settings of another run.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Config;
+use super::{Config, places};
 use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
+use crate::pipelines::presence;
 
-/// Where the settings of the outputs are kept.
-const SETTINGS: &str = "pipeline.json";
-/// Where the summaries of the steps are kept, so that a resumed run can still name the figures.
-const SUMMARIES: &str = "pipeline_summaries.json";
+/// Where it is kept.
+const RECORD: &str = "pipeline.json";
 
 /// The steps that are done.
 pub(super) struct Record {
     path: PathBuf,
     overwrite: bool,
+    kept: Kept,
+}
+
+/// The file.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    settings: Value,
+    /// Outputs by their names in the folder. Only these are a pipeline's to replace.
+    begun: BTreeSet<String>,
+    /// By the names of the steps.
     summaries: Map<String, Value>,
 }
 
@@ -26,86 +41,139 @@ impl Record {
     /// What an earlier run with the same settings left in the folder of outputs, or nothing.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when that run had other settings and its outputs are not to be replaced.
+    /// [`Error::Mismatch`] when that run had other settings, or an output that no pipeline made stands in the folder, and they
+    /// are not to be replaced.
     pub fn open(config: &Config) -> Result<Self> {
-        let path = config.out.join(SETTINGS);
-        let settings = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "data": config.data,
-            "flaubert": config.flaubert,
-            "camembert": config.camembert,
-            "num_train": config.num_train,
-            "num_test": config.num_test,
-            "arguments": config.arguments,
-            "layers": config.layers,
-            "amounts": config.amounts,
-        });
-        let mut record = Self {
-            path: config.out.join(SUMMARIES),
-            overwrite: config.execution.overwrite,
-            summaries: Map::new(),
-        };
-        match read_json(&path)? {
-            Some(earlier) if earlier != settings && !record.overwrite => {
-                return Err(Error::Mismatch(format!(
-                    "{} holds the outputs of a run with other settings: pass --overwrite to run every step again, or choose another --out",
-                    config.out.display()
-                )));
-            }
-            Some(_) if !record.overwrite => {
-                tracing::info!("going on in {}", config.out.display());
-                if let Some(Value::Object(kept)) = read_json(&record.path)? {
-                    record.summaries = kept;
-                }
-            }
-            _ => write_json(&path, &settings)?,
+        let path = config.out.join(RECORD);
+        let settings = settings(config);
+        let overwrite = config.execution.overwrite;
+        let earlier = read(&path)?;
+        let found = earlier.is_some();
+        let mut kept = earlier.unwrap_or_default();
+        if overwrite {
+            kept.summaries.clear();
+        } else if found && kept.settings != settings {
+            return Err(Error::Mismatch(format!(
+                "{} holds the outputs of a run with other settings: pass --overwrite to run every step again, or choose another --out",
+                config.out.display()
+            )));
+        } else if found {
+            tracing::info!("going on in {}", config.out.display());
         }
+        kept.settings = settings;
+        let record = Self {
+            path,
+            overwrite,
+            kept,
+        };
+        for output in places::outputs(config) {
+            record.may_replace(&output)?;
+        }
+        // Written even where nothing has changed: what a killed run left beside the file goes.
+        record.write()?;
         Ok(record)
     }
 
     /// Run `work`, told whether to replace what is there, unless its `output` is there and its summary is kept.
     ///
     /// # Errors
-    /// Those of `work`, and of writing the summary.
+    /// Those of [`make`](Self::make), and of writing the summary.
     pub fn step<S: Serialize>(
         &mut self,
         name: String,
         output: &Path,
         work: impl FnOnce(bool) -> Result<S>,
     ) -> Result<()> {
-        if output.exists() && self.summaries.contains_key(&name) {
+        if self.kept.summaries.contains_key(&name) && presence::is_taken(output)? {
             tracing::info!("{name}: done already");
             return Ok(());
         }
         tracing::info!("{name}");
-        // An output without its summary was cut off between the two: it is made again.
-        let summary = work(self.overwrite || output.exists())?;
-        self.summaries.insert(name, json!(summary));
-        write_json(&self.path, &json!(self.summaries))
+        let summary = self.make(output, work)?;
+        self.kept.summaries.insert(name, json!(summary));
+        self.write()
+    }
+
+    /// Run `work`, which makes `output` and is told whether to replace what is there. That it was begun is kept first: what it
+    /// leaves is this pipeline's, however it ends.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when what is there is not a pipeline's to replace; those of `work`, and of writing.
+    pub fn make<R>(&mut self, output: &Path, work: impl FnOnce(bool) -> Result<R>) -> Result<R> {
+        let replace = self.may_replace(output)?;
+        let name = self.name(output);
+        if self.kept.begun.insert(name.clone()) {
+            self.write()?;
+        }
+        let outcome = work(replace);
+        if let Err(Error::OutputBusy { .. } | Error::OutputExists(_)) = outcome
+            && !replace
+        {
+            // Another program was quicker: it is that one's.
+            self.kept.begun.remove(&name);
+            self.write()?;
+        }
+        outcome
     }
 
     /// The summary of a step that is done; null for any other.
     pub fn summary(&self, step: &str) -> &Value {
-        self.summaries.get(step).unwrap_or(&Value::Null)
+        self.kept.summaries.get(step).unwrap_or(&Value::Null)
+    }
+
+    /// Whether an output may be replaced; one that is not there need not be.
+    fn may_replace(&self, output: &Path) -> Result<bool> {
+        if self.overwrite || self.kept.begun.contains(&self.name(output)) {
+            return Ok(true);
+        }
+        if presence::is_taken(output)? {
+            return Err(Error::Mismatch(format!(
+                "{} is there already, and no pipeline in this folder made it: pass --overwrite to replace it, or choose another --out",
+                output.display()
+            )));
+        }
+        Ok(false)
+    }
+
+    /// An output's name in the folder, which may be called by another name the next time.
+    fn name(&self, output: &Path) -> String {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let name = output.strip_prefix(folder).unwrap_or(output);
+        name.to_string_lossy().into_owned()
+    }
+
+    fn write(&self) -> Result<()> {
+        let mut file = AtomicFile::create(&self.path, true)?;
+        serde_json::to_writer_pretty(&mut file, &self.kept).map_err(|e| Error::Io {
+            path: self.path.clone(),
+            action: "write",
+            source: e.into(),
+        })?;
+        file.commit()
     }
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<()> {
-    let mut file = AtomicFile::create(path, true)?;
-    serde_json::to_writer_pretty(&mut file, value).map_err(|e| Error::Io {
-        path: path.into(),
-        action: "write",
-        source: e.into(),
-    })?;
-    file.commit()
+/// What must be the same for a run to go on.
+fn settings(config: &Config) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "data": config.data,
+        "flaubert": config.flaubert,
+        "camembert": config.camembert,
+        "num_train": config.num_train,
+        "num_test": config.num_test,
+        "arguments": config.arguments,
+        "layers": config.layers,
+        "amounts": config.amounts,
+    })
 }
 
-fn read_json(path: &Path) -> Result<Option<Value>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-    let remedy = "the settings of an earlier run: remove the folder or choose another --out";
+fn read(path: &Path) -> Result<Option<Kept>> {
+    let text = match fs::read_to_string(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(Error::io(path, "read"))?,
+    };
+    let remedy = "the record of an earlier run: remove the folder or choose another --out";
     serde_json::from_str(&text)
         .map(Some)
         .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, remedy))

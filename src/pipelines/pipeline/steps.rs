@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::places::{self, Model, Stage};
 use super::{Config, Record};
 use crate::artifact::Part;
 use crate::error::Result;
@@ -12,71 +13,6 @@ use crate::pipelines::{extract, finetune, prepare, report};
 
 /// Sentences whose tokens are sampled to compare a model before and after fine-tuning.
 const COMPARED: Count = Count::First(200);
-
-/// Before or after fine-tuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    Raw,
-    FineTuned,
-}
-
-impl Stage {
-    /// In their order.
-    pub const BOTH: [Self; 2] = [Self::Raw, Self::FineTuned];
-}
-
-/// One of the two models, with the names of its outputs.
-pub(super) struct Model<'a> {
-    pub name: &'static str,
-    title: &'static str,
-    checkpoint: &'a str,
-    data: PathBuf,
-    tuned: PathBuf,
-}
-
-impl<'a> Model<'a> {
-    /// FlauBERT and CamemBERT.
-    pub fn both(config: &'a Config) -> [Self; 2] {
-        let epochs = config.arguments.num_train_epochs;
-        let model = |name, title, base: &str, checkpoint| Self {
-            name,
-            title,
-            checkpoint,
-            data: config.out.join(format!("{name}-tokens.datasets")),
-            tuned: config.out.join(format!("{base}_{epochs}")),
-        };
-        [
-            model(
-                "flaubert",
-                "FlauBERT",
-                "flaubert_base_cased",
-                &config.flaubert,
-            ),
-            model(
-                "camembert",
-                "CamemBERT",
-                "camembert_base",
-                &config.camembert,
-            ),
-        ]
-    }
-
-    /// The stem of its file of `[CLS]` states, and its name in tables.
-    pub fn arrays(&self, stage: Stage) -> String {
-        let stage = match stage {
-            Stage::Raw => "raw",
-            Stage::FineTuned => "ft",
-        };
-        format!("{}_{stage}", self.name)
-    }
-
-    fn checkpoint(&self, stage: Stage) -> String {
-        match stage {
-            Stage::Raw => self.checkpoint.into(),
-            Stage::FineTuned => self.tuned.to_string_lossy().into_owned(),
-        }
-    }
-}
 
 /// A run with the steps done so far.
 pub(super) struct Run<'a> {
@@ -93,24 +29,10 @@ impl Run<'_> {
         }
     }
 
-    /// The folder of the files that the notebooks read.
-    fn numpy_save(&self) -> PathBuf {
-        self.config.out.join("numpy_save")
-    }
-
-    /// The folder of the same files with all layers.
-    fn all_layers(&self) -> PathBuf {
-        self.config.out.join("numpy_all_layers")
-    }
-
-    fn results(&self) -> PathBuf {
-        self.config.out.join("results")
-    }
-
     pub fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         let name = format!("prepare {}", model.name);
         let config = prepare::Config {
-            checkpoint: model.checkpoint.into(),
+            checkpoint: model.base.into(),
             source: self.config.data.clone(),
             hub: self.config.execution.hub.clone(),
             ..prepare::Config::new(&model.data)
@@ -132,12 +54,12 @@ impl Run<'_> {
                 source: c.data.clone(),
                 num_train: c.num_train,
                 num_test: c.num_test,
-                checkpoint: model.checkpoint.into(),
+                checkpoint: model.base.into(),
                 save: Some(model.tuned.clone()),
                 arguments: c.arguments.clone(),
                 dropout: None,
-                // A checkpoint is there only when training was cut off.
-                resume: true,
+                // A checkpoint is there only when training was cut off; --overwrite does not go on with it.
+                resume: !c.execution.overwrite,
                 overwrite,
                 device: c.execution.device.clone(),
                 hub: c.execution.hub.clone(),
@@ -148,7 +70,7 @@ impl Run<'_> {
     /// The `[CLS]` states of all layers.
     pub fn extract(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
         let arrays = model.arrays(stage);
-        let out = self.all_layers().join(format!("{arrays}.npy"));
+        let out = model.all_layers(stage);
         let run = extract::Run {
             data: model.data.clone(),
             checkpoint: model.checkpoint(stage),
@@ -177,8 +99,7 @@ impl Run<'_> {
     /// The layers that the notebooks read, out of all.
     pub fn select(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
         let arrays = model.arrays(stage);
-        let file = format!("{arrays}.npy");
-        let (from, to) = (self.all_layers().join(&file), self.numpy_save().join(&file));
+        let (from, to) = (model.all_layers(stage), model.selected(stage));
         let layers = &self.config.layers;
         self.record
             .step(format!("data-cls {arrays}"), &to, |overwrite| {
@@ -188,20 +109,11 @@ impl Run<'_> {
 
     /// The name of the step [`layers`](Self::layers).
     pub fn layers_step(&self, model: &Model<'_>, stage: Stage) -> String {
-        format!("layers {}", self.layers_folder(model, stage))
-    }
-
-    /// `flaubert_raw`, `camembert_ft_1`, ...
-    fn layers_folder(&self, model: &Model<'_>, stage: Stage) -> String {
-        let epochs = self.config.arguments.num_train_epochs;
-        match stage {
-            Stage::Raw => format!("{}_raw", model.name),
-            Stage::FineTuned => format!("{}_ft_{epochs}", model.name),
-        }
+        format!("layers {}", model.layers_name(stage))
     }
 
     pub fn layers(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
-        let out = self.results().join(self.layers_folder(model, stage));
+        let out = model.layers(stage);
         let words = match stage {
             Stage::Raw => "raw",
             Stage::FineTuned => "fine-tuned",
@@ -223,8 +135,8 @@ impl Run<'_> {
     }
 
     pub fn compare(&mut self, model: &Model<'_>) -> Result<()> {
-        let name = format!("compare_{}", model.name);
-        let out = self.results().join(&name);
+        let name = model.compare_name();
+        let out = places::results(self.config).join(&name);
         let mut config = compare::Config {
             data: model.data.clone(),
             checkpoint: model.checkpoint(Stage::Raw),
@@ -242,8 +154,8 @@ impl Run<'_> {
     }
 
     pub fn convergence(&mut self, model: &Model<'_>) -> Result<()> {
-        let name = format!("convergence_{}", model.name);
-        let out = self.results().join(&name);
+        let name = model.convergence_name();
+        let out = places::results(self.config).join(&name);
         let mut config = convergence::Config {
             data: model.data.clone(),
             checkpoint: model.checkpoint(Stage::FineTuned),
@@ -261,9 +173,9 @@ impl Run<'_> {
 
     /// Probes on every layer.
     pub fn cls(&mut self) -> Result<()> {
-        let out = self.results().join("cls");
+        let out = places::cls(self.config);
         let config = cls::Config {
-            npy: self.all_layers(),
+            npy: places::all_layers(self.config),
             out: out.clone(),
             layers: None,
             epochs: None,
@@ -280,8 +192,8 @@ impl Run<'_> {
     }
 
     pub fn cone(&mut self) -> Result<()> {
-        let out = self.results().join("cone");
-        let npy = self.all_layers();
+        let out = places::cone(self.config);
+        let npy = places::all_layers(self.config);
         self.record.step("cone".into(), &out, |overwrite| {
             cone::run(&cone::Config {
                 npy,
@@ -293,25 +205,32 @@ impl Run<'_> {
     }
 
     /// Always made anew, as the report.
-    pub fn export(&self) -> Result<()> {
+    pub fn export(&mut self) -> Result<()> {
+        let results = places::results(self.config);
+        let out = places::tables(self.config);
         tracing::info!("export");
-        export::run(&export::Config {
-            results: self.results(),
-            out: self.config.out.join("tables"),
-            overwrite: true,
+        self.record.make(&out.clone(), |overwrite| {
+            export::run(&export::Config {
+                results,
+                out,
+                overwrite,
+            })
         })?;
         Ok(())
     }
 
     /// The report is always made anew: it is quick, and reads all there is.
-    pub fn report(&self) -> Result<PathBuf> {
-        let out = self.config.out.join("report.html");
+    pub fn report(&mut self) -> Result<PathBuf> {
+        let results = places::results(self.config);
+        let out = places::report(self.config);
         tracing::info!("report");
-        report::run(&report::Config {
-            results: self.results(),
-            out: out.clone(),
-            language: report::Language::En,
-            overwrite: true,
+        self.record.make(&out, |overwrite| {
+            report::run(&report::Config {
+                results,
+                out: out.clone(),
+                language: report::Language::En,
+                overwrite,
+            })
         })?;
         Ok(out)
     }

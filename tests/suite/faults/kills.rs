@@ -18,7 +18,7 @@ fn content(path: &Path) -> BTreeMap<String, Vec<u8>> {
         "manifest.json",
         "all_results.json",
         "trainer_state.json",
-        "pipeline_summaries.json",
+        "pipeline.json",
     ];
     let mut found = BTreeMap::new();
     let mut folders = vec![path.to_path_buf()];

@@ -1,0 +1,116 @@
+//! Folders that a run fills with several outputs: one lock for all of it, and what killed runs left there.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::{AtomicDir, OutputLock};
+use crate::error::{Error, Result};
+
+/// Take the lock of a folder, which need not exist yet, by the one name that all paths to it share: `.` and `../study` may be the
+/// same.
+///
+/// # Errors
+/// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when there is no place for a lock.
+pub(super) fn lock(folder: &Path) -> Result<OutputLock> {
+    let name = true_name(folder)?;
+    match OutputLock::acquire(&name) {
+        // The folder may be the user's and what holds it somebody else's.
+        Err(Error::Io { .. }) if name.is_dir() => OutputLock::acquire(&name.join("run")),
+        lock => lock,
+    }
+}
+
+fn true_name(folder: &Path) -> Result<PathBuf> {
+    match fs::canonicalize(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let parent = parent_of(folder);
+            fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder"))?;
+            let parent = fs::canonicalize(parent).map_err(Error::io(parent, "look at"))?;
+            Ok(parent.join(folder.file_name().unwrap_or_default()))
+        }
+        name => name.map_err(Error::io(folder, "look at")),
+    }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// Remove what killed runs left beside `output`, which this run does not make: its lock and what was under way. The caller holds a
+/// lock that keeps others from making it.
+///
+/// # Errors
+/// [`Error::OutputBusy`]; [`Error::Io`] when it cannot be removed.
+pub(super) fn sweep(output: &Path) -> Result<()> {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}.");
+    if names(parent_of(output))?
+        .iter()
+        .any(|n| n.starts_with(&prefix))
+    {
+        // Begun and given up, an output takes along what was left of it.
+        drop(AtomicDir::create(output, true)?);
+    }
+    Ok(())
+}
+
+/// The names in a folder; none where there is no folder.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(folder, "read"))?,
+    };
+    entries
+        .map(|entry| {
+            let name = entry.map_err(Error::io(folder, "read"))?.file_name();
+            Ok(name.to_string_lossy().into_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_has_one_lock_by_whatever_name() {
+        let d = tempfile::tempdir().unwrap();
+        let at = |name: &str| d.path().join(name);
+        // Not there yet, then there.
+        for _ in 0..2 {
+            let held = lock(&at("new/out")).unwrap();
+            let error = lock(&at("new/../new/out")).err().unwrap();
+            assert!(matches!(error, Error::OutputBusy { .. }), "{error}");
+            drop(held);
+            fs::create_dir_all(at("new/out")).unwrap();
+        }
+        let held = lock(&at("new/out/.")).unwrap();
+        assert!(OutputLock::acquire(&at("new/out")).is_err());
+        drop(held);
+        assert_eq!(names(&at("new")).unwrap(), ["out"]);
+    }
+
+    #[test]
+    fn what_killed_runs_left_goes_and_nothing_else() {
+        let d = tempfile::tempdir().unwrap();
+        let out = d.path().join("out");
+        fs::create_dir(&out).unwrap();
+        let under_way = AtomicDir::create(&out, true).unwrap();
+        fs::write(under_way.path().join("a"), "").unwrap();
+        let left = under_way.path().to_path_buf();
+        // As a kill leaves it: neither is dropped.
+        let lock = d.path().join(".out.lock");
+        std::mem::forget(under_way);
+        fs::remove_file(&lock).unwrap();
+        fs::write(&lock, "process 1").unwrap();
+        fs::write(d.path().join(".output.lock"), "").unwrap();
+        sweep(&d.path().join("other")).unwrap();
+        assert!(left.exists() && lock.exists());
+        sweep(&out).unwrap();
+        let mut left = names(d.path()).unwrap();
+        left.sort();
+        assert_eq!(left, [".output.lock", "out"]);
+    }
+}
