@@ -5,3 +5,4 @@ mod disk;
 mod kills;
 mod locks;
 mod pipeline;
+mod reading;

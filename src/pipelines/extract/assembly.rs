@@ -6,8 +6,9 @@ use super::chunks::ChunkReader;
 use super::{Format, Job, SPLITS, Tokens, npy, safetensors, table};
 use crate::artifact::ShardSet;
 use crate::error::{Error, Result, interrupt};
+use crate::pipelines::presence;
 use crate::progress::Progress;
-use crate::tokenization::{Tokenizer, TokenizerOptions, from_pretrained};
+use crate::tokenization::{TOKENIZER_FILES, Tokenizer, TokenizerOptions, from_pretrained};
 
 /// A row with its stored states.
 pub(super) struct Stored<'a> {
@@ -51,7 +52,7 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
         Format::Safetensors => Box::new(safetensors::TensorFile::create(job)?),
         Format::Parquet | Format::Arrow => Box::new(table::TableFile::create(job)?),
     };
-    let spans = Spans::of(job);
+    let spans = Spans::of(job)?;
     let total: usize = job.splits.iter().map(|s| job.rows(s)).sum();
     let name = job.run.out.file_name().unwrap_or_default();
     let mut progress = Progress::new(
@@ -98,16 +99,22 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
 struct Spans(Box<dyn Tokenizer>);
 
 impl Spans {
-    /// Where tokens are kept and the checkpoint has its tokenizer.
-    fn of(job: &Job<'_>) -> Option<Self> {
+    /// Where tokens are kept and the checkpoint has its tokenizer. One that cannot be read is an error: the same command would
+    /// leave other columns at another time.
+    fn of(job: &Job<'_>) -> Result<Option<Self>> {
         if job.config.tokens != Tokens::All {
-            return None;
+            return Ok(None);
         }
-        let tokenizer = from_pretrained(job.folder, &TokenizerOptions::default());
-        if let Err(e) = &tokenizer {
-            tracing::warn!("no text spans: {e}");
+        match from_pretrained(job.folder, &TokenizerOptions::default()) {
+            Err(absent @ Error::NotFound { .. }) => {
+                for name in TOKENIZER_FILES {
+                    presence::is_file(&job.folder.join(name))?;
+                }
+                tracing::warn!("no text spans: {absent}");
+                Ok(None)
+            }
+            found => found.map(Self).map(Some),
         }
-        tokenizer.ok().map(Self)
     }
 
     fn find(&self, text: &str, token_ids: &[u32]) -> Result<Option<Vec<[i32; 2]>>> {

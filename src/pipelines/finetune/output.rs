@@ -11,6 +11,7 @@ use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
+use crate::pipelines::presence;
 use crate::plotting;
 use crate::tokenization::TOKENIZER_FILES;
 use crate::training::TrainOutput;
@@ -33,7 +34,7 @@ pub(super) fn write(
     save_classifier(model, dir.path())?;
     for name in TOKENIZER_FILES {
         let from = checkpoint.join(name);
-        if from.is_file() {
+        if presence::is_file(&from)? {
             fs::copy(&from, dir.path().join(name)).map_err(Error::io(&from, "copy"))?;
         }
     }

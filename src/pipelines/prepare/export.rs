@@ -11,6 +11,7 @@ use crate::artifact::AtomicDir;
 use crate::corpus::Source;
 use crate::error::{Error, Result};
 use crate::hub::{Hub, HubOptions};
+use crate::pipelines::presence;
 use crate::progress::Progress;
 use crate::tokenization::flaubert::{Comparison, export_tokenizer_json};
 use crate::tokenization::{TokenizerKind, TokenizerOptions, from_pretrained};
@@ -68,7 +69,8 @@ pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
         lowercase: config.lowercase,
     };
     let tokenizer = from_pretrained(&folder, &options)?;
-    if tokenizer.kind() != TokenizerKind::Flaubert || !folder.join("vocab.json").is_file() {
+    let vocabulary = presence::is_file(&folder.join("vocab.json"))?;
+    if tokenizer.kind() != TokenizerKind::Flaubert || !vocabulary {
         return Err(Error::Usage(format!(
             "--export-tokenizer: {} has no FlauBERT vocabulary to export (vocab.json and merges.txt)",
             config.checkpoint

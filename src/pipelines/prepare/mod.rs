@@ -18,6 +18,7 @@ use crate::corpus::Source;
 use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::pipelines::presence;
 use crate::tokenization::{
     TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained,
 };
@@ -324,7 +325,7 @@ fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) ->
     }
     for name in TOKENIZER_FILES {
         let path = folder.join(name);
-        if path.is_file() {
+        if presence::is_file(&path)? {
             let digest = sha256_file(&path)?;
             manifest
                 .inputs

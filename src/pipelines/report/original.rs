@@ -7,8 +7,9 @@ use std::path::{Component, Path};
 
 use serde_json::Value;
 
-use super::results::Run;
+use super::results::{Run, source_manifest};
 use crate::artifact::Manifest;
+use crate::error::Result;
 
 /// A model of the original study.
 struct Original {
@@ -38,32 +39,48 @@ const ROWS: [(&str, u64); 2] = [("train", 5997), ("test", 5999)];
 /// How the published models were fine-tuned: rows and epochs.
 const TRAINING: [u64; 2] = [5000, 1];
 
+/// Whether every run is of one of the original's models on FLUE CLS, and there is one.
+///
+/// # Errors
+/// Those of reading the manifests beside what was studied.
+pub(super) fn are_original(runs: &[Run]) -> Result<bool> {
+    for run in runs {
+        if !is_original(run)? {
+            return Ok(false);
+        }
+    }
+    Ok(!runs.is_empty())
+}
+
 /// Whether a run is of one of the original's models on FLUE CLS: its size, and weights from its repository, or fine-tuned from these
 /// as the original did it.
-pub(super) fn is_original(run: &Run) -> bool {
+fn is_original(run: &Run) -> Result<bool> {
     let original = ORIGINALS.iter().find(|o| Some(o.family) == run.family);
     let (Some(original), Some(manifest)) = (original, &run.manifest) else {
-        return false;
+        return Ok(false);
     };
     let found = |key: &str| manifest.config.pointer(&format!("/found/{key}"));
     let shape = ["hidden_size", "num_layers"].map(|k| found(k).and_then(Value::as_u64));
     if shape != SHAPE.map(Some) || found("model_type") != Some(&original.model_type.into()) {
-        return false;
+        return Ok(false);
     }
     let folder = |key: &str| manifest.config.get(key).and_then(Value::as_str);
-    let beside = |key: &str| Manifest::read(&Path::new(folder(key)?).join("manifest.json")).ok();
-    if !beside("data").is_some_and(|data| is_flue(&data)) {
-        return false;
+    let beside = |key: &str| match folder(key) {
+        Some(folder) => source_manifest(&Path::new(folder).join("manifest.json")),
+        None => Ok(None),
+    };
+    if !beside("data")?.is_some_and(|data| is_flue(&data)) {
+        return Ok(false);
     }
-    match &run.stage[..] {
+    Ok(match &run.stage[..] {
         "raw" => comes_from(manifest, original),
-        "ft" | "ft_1" => beside("checkpoint").is_some_and(|tuned| {
+        "ft" | "ft_1" => beside("checkpoint")?.is_some_and(|tuned| {
             let number = |pointer: &str| tuned.config.pointer(pointer).and_then(Value::as_u64);
             let training = ["/num_train", "/arguments/num_train_epochs"].map(number);
             training == TRAINING.map(Some) && comes_from(&tuned, original)
         }),
         _ => false,
-    }
+    })
 }
 
 /// Whether the dataset that a manifest tells of is FLUE CLS, whole.

@@ -2,8 +2,8 @@
 
 use super::figures::{family_title, stage_title};
 use super::page::Page;
+use super::published;
 use super::results::{Results, Run};
-use super::{original, published};
 use crate::error::Result;
 
 /// The main figures of one run, at its last layer.
@@ -16,11 +16,6 @@ struct Figures {
     classifier: f64,
 }
 
-/// Whether the published figures may stand beside those found here.
-pub(super) fn comparable(found: &Results) -> bool {
-    !found.runs.is_empty() && found.runs.iter().all(original::is_original)
-}
-
 /// Write the first screen.
 pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
     let words = page.words();
@@ -28,7 +23,7 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
         let names: Vec<String> = found.runs.iter().map(|run| describe(page, run)).collect();
         page.list(words.studied, &names);
     }
-    page.note(if comparable(found) {
+    page.note(if found.comparable {
         words.comparable
     } else {
         words.not_comparable
@@ -47,7 +42,7 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
         ));
     }
     page.cards(&cards);
-    if !comparable(found) {
+    if !found.comparable {
         reference(page);
     }
     Ok(())
@@ -102,7 +97,7 @@ fn figures(found: &Results, family: &str, run: &Run) -> Result<Figures> {
         median_trace: last(&run.series.trace),
         erank: run.series.erank.last().copied().unwrap_or(f64::NAN),
         probe,
-        classifier: run.classifier_accuracy(),
+        classifier: run.classifier_accuracy()?,
     })
 }
 
@@ -118,7 +113,7 @@ fn lines(
         .iter()
         .map(|r| published::of(family, &r.stage))
         .collect();
-    let shown = comparable(found) && printed.iter().any(Option::is_some);
+    let shown = found.comparable && printed.iter().any(Option::is_some);
     let line = |name: &str,
                 of: &dyn Fn(&Figures) -> f64,
                 theirs: &dyn Fn(&published::Published) -> f64,

@@ -5,17 +5,18 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::page::Page;
-use super::results::Results;
+use super::results::{Results, source_manifest};
 use crate::artifact::Manifest;
+use crate::error::Result;
 
 /// Write the last section.
-pub(super) fn write(page: &mut Page, found: &Results) {
+pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
     let words = page.words();
     page.section("provenance", words.provenance);
     page.paragraph(words.provenance_text);
     let mut made = Vec::new();
     for (name, manifest) in &found.manifests {
-        sources(&mut made, manifest);
+        sources(&mut made, manifest)?;
         made.push((name.clone(), manifest.clone()));
     }
     // prepare, fine-tune, extract, study: the order in which they were run
@@ -39,10 +40,11 @@ pub(super) fn write(page: &mut Page, found: &Results) {
         let title = format!("{name}: {} {}", manifest.program, manifest.version);
         page.details(&title, &json);
     }
+    Ok(())
 }
 
 /// The manifests of what a study read, where this toolkit made it: datasets, fine-tuned checkpoints, arrays.
-fn sources(made: &mut Vec<(String, Manifest)>, manifest: &Manifest) {
+fn sources(made: &mut Vec<(String, Manifest)>, manifest: &Manifest) -> Result<()> {
     let folders = ["data", "datasets", "checkpoint", "other"]
         .iter()
         .filter_map(|key| manifest.config.get(key)?.as_str())
@@ -53,11 +55,12 @@ fn sources(made: &mut Vec<(String, Manifest)>, manifest: &Manifest) {
         if made.iter().any(|(known, _)| known == name) {
             continue;
         }
-        if let Ok(source) = Manifest::read(Path::new(&path)) {
-            sources(made, &source);
+        if let Some(source) = source_manifest(Path::new(&path))? {
+            sources(made, &source)?;
             made.push((name.to_string(), source));
         }
     }
+    Ok(())
 }
 
 /// The command line that repeats what a manifest tells of.

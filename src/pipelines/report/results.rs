@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::original;
 use crate::artifact::Manifest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_text};
 use crate::metrics::quantile;
+use crate::pipelines::presence;
 use crate::pipelines::study::charts::Series;
 
 /// A CSV table, read whole.
@@ -21,7 +23,7 @@ pub(super) struct Table {
 impl Table {
     /// The table at `path`, when it is there.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        if !path.is_file() {
+        if !presence::is_file(path)? {
             return Ok(None);
         }
         let malformed = |error: csv::Error| {
@@ -160,13 +162,13 @@ impl Run {
     }
 
     /// The accuracy that the classifier had after fine-tuning, from the results beside its weights; NaN when there are none.
-    pub fn classifier_accuracy(&self) -> f64 {
-        let results = self
-            .checkpoint()
-            .and_then(|folder| std::fs::read_to_string(folder.join("all_results.json")).ok())
-            .and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    pub fn classifier_accuracy(&self) -> Result<f64> {
+        let results = match self.checkpoint() {
+            Some(folder) => read_json(&folder.join("all_results.json"))?,
+            None => None,
+        };
         let accuracy = results.and_then(|r| r.get("eval_accuracy")?.as_f64());
-        accuracy.unwrap_or(f64::NAN)
+        Ok(accuracy.unwrap_or(f64::NAN))
     }
 
     /// A setting of the study, by its path in the manifest.
@@ -177,7 +179,28 @@ impl Run {
 
 fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
     let path = folder.join("manifest.json");
-    path.is_file().then(|| Manifest::read(&path)).transpose()
+    match presence::is_file(&path)? {
+        true => Manifest::read(&path).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// The manifest of what a study read, where this toolkit made it: that stands outside the folder of results, and a file of this
+/// name may be another program's.
+pub(super) fn source_manifest(path: &Path) -> Result<Option<Manifest>> {
+    let value = read_json(path)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// A file of JSON, when it is there.
+fn read_json(path: &Path) -> Result<Option<Value>> {
+    if !presence::is_file(path)? {
+        return Ok(None);
+    }
+    let text = read_text(path)?;
+    let broken =
+        |e: serde_json::Error| Error::malformed(path, format!("line {}", e.line()), e, "JSON");
+    serde_json::from_str(&text).map(Some).map_err(broken)
 }
 
 /// A table about a model, or a pair of them.
@@ -221,6 +244,8 @@ pub(super) struct Results {
     pub comparisons: Vec<Titled>,
     /// What `study convergence` left: target,group,layer,rows,spearman,low,high
     pub convergence: Vec<Titled>,
+    /// Whether the published figures may stand beside those found here.
+    pub comparable: bool,
     /// The manifests of all folders, by the names of these.
     pub manifests: Vec<(String, Manifest)>,
 }
@@ -236,7 +261,7 @@ impl Results {
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
             let path = entry.map_err(Error::io(folder, "read"))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if path.is_dir() && !name.starts_with('.') {
+            if !name.starts_with('.') && presence::is_dir(&path)? {
                 folders.push((name.to_string(), path.clone()));
             }
         }
@@ -257,6 +282,7 @@ impl Results {
         }
         let nothing =
             found.runs.is_empty() && found.convergence.is_empty() && found.comparisons.is_empty();
+        found.comparable = original::are_original(&found.runs)?;
         if nothing && found.treillis.is_none() && found.cone.is_none() {
             return Err(Error::NotFound {
                 what: format!("results of a study in {}", folder.display()),

@@ -15,9 +15,13 @@ use crate::plotting::Chart;
 pub(super) fn build(found: &Results, links: Links, language: Language) -> Result<Page> {
     let mut page = Page::new(language, links);
     overview::write(&mut page, found)?;
-    let comparable = overview::comparable(found);
     for (family, runs) in found.families() {
-        layers(&mut page, (family, family_title(family)), &runs, comparable)?;
+        layers(
+            &mut page,
+            (family, family_title(family)),
+            &runs,
+            found.comparable,
+        )?;
     }
     for run in found.runs.iter().filter(|r| r.family.is_none()) {
         layers(&mut page, (&run.folder, &run.folder), &[run], false)?;
@@ -26,7 +30,7 @@ pub(super) fn build(found: &Results, links: Links, language: Language) -> Result
     convergence(&mut page, found)?;
     probes(&mut page, found)?;
     cone(&mut page, found)?;
-    provenance::write(&mut page, found);
+    provenance::write(&mut page, found)?;
     Ok(page)
 }
 
@@ -158,7 +162,7 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
     let labels = (words.treillis_title, words.treillis_subtitle);
     page.picture_of(&figures::treillis(treillis, labels, words)?, treillis);
     if let Some(table) = &found.probes {
-        let (subtitle, dashed) = match overview::comparable(found) {
+        let (subtitle, dashed) = match found.comparable {
             true => (words.against_published, Dashed::Published),
             false => (words.wilson, Dashed::Nothing),
         };

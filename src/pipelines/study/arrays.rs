@@ -7,6 +7,7 @@ use ndarray::Array2;
 use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
 use crate::artifact::{AtomicFile, Manifest, ShardSet, manifest_beside};
 use crate::error::{Error, Result};
+use crate::pipelines::presence;
 
 /// The layers that the original stores.
 const DEFAULT_LAYERS: [usize; 5] = [5, 7, 9, 11, 12];
@@ -58,7 +59,7 @@ pub(super) fn find(folder: &Path) -> Result<Vec<(Source, PathBuf)>> {
     let mut found = Vec::new();
     for source in SOURCES {
         let path = folder.join(format!("{}.npy", source.name));
-        if path.is_file() {
+        if presence::is_file(&path)? {
             found.push((source, path));
         } else {
             tracing::warn!("{}: not found, left out", path.display());
@@ -133,8 +134,11 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
             "the train layers, as many test layers, the train labels and the test labels",
         ));
     }
-    let named = layers.map(<[usize]>::to_vec);
-    let layers = match named.map_or_else(|| stored_layers(path), |named| Ok(Some(named)))? {
+    let named = match layers {
+        Some(layers) => Some(layers.to_vec()),
+        None => stored_layers(path)?,
+    };
+    let layers = match named {
         Some(layers) if layers.len() == count => layers,
         None if count == DEFAULT_LAYERS.len() => DEFAULT_LAYERS.to_vec(),
         other => {
@@ -174,14 +178,14 @@ fn stored_layers(path: &Path) -> Result<Option<Vec<usize>>> {
             path.display()
         )));
     }
-    let manifest = match Manifest::read(&manifest_beside(path)) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(None);
-        }
-        read => read?,
-    };
+    let path = manifest_beside(path);
+    if !presence::is_taken(&path)? {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(&path)?;
     let layers = manifest.config.get("layers").cloned();
-    Ok(layers.and_then(|layers| serde_json::from_value(layers).ok()))
+    serde_json::from_value(layers.unwrap_or_default())
+        .map_err(|e| Error::malformed(&path, "key `config.layers`", e, "the numbers of the layers"))
 }
 
 fn matrix(path: &Path, i: usize, array: Array) -> Result<Array2<f32>> {

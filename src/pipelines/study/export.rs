@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::artifact::{AtomicDir, Manifest};
 use crate::dataset::read_table;
 use crate::error::{Error, Result};
+use crate::pipelines::presence;
 
 /// What `study export` works on.
 #[derive(Debug, Clone, Serialize)]
@@ -48,7 +49,7 @@ struct Source {
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left a table, [`Error::Mismatch`] when two runs have
-/// different columns, [`Error::Malformed`] for a broken table.
+/// different columns, [`Error::Malformed`] for a broken table or manifest.
 pub fn run(config: &Config) -> Result<Summary> {
     let sources = find(&config.results)?;
     if sources.is_empty() {
@@ -77,13 +78,12 @@ fn find(results: &Path) -> Result<BTreeMap<String, Vec<Source>>> {
     let mut found: BTreeMap<String, Vec<Source>> = BTreeMap::new();
     for folder in sorted(results)? {
         let run = name_of(&folder);
-        if !folder.is_dir() || run.starts_with('.') {
+        let manifest = folder.join("manifest.json");
+        // A folder without one is no study's; one that cannot be read must not leave its study out.
+        if !presence::is_dir(&folder)? || !presence::is_taken(&manifest)? {
             continue;
         }
-        let manifest = folder.join("manifest.json");
-        let Ok(manifest) = Manifest::read(&manifest) else {
-            continue;
-        };
+        let manifest = Manifest::read(&manifest)?;
         let Some(study) = manifest.program.strip_prefix("study ") else {
             continue;
         };

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::artifact::Manifest;
 use crate::dataset::{DatasetDict, Split};
 use crate::error::{Error, Result};
+use crate::pipelines::presence;
 
 pub mod arrays;
 pub mod cls;
@@ -45,7 +46,7 @@ fn add_data(manifest: &mut Manifest, data: &Path) -> Result<()> {
 /// Note the digest of one split, where `datasets` left its state.
 pub(super) fn add_split(manifest: &mut Manifest, data: &Path, split: &str) -> Result<()> {
     let state = data.join(split).join("state.json");
-    if state.is_file() {
+    if presence::is_file(&state)? {
         manifest.add_input(&state)?;
     }
     Ok(())
@@ -55,7 +56,7 @@ pub(super) fn add_split(manifest: &mut Manifest, data: &Path, split: &str) -> Re
 pub(super) fn add_checkpoint(manifest: &mut Manifest, folder: &Path) -> Result<()> {
     for name in ["config.json", "model.safetensors", "pytorch_model.bin"] {
         let path = folder.join(name);
-        if path.is_file() {
+        if presence::is_file(&path)? {
             manifest.add_input(&path)?;
         }
     }
