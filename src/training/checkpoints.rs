@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
@@ -22,6 +23,10 @@ const IDENTITY: &str = "identity.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// The beginning of the name of a folder with the best weights; the step follows.
 const BEST: &str = "best-";
+/// The same of a checkpoint.
+const CHECKPOINT: &str = "checkpoint-";
+/// What comes before the name of a folder that is being removed.
+const REMOVED: &str = ".removed-";
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
@@ -68,15 +73,40 @@ fn load_weights(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
 /// Remove a folder after giving it a name that nobody looks for: a run killed in between leaves no half of a checkpoint.
 fn discard(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = path.with_file_name(format!(".removed-{name}"));
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))?;
-    }
+    let aside = path.with_file_name(format!("{REMOVED}{name}"));
+    remove(&aside)?;
     fs::rename(path, &aside).map_err(Error::io(path, "rename"))?;
-    fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))
+    remove(&aside)
 }
 
-/// Remove all checkpoints in `folder`, and the folder.
+/// Remove a file or a folder, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(Error::io(path, "remove")),
+    }
+}
+
+/// Whether a name is that of a checkpoint or of the best weights, or one that these have while they are written or removed.
+fn is_ours(name: &str) -> bool {
+    let step = |name: &str| {
+        let number = [CHECKPOINT, BEST].iter().find_map(|p| name.strip_prefix(p));
+        number.is_some_and(|n| n.parse::<u64>().is_ok())
+    };
+    let hidden = |name: &str| {
+        let (whole, rest) = name.strip_prefix('.')?.split_once('.')?;
+        let under_way = rest == "lock" || rest.ends_with(".tmp") || rest.ends_with(".old");
+        Some(step(whole) && under_way)
+    };
+    step(name.strip_prefix(REMOVED).unwrap_or(name)) || hidden(name).unwrap_or(false)
+}
+
+/// Remove all checkpoints in `folder`, and the folder when nothing else is in it.
 ///
 /// # Errors
 /// [`Error::Io`] when one cannot be removed.
@@ -89,21 +119,29 @@ impl Checkpoints {
         Self(folder)
     }
 
-    /// (step, folder) of every folder whose name is `prefix` and a step, oldest first.
-    fn list(&self, prefix: &str) -> Vec<(u64, PathBuf)> {
-        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
-        let step = |path: &Path| {
-            path.file_name()?
-                .to_str()?
-                .strip_prefix(prefix)?
-                .parse()
-                .ok()
+    /// The names in the folder; none where it is not there. One that cannot be read is not empty: a run would begin anew.
+    fn names(&self) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(Error::io(&self.0, "read"))?,
         };
-        let mut found: Vec<_> = entries
-            .filter_map(|e| Some((step(&e.path())?, e.path())))
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            let name = entry.map_err(Error::io(&self.0, "read"))?.file_name();
+            Ok(name.to_string_lossy().into_owned())
+        };
+        entries.map(name).collect()
+    }
+
+    /// (step, folder) of every folder whose name is `prefix` and a step, oldest first.
+    fn list(&self, prefix: &str) -> Result<Vec<(u64, PathBuf)>> {
+        let step = |name: &str| name.strip_prefix(prefix)?.parse().ok();
+        let names = self.names()?;
+        let mut found: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some((step(name)?, self.0.join(name))))
             .collect();
         found.sort();
-        found
+        Ok(found)
     }
 
     /// Write the checkpoint of the present step, then remove all but the last two.
@@ -116,7 +154,7 @@ impl Checkpoints {
         identity: &Identity,
     ) -> Result<()> {
         let dir = AtomicDir::create(
-            self.0.join(format!("checkpoint-{}", state.global_step)),
+            self.0.join(format!("{CHECKPOINT}{}", state.global_step)),
             true,
         )?;
         save_classifier(model, dir.path())?;
@@ -130,7 +168,7 @@ impl Checkpoints {
         write_json(&dir.path().join(ARGUMENTS), arguments)?;
         write_json(&dir.path().join(IDENTITY), identity)?;
         dir.commit()?;
-        let mut all = self.list("checkpoint-");
+        let mut all = self.list(CHECKPOINT)?;
         all.truncate(all.len().saturating_sub(2));
         for (_, path) in all {
             discard(&path)?;
@@ -151,7 +189,7 @@ impl Checkpoints {
         optimizer: &mut AdamW,
         identity: &Identity,
     ) -> Result<Option<TrainerState>> {
-        let Some((_, folder)) = self.list("checkpoint-").pop() else {
+        let Some((_, folder)) = self.list(CHECKPOINT)?.pop() else {
             return Ok(None);
         };
         identity.check(&read_json(&folder.join(IDENTITY))?, &folder)?;
@@ -186,10 +224,10 @@ impl Checkpoints {
     /// Remove the best weights of former times, but those to which a kept checkpoint would go back.
     fn prune_best(&self, current: Option<u64>) -> Result<()> {
         let mut wanted = vec![current];
-        for (_, folder) in self.list("checkpoint-") {
+        for (_, folder) in self.list(CHECKPOINT)? {
             wanted.push(read_json::<TrainerState>(&folder.join(STATE))?.best_global_step);
         }
-        for (step, path) in self.list(BEST) {
+        for (step, path) in self.list(BEST)? {
             if !wanted.contains(&Some(step)) {
                 discard(&path)?;
             }
@@ -197,16 +235,84 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Remove them all: the run is complete.
+    /// Remove them all: the run is complete. What else lies in the folder is somebody's, and stays with it.
     pub(super) fn clear(&self) -> Result<()> {
-        for prefix in ["checkpoint-", BEST] {
-            for (_, path) in self.list(prefix) {
+        for prefix in [CHECKPOINT, BEST] {
+            for (_, path) in self.list(prefix)? {
                 discard(&path)?;
             }
         }
-        if self.0.is_dir() {
-            fs::remove_dir_all(&self.0).map_err(Error::io(&self.0, "remove"))?;
+        for name in self.names()?.iter().filter(|name| is_ours(name)) {
+            remove(&self.0.join(name))?;
         }
-        Ok(())
+        match fs::remove_dir(&self.0).map_err(|e| (e.kind(), e)) {
+            // The folder may be a link to a larger disk.
+            Ok(())
+            | Err((
+                ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty | ErrorKind::NotADirectory,
+                _,
+            )) => Ok(()),
+            Err((_, e)) => Err(Error::io(&self.0, "remove")(e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_run_made_is_removed() {
+        let d = tempfile::tempdir().unwrap();
+        let folder = d.path().join("out.checkpoints");
+        let at = |name: &str| folder.join(name);
+        let ours = [
+            "checkpoint-3",
+            "best-2",
+            ".removed-checkpoint-1",
+            ".removed-best-1",
+            ".checkpoint-4.node-7.aB3xyz.tmp",
+            ".best-4.node-7.aB3xyz.old",
+        ];
+        for name in ours {
+            fs::create_dir_all(at(name).join("inside")).unwrap();
+        }
+        fs::write(at(".checkpoint-4.lock"), "process 1").unwrap();
+        let theirs = [
+            "thesis",
+            "best-of",
+            "checkpoint-",
+            ".removed-",
+            ".cache.lock",
+            ".x.y.tmp",
+        ];
+        for name in theirs {
+            fs::create_dir(at(name)).unwrap();
+        }
+        fs::write(at("checkpoint-notes.txt"), "mine").unwrap();
+        clear_checkpoints(&folder).unwrap();
+        let mut left = Checkpoints::new(folder.clone()).names().unwrap();
+        left.sort();
+        let mut expected = [&theirs[..], &["checkpoint-notes.txt"]].concat();
+        expected.sort();
+        assert_eq!(left, expected);
+        for name in theirs {
+            fs::remove_dir(at(name)).unwrap();
+        }
+        fs::remove_file(at("checkpoint-notes.txt")).unwrap();
+        for _ in 0..2 {
+            clear_checkpoints(&folder).unwrap();
+            assert!(!folder.exists());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_not_empty() {
+        let d = tempfile::tempdir().unwrap();
+        let file = d.path().join("out.checkpoints");
+        fs::write(&file, "").unwrap();
+        let error = Checkpoints::new(file.clone()).list(CHECKPOINT).unwrap_err();
+        assert!(error.to_string().contains("out.checkpoints"), "{error}");
+        assert!(clear_checkpoints(&file).is_err() && file.exists());
     }
 }
