@@ -3,6 +3,7 @@
 
 mod disk;
 mod kills;
+mod leftovers;
 mod locks;
 mod pipeline;
 mod reading;

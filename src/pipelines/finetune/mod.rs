@@ -6,13 +6,12 @@ mod output;
 mod results;
 mod seeds;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::prepare;
+use super::{prepare, shared_folder};
 use crate::artifact::AtomicDir;
 use crate::batching::subset;
 use crate::dataset::DatasetDict;
@@ -177,10 +176,13 @@ impl Prepared {
 }
 
 fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
+    let work = beside(save, ".prepared");
     if let Some(path) = &config.datasets {
+        // A killed run may have prepared its data itself.
+        shared_folder::sweep(&work)?;
         return Ok(Prepared::Given(path.clone()));
     }
-    let dir = AtomicDir::create(beside(save, ".prepared"), true)?;
+    let dir = AtomicDir::create(work, true)?;
     tracing::info!(
         "no --datasets: preparing the corpus for {} first",
         config.checkpoint
@@ -241,9 +243,8 @@ fn describe(model: &dyn SequenceClassifier, report: &LoadReport, train: usize, t
 /// is gone on from with `resume` and removed with `overwrite`; without either the run is refused.
 fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
     let folder = beside(save, ".checkpoints");
-    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-    let mut names = entries.map(|e| e.file_name());
-    let begun = names.any(|n| n.to_string_lossy().starts_with("checkpoint-"));
+    let names = shared_folder::names(&folder)?;
+    let begun = names.iter().any(|n| n.starts_with("checkpoint-"));
     if config.resume {
         return Ok(folder);
     }

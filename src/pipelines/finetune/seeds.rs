@@ -1,6 +1,6 @@
 //! The same fine-tuning with several seeds, and how much its figures vary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, inputs, run_on};
 use crate::artifact::{AtomicDir, AtomicFile, Manifest};
 use crate::error::{Error, Result};
+use crate::pipelines::{presence, shared_folder};
 use crate::training::Identity;
 
 /// The figures of [`RESULTS`] that are compared.
@@ -56,7 +57,7 @@ pub struct SeedsSummary {
 /// With `resume` the runs that are complete are kept, and one that was interrupted goes on.
 ///
 /// # Errors
-/// [`Error::Usage`] for a seed given twice, [`Error::Mismatch`] for a complete run with other settings, and those of
+/// [`Error::Usage`] for a seed given twice, [`Error::OutputBusy`] when another run writes into the folder, [`Error::Mismatch`] for a complete run with other settings, and those of
 /// [`super::run`].
 pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     config.validate()?;
@@ -64,9 +65,15 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
         return Err(Error::Usage(format!("--seeds: {twice} is given twice")));
     }
     let save = config.save_folder();
-    if save.exists() && !config.overwrite && !config.resume {
-        return Err(Error::OutputExists(save));
-    }
+    let refuse_existing = || match presence::is_taken(&save)? {
+        true if !config.overwrite && !config.resume => Err(Error::OutputExists(save.clone())),
+        _ => Ok(()),
+    };
+    refuse_existing()?;
+    // The summary is of all runs in the folder: they are one run's.
+    let _lock = shared_folder::lock(&save)?;
+    refuse_existing()?;
+    sweep(&save)?;
     let (checkpoint, prepared) = inputs(config, &save)?;
     fs::create_dir_all(&save).map_err(Error::io(&save, "create"))?;
     let mut results = Vec::new();
@@ -89,6 +96,26 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     };
     write(&save.join("summary.json"), &summary)?;
     Ok(summary)
+}
+
+/// Remove what killed runs left of seeds that this run may not come to.
+fn sweep(save: &Path) -> Result<()> {
+    let seed = |name: &String| {
+        let (seed, _) = name.strip_prefix(".seed-")?.split_once('.')?;
+        seed.parse::<u64>().ok()
+    };
+    let seeds: BTreeSet<u64> = shared_folder::names(save)?
+        .iter()
+        .filter_map(seed)
+        .collect();
+    for seed in seeds {
+        match shared_folder::sweep(&save.join(format!("seed-{seed}"))) {
+            // A single run is at work there.
+            Err(Error::OutputBusy { .. }) => {}
+            swept => swept?,
+        }
+    }
+    Ok(())
 }
 
 /// The identity of a complete run, from the settings in its manifest.
@@ -114,7 +141,7 @@ fn identity(settings: &Value, path: &Path) -> Result<Identity> {
 
 /// Whether `folder` holds the complete run of `config`.
 fn is_complete(config: &Config, folder: &Path) -> Result<bool> {
-    if !folder.exists() {
+    if !presence::is_taken(folder)? {
         return Ok(false);
     }
     let path = folder.join(MANIFEST);
@@ -139,7 +166,7 @@ fn read_results(folder: &Path) -> Result<Value> {
 
 fn write(path: &Path, summary: &SeedsSummary) -> Result<()> {
     let text = serde_json::to_string_pretty(summary).map_err(Error::compute(path.display()))?;
-    let mut file = AtomicFile::replace(path)?;
+    let mut file = AtomicFile::create(path, true)?;
     file.write_all((text + "\n").as_bytes())
         .map_err(Error::io(path, "write"))?;
     file.commit()
