@@ -150,14 +150,17 @@ fn watch_signals() -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])
         .map_err(Error::compute("signal handlers"))?;
-    std::thread::spawn(move || {
+    let watch = move || {
         for signal in signals.forever() {
             if interrupt::raised().is_some() {
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
             interrupt::raise(signal);
         }
-    });
+    };
+    std::thread::Builder::new()
+        .spawn(watch)
+        .map_err(device::no_thread("the thread that waits for signals"))?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! CPU, CUDA or Metal, and the number of threads.
 
+use std::error::Error as _;
+
 use candle_core::Device;
 
 use crate::error::{Error, Result};
@@ -36,12 +38,26 @@ pub fn select(spec: Option<&str>) -> Result<Device> {
     }
 }
 
-/// Use `threads` threads in every parallel loop and matrix product; `None` means all cores. Call once, at the start.
+/// Start the threads of every parallel loop and matrix product: `threads` of them, `None` for all cores. Call once, at the start.
 ///
 /// # Errors
-/// [`Error::Usage`] for 0, and for so many that they would stand in each other's way: more than 256 and than four a core.
+/// [`Error::Usage`] for 0, and for so many that they would stand in each other's way: more than 256 and than four a core;
+/// [`Error::Compute`] when the system gives no more threads.
 pub fn set_threads(threads: Option<usize>) -> Result<()> {
-    let Some(n) = threads else { return Ok(()) };
+    let mut builder = rayon::ThreadPoolBuilder::new();
+    if let Some(n) = threads {
+        require_sensible(n)?;
+        builder = builder.num_threads(n);
+    }
+    match builder.build_global() {
+        // Left to the first loop, it would end the program with a panic.
+        Err(e) if e.source().is_some() => Err(no_thread("the threads of parallel loops")(e)),
+        // A pool that exists already (in tests) stays.
+        _ => Ok(()),
+    }
+}
+
+fn require_sensible(n: usize) -> Result<()> {
     if n == 0 {
         return Err(Error::Usage("--threads 0: expected at least 1".into()));
     }
@@ -52,11 +68,20 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
             "--threads {n}: expected at most {most}, this machine has {cores} cores"
         )));
     }
-    // A pool that exists already (in tests) stays.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(n)
-        .build_global();
     Ok(())
+}
+
+/// An error of starting threads; made for `map_err(no_thread("the thread that reads"))`.
+pub fn no_thread<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> Error {
+    let context = format!("cannot start {what}");
+    move |e| {
+        // rayon keeps the system's words to itself.
+        let words = e.source().map_or_else(|| e.to_string(), |s| s.to_string());
+        Error::Compute {
+            context,
+            source: format!("{words}: the limit of processes is reached; end others, raise it (ulimit -u), or pass --threads 1").into(),
+        }
+    }
 }
 
 /// Run `f` on one of the threads that parallel loops use. A loop started there shares its work out and goes on; started

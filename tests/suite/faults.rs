@@ -7,3 +7,4 @@ mod leftovers;
 mod locks;
 mod pipeline;
 mod reading;
+mod threads;

@@ -9,6 +9,7 @@ use super::input::{Input, RowReader};
 use crate::artifact::Shard;
 use crate::corpus::Review;
 use crate::dataset::{Padding, Rows, SplitWriter};
+use crate::device::no_thread;
 use crate::error::{Error, Result, interrupt};
 use crate::progress::Progress;
 use crate::tokenization::Tokenizer;
@@ -38,8 +39,13 @@ impl Plan<'_> {
         let (to_tokenize, reviews) = sync_channel(QUEUE);
         let (to_write, rows) = sync_channel(QUEUE);
         thread::scope(|scope| {
-            let reading = scope.spawn(move || read(reader, shard, to_tokenize));
-            let writing = scope.spawn(move || write(writer, rows));
+            // One that was started ends when the other's queue does, with this function.
+            let reading = thread::Builder::new()
+                .spawn_scoped(scope, move || read(reader, shard, to_tokenize))
+                .map_err(no_thread("the thread that reads"))?;
+            let writing = thread::Builder::new()
+                .spawn_scoped(scope, move || write(writer, rows))
+                .map_err(no_thread("the thread that writes"))?;
             let tokenized = self.tokenize(name, total, reviews, to_write);
             // Each error closes the queues, so that the threads beside it end too; the first in the line is the cause.
             joined(reading)?;
