@@ -25,6 +25,10 @@ pub fn keep_inputs<P: AsRef<Path>>(
     inputs: impl IntoIterator<Item = P>,
     same: Same,
 ) -> Result<()> {
+    if output.file_name().is_none() {
+        // `.` and `..` are no names that an output can take, and are refused as such.
+        return Ok(());
+    }
     // By their true names: a link or `..` may hide that one is in the other.
     let folder = match fs::canonicalize(output) {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -74,6 +78,8 @@ mod tests {
         ] {
             keep(output, input, Same::Refused).unwrap();
         }
+        keep(".", "out", Same::Refused).unwrap_err();
+        keep_inputs(Path::new("."), ["src"], Same::Refused).unwrap();
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(at("out"), at("link")).unwrap();

@@ -2,6 +2,7 @@
 //! read-only, folders that disappear, clocks that jump.
 
 mod disk;
+mod inputs;
 mod kills;
 mod leftovers;
 mod locks;

@@ -10,6 +10,7 @@ use super::sentences::SentencesArgs;
 use crate::error::Result;
 use crate::pipelines::extract::Part;
 use crate::pipelines::study::{Amounts, Count, layers};
+use crate::pipelines::{Same, keep_inputs};
 
 /// Take cosines, traces of covariances and the effective rank of every layer of one model
 ///
@@ -138,7 +139,7 @@ impl LayersArgs {
     /// Run the study; its summary as JSON.
     pub fn run(&self, common: &CommonArgs) -> Result<String> {
         let title = self.title.clone();
-        to_json(&layers::run(&layers::Config {
+        let config = layers::Config {
             data: self.data.clone(),
             checkpoint: self.checkpoint.clone(),
             out: self.out.clone(),
@@ -146,8 +147,20 @@ impl LayersArgs {
             amounts: self.sizes.amounts(),
             part: part(self.merge, self.shard.as_deref())?,
             execution: execution(self.sizes.batch, common),
-        })?)
+        };
+        keep_what_is_read(std::slice::from_ref(&config))?;
+        to_json(&layers::run(&config)?)
     }
+}
+
+/// Refuse studies one of which would replace what one of them reads along with its output.
+fn keep_what_is_read(studies: &[layers::Config]) -> Result<()> {
+    let inputs = |study: &layers::Config| [study.data.clone(), (&study.checkpoint).into()];
+    let inputs: Vec<PathBuf> = studies.iter().flat_map(inputs).collect();
+    for study in studies {
+        keep_inputs(&study.out, &inputs, Same::Replaced)?;
+    }
+    Ok(())
 }
 
 impl RawArgs {
@@ -205,7 +218,9 @@ impl DataArgs {
             part: Part::Whole,
             execution: execution(self.sizes.batch, common),
         };
-        to_json(&layers::run_all(&[study(0), study(1)])?)
+        let studies = [study(0), study(1)];
+        keep_what_is_read(&studies)?;
+        to_json(&layers::run_all(&studies)?)
     }
 }
 

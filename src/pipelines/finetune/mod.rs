@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
+use super::overlap::{Same, keep_inputs};
 use super::{prepare, shared_folder};
 use crate::artifact::AtomicDir;
 use crate::batching::subset;
@@ -68,6 +69,15 @@ impl Config {
         Ok(())
     }
 
+    /// Refuse an output that would replace what is read along with itself.
+    fn keep_inputs(&self, output: &Path) -> Result<()> {
+        let mut inputs = vec![PathBuf::from(&self.checkpoint)];
+        inputs.extend(self.datasets.clone());
+        inputs.extend(self.source.iter().map(PathBuf::from));
+        inputs.extend(self.hub.cache_dir.clone());
+        keep_inputs(output, inputs, Same::Replaced)
+    }
+
     fn save_folder(&self) -> PathBuf {
         let default = || basename(&self.checkpoint).into();
         self.save.clone().unwrap_or_else(default)
@@ -101,6 +111,7 @@ pub fn basename(checkpoint: &str) -> &str {
 pub fn run(config: &Config) -> Result<Summary> {
     config.validate()?;
     let save = config.save_folder();
+    config.keep_inputs(&save)?;
     // From here on no other run writes the folder, nor the checkpoints beside it.
     let dir = AtomicDir::create(&save, config.overwrite)?;
     let (checkpoint, prepared) = inputs(config, &save)?;

@@ -57,14 +57,17 @@ pub struct SeedsSummary {
 /// With `resume` the runs that are complete are kept, and one that was interrupted goes on.
 ///
 /// # Errors
-/// [`Error::Usage`] for a seed given twice, [`Error::OutputBusy`] when another run writes into the folder, [`Error::Mismatch`] for a complete run with other settings, and those of
-/// [`super::run`].
+/// [`Error::Usage`] for a seed given twice, [`Error::OutputBusy`] when another run writes into the folder, [`Error::Mismatch`]
+/// for a complete run with other settings, and those of [`super::run`].
 pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     config.validate()?;
     if let Some((_, twice)) = (1..).zip(seeds).find(|(i, s)| seeds[*i..].contains(s)) {
         return Err(Error::Usage(format!("--seeds: {twice} is given twice")));
     }
     let save = config.save_folder();
+    for seed in seeds {
+        config.keep_inputs(&save.join(format!("seed-{seed}")))?;
+    }
     let refuse_existing = || match presence::is_taken(&save)? {
         true if !config.overwrite && !config.resume => Err(Error::OutputExists(save.clone())),
         _ => Ok(()),

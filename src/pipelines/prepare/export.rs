@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::input::Input;
+use super::keep_what_is_read;
 use crate::artifact::AtomicDir;
 use crate::corpus::Source;
 use crate::error::{Error, Result};
@@ -63,6 +64,9 @@ pub struct ExportSummary {
 /// the reviews. No folder is left behind then.
 pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
     let start = Instant::now();
+    let source = config.source.as_ref().map(|s| Source::named(Some(s)));
+    let read = source.as_ref().unwrap_or(&Source::Sample);
+    keep_what_is_read(&config.output, &config.checkpoint, read, &config.hub)?;
     let hub = Hub::new(config.hub.clone());
     let folder = hub.tokenizer(&config.checkpoint)?;
     let options = TokenizerOptions {
@@ -86,8 +90,8 @@ pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
         fs::write(&path, content).map_err(Error::io(&path, "write"))?;
     }
     let mut comparison = Comparison::new(tokenizer.as_ref(), &export)?;
-    if let Some(source) = &config.source {
-        let input = Input::open(&Source::named(Some(source)), &hub)?;
+    if let Some(source) = &source {
+        let input = Input::open(source, &hub)?;
         for split in input.split_names() {
             compare(&input, &split, &mut comparison)?;
         }

@@ -18,7 +18,7 @@ use crate::corpus::Source;
 use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::pipelines::presence;
+use crate::pipelines::{Same, keep_inputs, presence};
 use crate::tokenization::{
     TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained,
 };
@@ -195,6 +195,8 @@ impl Summary {
 /// No folder is left behind then.
 pub fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
+    let source = Source::named(config.source.as_deref());
+    keep_what_is_read(&config.output, &config.checkpoint, &source, &config.hub)?;
     if config.shard.is_none() {
         artifact::check(&config.output, config.overwrite, artifact::Kind::Folder)?;
     }
@@ -205,7 +207,6 @@ pub fn run(config: &Config) -> Result<Summary> {
     };
     let tokenizer = from_pretrained(&folder, &options)?;
     let max_length = max_length(config, tokenizer.as_ref())?;
-    let source = Source::named(config.source.as_deref());
     let input = Input::open(&source, &hub)?;
     let mut manifest = manifest(config, max_length, &folder, &input)?;
     let target = match config.shard {
@@ -261,6 +262,21 @@ pub fn run(config: &Config) -> Result<Summary> {
     summary.seconds = start.elapsed().as_secs_f64();
     leave(output, &mut manifest, &summary)?;
     Ok(summary)
+}
+
+/// Refuse an output that would replace what is read along with itself.
+fn keep_what_is_read(
+    output: &Path,
+    checkpoint: &str,
+    source: &Source,
+    hub: &HubOptions,
+) -> Result<()> {
+    let mut inputs = vec![PathBuf::from(checkpoint)];
+    if let Source::Path(path) = source {
+        inputs.push(path.clone());
+    }
+    inputs.extend(hub.cache_dir.clone());
+    keep_inputs(output, inputs, Same::Replaced)
 }
 
 /// Write the manifest with the summary in it and give the folder its name.

@@ -21,6 +21,7 @@ use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Token
 use crate::hub::Hub;
 use crate::metrics::Interval;
 use crate::models::checkpoint;
+use crate::pipelines::{Same, keep_inputs};
 use crate::plotting::{self, Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries};
 
 /// Tokens in the sample from which CKA is taken.
@@ -85,6 +86,9 @@ impl LayerLikeness {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
+    let models = [&config.checkpoint, &config.other].map(Path::new);
+    let inputs = models.into_iter().chain([config.data.as_path()]);
+    keep_inputs(&config.out, inputs, Same::Replaced)?;
     let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
     let split = super::test_split(&config.data)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;

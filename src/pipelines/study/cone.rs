@@ -9,6 +9,7 @@ use super::table::{Kind, TableWriter};
 use crate::analysis::cone::cosines_with_first;
 use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
+use crate::pipelines::{Same, keep_inputs};
 use crate::plotting::{self, Axis, Labels, Scatter, ScatterSeries};
 
 /// What `study cone` works on.
@@ -53,6 +54,7 @@ pub struct Cone {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
 pub fn run(config: &Config) -> Result<Summary> {
+    keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
     let models = arrays::find(&config.npy)?;
     let columns = [

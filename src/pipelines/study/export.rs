@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::artifact::{AtomicDir, Manifest};
 use crate::dataset::read_table;
 use crate::error::{Error, Result};
-use crate::pipelines::presence;
+use crate::pipelines::{Same, keep_inputs, presence};
 
 /// What `study export` works on.
 #[derive(Debug, Clone, Serialize)]
@@ -51,7 +51,10 @@ struct Source {
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left a table, [`Error::Mismatch`] when two runs have
 /// different columns, [`Error::Malformed`] for a broken table or manifest.
 pub fn run(config: &Config) -> Result<Summary> {
+    keep_inputs(&config.out, [&config.results], Same::Refused)?;
     let sources = find(&config.results)?;
+    let tables = sources.values().flatten().map(|source| &source.path);
+    keep_inputs(&config.out, tables, Same::Refused)?;
     if sources.is_empty() {
         return Err(Error::NotFound {
             what: format!("tables of a study in {}", config.results.display()),

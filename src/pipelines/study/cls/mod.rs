@@ -12,6 +12,7 @@ use crate::analysis::logistic::{self, Selected};
 use crate::analysis::probe::{self, Probe, ProbeOptions, Rows};
 use crate::artifact::{AtomicDir, Manifest};
 use crate::error::{Error, Result};
+use crate::pipelines::{Same, keep_inputs};
 use crate::progress::Progress;
 
 mod charts;
@@ -97,6 +98,7 @@ pub fn original_options(model: &str, layer: usize, seed: u64) -> ProbeOptions {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
 pub fn run(config: &Config) -> Result<Summary> {
+    keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study cls", settings);

@@ -3,7 +3,7 @@
 //! The last question of the paper, left open there. For every sentence the mean cosine of its tokens, at each layer, is correlated
 //! (Spearman) with whether the fine-tuned classifier is right, how confident it is and what its loss is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use crate::feature_extraction::{ExtractOptions, Extractor, Tokens};
 use crate::hub::Hub;
 use crate::metrics::Interval;
 use crate::models::{Config as ModelConfig, checkpoint};
+use crate::pipelines::{Same, keep_inputs};
 
 mod classify;
 mod output;
@@ -78,6 +79,8 @@ pub struct Correlation {
 /// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a trained head; those of the checkpoint, the
 /// dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
+    let inputs = [config.data.as_path(), Path::new(&config.checkpoint)];
+    keep_inputs(&config.out, inputs, Same::Replaced)?;
     let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
     let device = crate::device::select(config.execution.device.as_deref())?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
