@@ -1,5 +1,6 @@
 //! Reading a tokenizer's JSON files: `tokenizer_config.json`, `special_tokens_map.json`, `vocab.json` and the like.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -110,5 +111,26 @@ fn kind_of(value: &Value) -> String {
         Value::String(text) => format!("{text:?}"),
         Value::Array(_) => "an array".into(),
         Value::Object(_) => "an object".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_not_absent() {
+        let d = tempfile::tempdir().unwrap();
+        assert!(
+            JsonFile::open(d.path(), "a.json")
+                .unwrap()
+                .entries
+                .is_empty()
+        );
+        // Nobody can follow a link to itself.
+        std::os::unix::fs::symlink("a.json", d.path().join("a.json")).unwrap();
+        let error = JsonFile::open(d.path(), "a.json").err().unwrap();
+        assert!(error.to_string().contains("a.json: cannot read"), "{error}");
     }
 }
