@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::ipc::StreamFile;
 use super::split::Split;
 use super::{convert, features, parquet};
-use crate::error::{Error, Result, is_there, read_text};
+use crate::error::{Error, Result, presence, read_text};
 
 /// A dataset on disk: its splits are opened when they are asked for.
 #[derive(Debug, Clone)]
@@ -237,7 +237,7 @@ fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
         .map(|path| open_stream(path))
         .collect::<Result<Vec<_>>>()?;
     let info_path = folder.join("dataset_info.json");
-    let info = if is_there(&info_path)? {
+    let info = if presence::is_taken(&info_path)? {
         Some(read_json(&info_path)?)
     } else {
         None

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 mod contain;
 pub mod interrupt;
+pub mod presence;
 mod reading;
 mod words;
 
 pub use contain::contain;
-pub use reading::{is_there, open_file, read_bytes, read_text, utf8};
+pub use reading::{open_file, read_bytes, read_text, utf8};
 use words::shortened;
 
 /// The result of every fallible function of the library.

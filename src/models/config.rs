@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::config_reader::Reader;
 use crate::error::{Error, Result, read_text};
 use crate::nn::{Activation, AttentionShape};
 
@@ -67,135 +68,6 @@ pub struct Config {
     /// C, number of classes.
     pub num_labels: usize,
     json: Map<String, Value>,
-}
-
-/// A configuration being read: the file's keys, with the file's name for messages.
-struct Reader<'a> {
-    path: &'a Path,
-    json: &'a Map<String, Value>,
-}
-
-impl Reader<'_> {
-    fn bad(&self, key: &str, expected: &str) -> Error {
-        let found = self
-            .json
-            .get(key)
-            .map_or("nothing".into(), Value::to_string);
-        Error::malformed(self.path, format!("key {key:?}"), found, expected)
-    }
-
-    fn present(&self, key: &str) -> Option<&Value> {
-        self.json.get(key).filter(|v| !v.is_null())
-    }
-
-    fn count(&self, key: &str, default: usize) -> Result<usize> {
-        match self.present(key) {
-            None => Ok(default),
-            Some(v) => v
-                .as_u64()
-                .map(|n| n as usize)
-                .ok_or_else(|| self.bad(key, "a whole number")),
-        }
-    }
-
-    fn id(&self, key: &str) -> Result<Option<u32>> {
-        self.present(key)
-            .map(|id| {
-                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-                id.ok_or_else(|| self.bad(key, "a token id"))
-            })
-            .transpose()
-    }
-
-    fn size(&self, key: &str, default: usize) -> Result<usize> {
-        match self.count(key, default)? {
-            n if (1..=1 << 24).contains(&n) => Ok(n),
-            _ => Err(self.bad(key, "a size of at least 1")),
-        }
-    }
-
-    fn number(&self, key: &str, default: f64) -> Result<f64> {
-        match self.present(key) {
-            None => Ok(default),
-            Some(v) => v
-                .as_f64()
-                .filter(|x| x.is_finite())
-                .ok_or_else(|| self.bad(key, "a number")),
-        }
-    }
-
-    /// A number that cannot be negative.
-    fn amount(&self, key: &str, default: f64) -> Result<f64> {
-        match self.number(key, default)? {
-            x if x >= 0.0 => Ok(x),
-            _ => Err(self.bad(key, "a number of at least 0")),
-        }
-    }
-
-    /// The number of layers: the deepest published encoders have below a hundred.
-    fn layers(&self, key: &str, default: usize) -> Result<usize> {
-        match self.size(key, default)? {
-            n if n <= 1000 => Ok(n),
-            _ => Err(self.bad(key, "1 to 1000 layers")),
-        }
-    }
-
-    fn probability(&self, key: &str, default: f64) -> Result<f64> {
-        match self.number(key, default)? {
-            p if (0.0..=1.0).contains(&p) => Ok(p),
-            _ => Err(self.bad(key, "a probability between 0 and 1")),
-        }
-    }
-
-    fn flag(&self, key: &str, default: bool) -> Result<bool> {
-        match self.present(key) {
-            None => Ok(default),
-            Some(v) => v.as_bool().ok_or_else(|| self.bad(key, "true or false")),
-        }
-    }
-
-    fn text(&self, key: &str, default: &str) -> Result<String> {
-        match self.present(key) {
-            None => Ok(default.into()),
-            Some(v) => v
-                .as_str()
-                .map(str::to_owned)
-                .ok_or_else(|| self.bad(key, "a string")),
-        }
-    }
-
-    /// Refuse a value that asks for a network that is not provided here.
-    fn require(&self, key: &str, default: Value) -> Result<()> {
-        match self.present(key) {
-            Some(v) if *v != default => {
-                Err(self.bad(key, &format!("{default}: nothing else is supported")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn num_labels(&self) -> Result<usize> {
-        const MOST: usize = 1000;
-        let (key, n) = match self.present("id2label").and_then(Value::as_object) {
-            Some(labels) => ("id2label", labels.len()),
-            None => ("num_labels", self.count("num_labels", 2)?),
-        };
-        match n {
-            1..=MOST => Ok(n),
-            _ => Err(self.bad(key, &format!("1 to {MOST} classes"))),
-        }
-    }
-
-    /// The id of the padding token, a row of the word embeddings.
-    fn padding(&self, keys: &[&str], default: u32, vocab_size: usize) -> Result<u32> {
-        let key = keys.iter().copied().find(|key| self.present(key).is_some());
-        let id = key.map_or(Ok(None), |key| self.id(key))?.unwrap_or(default);
-        if (id as usize) < vocab_size {
-            return Ok(id);
-        }
-        let expected = format!("an id below the vocabulary's size, {vocab_size}");
-        Err(self.bad(key.or(keys.first().copied()).unwrap_or_default(), &expected))
-    }
 }
 
 impl Config {

@@ -11,6 +11,7 @@ use crate::nn::{DropoutSeed, Queries};
 mod camembert;
 pub mod checkpoint;
 mod config;
+mod config_reader;
 mod embeddings;
 mod flaubert;
 mod heads;

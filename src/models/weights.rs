@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Storage, Tensor};
 
 use super::{pickle, safetensors_file};
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result, presence, read_text};
 
 /// The tensors of a checkpoint by name, as f32 on the CPU.
 pub struct Weights {
@@ -25,7 +25,7 @@ impl Weights {
             ("pytorch_model.bin", "pytorch_model.bin.index.json"),
         ] {
             let (whole, index) = (folder.join(whole), folder.join(index));
-            if whole.is_file() {
+            if presence::is_taken(&whole)? {
                 let mut tensors = BTreeMap::new();
                 read_file(&whole, &mut tensors)?;
                 return Ok(Self {
@@ -33,7 +33,7 @@ impl Weights {
                     source: whole,
                 });
             }
-            if index.is_file() {
+            if presence::is_taken(&index)? {
                 return Self::read_shards(folder, index);
             }
         }

@@ -6,7 +6,6 @@ pub mod finetune;
 mod overlap;
 pub mod pipeline;
 pub mod prepare;
-mod presence;
 pub mod report;
 mod shared_folder;
 pub mod study;

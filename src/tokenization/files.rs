@@ -1,11 +1,10 @@
 //! Reading a tokenizer's JSON files: `tokenizer_config.json`, `special_tokens_map.json`, `vocab.json` and the like.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::error::{self, Error, Result, is_there, utf8};
+use crate::error::{self, Error, Result, presence, utf8};
 
 /// Largest file that is read: the tokenizer.json of XLM-RoBERTa has 9 MB.
 const MOST_BYTES: u64 = 1 << 26;
@@ -27,7 +26,7 @@ impl JsonFile {
     /// When the file cannot be read, is no JSON, or holds something other than an object.
     pub(crate) fn open(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(name);
-        if !is_there(&path)? {
+        if !presence::is_taken(&path)? {
             let entries = Map::new();
             return Ok(Self { path, entries });
         }

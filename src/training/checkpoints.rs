@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 
 use super::{AdamW, Identity, TrainerState, TrainingArguments};
 use crate::artifact::AtomicDir;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, read_bytes, utf8};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
 
@@ -34,7 +34,9 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    /// The state of a training with its whole history: a line for every step of a million.
+    const MOST: u64 = 1 << 28;
+    let text = utf8(path, read_bytes(path, MOST)?)?;
     serde_json::from_str(&text).map_err(|e| {
         Error::malformed(
             path,

@@ -5,8 +5,7 @@ use std::path::Path;
 use super::chunks::ChunkReader;
 use super::{Format, Job, SPLITS, Tokens, npy, safetensors, table};
 use crate::artifact::ShardSet;
-use crate::error::{Error, Result, interrupt};
-use crate::pipelines::presence;
+use crate::error::{Error, Result, interrupt, presence};
 use crate::progress::Progress;
 use crate::tokenization::{TOKENIZER_FILES, Tokenizer, TokenizerOptions, from_pretrained};
 

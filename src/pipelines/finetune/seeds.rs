@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, inputs, run_on};
 use crate::artifact::{AtomicDir, AtomicFile, Manifest};
-use crate::error::{Error, Result};
-use crate::pipelines::{presence, shared_folder};
+use crate::error::{Error, Result, presence, read_text};
+use crate::pipelines::shared_folder;
 use crate::training::Identity;
 
 /// The figures of [`RESULTS`] that are compared.
@@ -156,7 +156,7 @@ fn is_complete(config: &Config, folder: &Path) -> Result<bool> {
 
 fn read_results(folder: &Path) -> Result<Value> {
     let path: PathBuf = folder.join(RESULTS);
-    let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+    let text = read_text(&path)?;
     serde_json::from_str(&text).map_err(|e| {
         Error::malformed(
             &path,

@@ -13,8 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Config, places};
 use crate::artifact::AtomicFile;
-use crate::error::{Error, Result};
-use crate::pipelines::presence;
+use crate::error::{Error, Result, presence};
 
 /// Where it is kept.
 const RECORD: &str = "pipeline.json";

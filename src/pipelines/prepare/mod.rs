@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use crate::artifact::{self, AtomicDir, Manifest, ShardSet, sha256_file};
 use crate::corpus::Source;
 use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, presence};
 use crate::hub::Hub;
-use crate::pipelines::{Same, keep_inputs, presence};
+use crate::pipelines::{Same, keep_inputs};
 use crate::tokenization::{
     TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained,
 };

@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::original;
 use crate::artifact::Manifest;
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result, presence, read_text};
 use crate::metrics::quantile;
-use crate::pipelines::presence;
 use crate::pipelines::study::charts::Series;
 
 /// A CSV table, read whole.

@@ -6,8 +6,7 @@ use ndarray::Array2;
 
 use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
 use crate::artifact::{AtomicFile, Manifest, ShardSet, manifest_beside};
-use crate::error::{Error, Result};
-use crate::pipelines::presence;
+use crate::error::{Error, Result, presence};
 
 /// The layers that the original stores.
 const DEFAULT_LAYERS: [usize; 5] = [5, 7, 9, 11, 12];

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use crate::artifact::{AtomicDir, Manifest};
 use crate::dataset::read_table;
-use crate::error::{Error, Result};
-use crate::pipelines::{Same, keep_inputs, presence};
+use crate::error::{Error, Result, presence};
+use crate::pipelines::{Same, keep_inputs};
 
 /// What `study export` works on.
 #[derive(Debug, Clone, Serialize)]

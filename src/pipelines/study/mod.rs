@@ -4,8 +4,7 @@ use std::path::Path;
 
 use crate::artifact::Manifest;
 use crate::dataset::{DatasetDict, Split};
-use crate::error::{Error, Result};
-use crate::pipelines::presence;
+use crate::error::{Error, Result, presence};
 
 pub mod arrays;
 pub mod cls;

@@ -8,17 +8,17 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// Whether `path` leads to a file.
-pub(super) fn is_file(path: &Path) -> Result<bool> {
+pub fn is_file(path: &Path) -> Result<bool> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|m| m.is_file()))
 }
 
 /// Whether `path` leads to a folder.
-pub(super) fn is_dir(path: &Path) -> Result<bool> {
+pub fn is_dir(path: &Path) -> Result<bool> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|m| m.is_dir()))
 }
 
 /// Whether the name `path` is taken, be it by a link that leads nowhere.
-pub(super) fn is_taken(path: &Path) -> Result<bool> {
+pub fn is_taken(path: &Path) -> Result<bool> {
     Ok(found(path, fs::symlink_metadata(path))?.is_some())
 }
 
