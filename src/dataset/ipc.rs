@@ -83,7 +83,7 @@ impl StreamFile {
         let mut file = open_file(path)?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         if length > limit {
-            require_space(path, length)?;
+            require_space(path, length, "")?;
             return Self::map_own(path, own_copy(path, file)?);
         }
         let mut data = MutableBuffer::from_len_zeroed(length as usize);

@@ -310,3 +310,26 @@ fn a_text_that_is_no_review_is_named_by_its_row() {
         }
     }
 }
+
+/// Nobody may take memory by a number of rows that the bytes cannot hold, before a row is read.
+#[test]
+fn rows_that_the_bytes_cannot_hold_are_refused_when_a_split_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let split = folder.path().join("train");
+    fs::create_dir(&split).unwrap();
+    fs::write(
+        folder.path().join("dataset_dict.json"),
+        r#"{"splits": ["train"]}"#,
+    )
+    .unwrap();
+    let state = r#"{"_data_files": [{"filename": "a.arrow"}]}"#;
+    fs::write(split.join("state.json"), state).unwrap();
+    let finding = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/findings/arrow");
+    fs::copy(finding.join("rows_without_bytes"), split.join("a.arrow")).unwrap();
+    let dict = DatasetDict::open(folder.path()).unwrap();
+    let message = dict.split("train").err().unwrap().to_string();
+    assert!(
+        message.contains("2147483647 rows in 2624 bytes"),
+        "{message}"
+    );
+}

@@ -134,3 +134,41 @@ impl Reader<'_> {
         Err(self.bad(key.or(keys.first().copied()).unwrap_or_default(), &expected))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use crate::models::Config;
+
+    #[test]
+    fn numbers_that_no_model_has_are_refused_by_their_key() {
+        let message = |model_type: &str, key: &str, value: Value| {
+            let config = json!({"model_type": model_type, key: value});
+            let map = config.as_object().unwrap().clone();
+            let error = Config::from_json(Path::new("c/config.json"), map).err();
+            error.map(|e| e.to_string()).unwrap_or_default()
+        };
+        for (model_type, key, value) in [
+            ("camembert", "layer_norm_eps", json!(-1)),
+            ("flaubert", "layer_norm_eps", json!(-1e300)),
+            ("camembert", "initializer_range", json!(-0.02)),
+            ("flaubert", "init_std", json!("x")),
+            ("camembert", "num_hidden_layers", json!(1 << 24)),
+            ("flaubert", "n_layers", json!(1001)),
+            ("camembert", "num_hidden_layers", json!(0)),
+            ("camembert", "num_labels", json!(1001)),
+            ("flaubert", "num_labels", json!(0)),
+        ] {
+            let message = message(model_type, key, value);
+            assert!(
+                message.contains("config.json") && message.contains(key),
+                "{message}"
+            );
+        }
+        assert_eq!(message("camembert", "layer_norm_eps", json!(0)), "");
+        assert_eq!(message("camembert", "num_hidden_layers", json!(1000)), "");
+    }
+}

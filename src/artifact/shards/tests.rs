@@ -155,3 +155,21 @@ fn shards_under_way_are_not_removed() {
     whole().unwrap();
     assert_eq!(fs::read_dir(d.path()).unwrap().count(), left);
 }
+
+#[test]
+fn no_manifest_makes_anybody_count_to_a_million() {
+    let d = tempfile::tempdir().unwrap();
+    let out = d.path().join("out");
+    let set = ShardSet::begin(&out, 40, &Manifest::new("p", json!({}))).unwrap();
+    let message = set.require_all().unwrap_err().to_string();
+    assert!(message.contains("--shard 9/40, and 30 more"), "{message}");
+    let path = set.folder().join("manifest.json");
+    for count in [json!(1u64 << 62), json!(65_537), json!(0), json!("2")] {
+        let mut manifest = Manifest::read(&path).unwrap();
+        manifest.config["shards"] = count;
+        manifest.write(&path).unwrap();
+        let message = ShardSet::open(&out).unwrap_err().to_string();
+        assert!(message.contains("1 to 65536 shards"), "{message}");
+    }
+    assert!("0/65537".parse::<Shard>().is_err() && "0/65536".parse::<Shard>().is_ok());
+}

@@ -214,6 +214,6 @@ impl Job<'_> {
         if self.config.force {
             return Ok(());
         }
-        require_space(path, bytes)
+        require_space(path, bytes, " (--force begins all the same)")
     }
 }

@@ -242,3 +242,27 @@ fn check(arrays: &ClsArrays) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_named_with_their_array() {
+        let vectors = |value: f32| vec![Array2::from_elem((2, 3), value)];
+        let mut arrays = ClsArrays {
+            path: "a.npy".into(),
+            layers: vec![5],
+            train: vectors(0.5),
+            test: vectors(f32::MAX),
+            train_labels: vec![0, 1],
+            test_labels: vec![1, 1],
+        };
+        check(&arrays).unwrap();
+        for bad in [f32::NAN, f32::INFINITY] {
+            arrays.test = vectors(bad);
+            let message = check(&arrays).unwrap_err().to_string();
+            assert!(message.contains("a.npy, array 1"), "{message}");
+        }
+    }
+}
