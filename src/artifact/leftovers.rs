@@ -123,8 +123,13 @@ fn put_back(aside: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// [`clear`] for an output that is refused because it exists, if nobody is writing it.
+/// [`clear`] for an output that is refused because it exists, and for its parts, if nobody is writing them.
 pub(super) fn tidy(target: &Path) {
+    tidy_one(target);
+    tidy_one(&shards_of(target));
+}
+
+fn tidy_one(target: &Path) {
     let folder = folder_of(target);
     let is_of = |name: &str, output: &Path| {
         of_target(name, output).is_some() || name == format!(".{}.lock", name_of(output))

@@ -138,6 +138,13 @@ impl ShardSet {
         Ok(())
     }
 
+    /// [`remove`](Self::remove) when the output is complete: that its parts stay is worth a warning, no more.
+    pub fn remove_done(&self) {
+        if let Err(e) = self.remove() {
+            tracing::warn!("{e}; the output is complete, and its parts may be removed");
+        }
+    }
+
     /// The locks of all shards that any run has taken up.
     fn lock_all(&self) -> Result<Vec<OutputLock>> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();

@@ -173,3 +173,19 @@ fn no_manifest_makes_anybody_count_to_a_million() {
     }
     assert!("0/65537".parse::<Shard>().is_err() && "0/65536".parse::<Shard>().is_ok());
 }
+
+#[test]
+fn what_was_left_of_the_parts_goes_when_a_complete_output_is_refused() {
+    let d = tempfile::tempdir().unwrap();
+    let out = d.path().join("out.npy");
+    fs::write(&out, "whole").unwrap();
+    let left = format!("{}aB3xyz{UNDER_WAY}", leftovers::prefix(&shards_of(&out)));
+    fs::create_dir_all(d.path().join(&left).join("old")).unwrap();
+    fs::write(d.path().join(".out.npy.shards.lock"), "process 1").unwrap();
+    let refused = crate::artifact::check(&out, false, crate::artifact::Kind::File);
+    assert!(matches!(refused, Err(Error::OutputExists(_))));
+    let names: Vec<_> = fs::read_dir(d.path()).unwrap().flatten().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    // A set whose folder is gone has nothing that could be removed, which is no failure of the run.
+    ShardSet::at(&out, 1).remove_done();
+}

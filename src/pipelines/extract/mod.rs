@@ -156,7 +156,7 @@ fn run_one(job: &Job<'_>) -> Result<RunSummary> {
             compute(job, &set, Shard { index: 0, count: 1 })
                 .inspect_err(|_| set.remove_if_bare())?;
             finish(job, &set, &manifest)?;
-            set.remove()?;
+            set.remove_done();
         }
         Part::Shard(shard) => {
             let set = ShardSet::begin(out, shard.count, &manifest)?;

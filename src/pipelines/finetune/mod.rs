@@ -163,7 +163,9 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, dir: AtomicDir) -> Re
             .map(|of| test_rows.iter().map(|&r| of[r]).collect()),
     };
     output::write(config, folder, dir, model.as_ref(), &output, &results)?;
-    trainer.clear_checkpoints()?;
+    if let Err(e) = trainer.clear_checkpoints() {
+        tracing::warn!("{e}; the model is complete, and its checkpoints may be removed");
+    }
     Ok(Summary {
         evaluation: evaluation.record(),
         epoch: output.state.epoch,

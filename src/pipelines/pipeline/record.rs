@@ -4,8 +4,6 @@
 //! All of it is one file, which changes in one step: summaries never stand beside the settings of another run.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Config, places};
 use crate::artifact::AtomicFile;
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result, presence, read_text};
 
 /// Where it is kept.
 const RECORD: &str = "pipeline.json";
@@ -168,10 +166,10 @@ fn settings(config: &Config) -> Value {
 }
 
 fn read(path: &Path) -> Result<Option<Kept>> {
-    let text = match fs::read_to_string(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(Error::io(path, "read"))?,
-    };
+    if !presence::is_taken(path)? {
+        return Ok(None);
+    }
+    let text = read_text(path)?;
     let remedy = "the record of an earlier run: remove the folder or choose another --out";
     serde_json::from_str(&text)
         .map(Some)

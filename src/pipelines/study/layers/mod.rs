@@ -115,7 +115,7 @@ pub fn run(config: &Config) -> Result<Summary> {
                 .compute(&set, all)
                 .inspect_err(|_| set.remove_if_bare())?;
             let summary = study.finish(&set, manifest)?;
-            set.remove()?;
+            set.remove_done();
             Ok(summary)
         }
         Part::Shard(shard) => {
