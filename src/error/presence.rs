@@ -8,18 +8,44 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// Whether `path` leads to a file.
+///
+/// # Errors
+/// [`Error::Io`] when the system does not tell.
 pub fn is_file(path: &Path) -> Result<bool> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|m| m.is_file()))
 }
 
 /// Whether `path` leads to a folder.
+///
+/// # Errors
+/// [`Error::Io`] when the system does not tell.
 pub fn is_dir(path: &Path) -> Result<bool> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|m| m.is_dir()))
 }
 
 /// Whether the name `path` is taken, be it by a link that leads nowhere.
+///
+/// # Errors
+/// [`Error::Io`] when the system does not tell.
 pub fn is_taken(path: &Path) -> Result<bool> {
     Ok(found(path, fs::symlink_metadata(path))?.is_some())
+}
+
+/// The names of what is in a folder, in any order; none where there is no folder.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that cannot be read: it is not empty.
+pub fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(folder, "read"))?,
+    };
+    entries
+        .map(|entry| {
+            let name = entry.map_err(Error::io(folder, "read"))?.file_name();
+            Ok(name.to_string_lossy().into_owned())
+        })
+        .collect()
 }
 
 fn found(path: &Path, answer: io::Result<Metadata>) -> Result<Option<Metadata>> {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::{AtomicDir, OutputLock};
+use crate::error::presence::names;
 use crate::error::{Error, Result};
 
 /// Take the lock of a folder, which need not exist yet, by the one name that all paths to it share: `.` and `../study` may be the
@@ -54,20 +55,6 @@ pub(super) fn sweep(output: &Path) -> Result<()> {
         drop(AtomicDir::create(output, true)?);
     }
     Ok(())
-}
-
-/// The names in a folder; none where there is no folder.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::io(folder, "read"))?,
-    };
-    entries
-        .map(|entry| {
-            let name = entry.map_err(Error::io(folder, "read"))?.file_name();
-            Ok(name.to_string_lossy().into_owned())
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 
 use super::{AdamW, Identity, TrainerState, TrainingArguments};
 use crate::artifact::AtomicDir;
-use crate::error::{Error, Result, read_bytes, utf8};
+use crate::error::{Error, Result, presence, read_bytes, utf8};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
 
@@ -121,23 +121,10 @@ impl Checkpoints {
         Self(folder)
     }
 
-    /// The names in the folder; none where it is not there. One that cannot be read is not empty: a run would begin anew.
-    fn names(&self) -> Result<Vec<String>> {
-        let entries = match fs::read_dir(&self.0) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(Error::io(&self.0, "read"))?,
-        };
-        let name = |entry: std::io::Result<fs::DirEntry>| {
-            let name = entry.map_err(Error::io(&self.0, "read"))?.file_name();
-            Ok(name.to_string_lossy().into_owned())
-        };
-        entries.map(name).collect()
-    }
-
     /// (step, folder) of every folder whose name is `prefix` and a step, oldest first.
     fn list(&self, prefix: &str) -> Result<Vec<(u64, PathBuf)>> {
         let step = |name: &str| name.strip_prefix(prefix)?.parse().ok();
-        let names = self.names()?;
+        let names = presence::names(&self.0)?;
         let mut found: Vec<_> = names
             .iter()
             .filter_map(|name| Some((step(name)?, self.0.join(name))))
@@ -244,7 +231,10 @@ impl Checkpoints {
                 discard(&path)?;
             }
         }
-        for name in self.names()?.iter().filter(|name| is_ours(name)) {
+        for name in presence::names(&self.0)?
+            .iter()
+            .filter(|name| is_ours(name))
+        {
             remove(&self.0.join(name))?;
         }
         match fs::remove_dir(&self.0).map_err(|e| (e.kind(), e)) {
@@ -293,7 +283,7 @@ mod tests {
         }
         fs::write(at("checkpoint-notes.txt"), "mine").unwrap();
         clear_checkpoints(&folder).unwrap();
-        let mut left = Checkpoints::new(folder.clone()).names().unwrap();
+        let mut left = presence::names(&folder).unwrap();
         left.sort();
         let mut expected = [&theirs[..], &["checkpoint-notes.txt"]].concat();
         expected.sort();

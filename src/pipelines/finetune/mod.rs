@@ -17,7 +17,7 @@ use crate::artifact::AtomicDir;
 use crate::batching::subset;
 use crate::dataset::DatasetDict;
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::{LoadReport, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
@@ -256,7 +256,7 @@ fn describe(model: &dyn SequenceClassifier, report: &LoadReport, train: usize, t
 /// is gone on from with `resume` and removed with `overwrite`; without either the run is refused.
 fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
     let folder = beside(save, ".checkpoints");
-    let names = shared_folder::names(&folder)?;
+    let names = presence::names(&folder)?;
     let begun = names.iter().any(|n| n.starts_with("checkpoint-"));
     if config.resume {
         return Ok(folder);

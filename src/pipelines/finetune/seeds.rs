@@ -107,10 +107,7 @@ fn sweep(save: &Path) -> Result<()> {
         let (seed, _) = name.strip_prefix(".seed-")?.split_once('.')?;
         seed.parse::<u64>().ok()
     };
-    let seeds: BTreeSet<u64> = shared_folder::names(save)?
-        .iter()
-        .filter_map(seed)
-        .collect();
+    let seeds: BTreeSet<u64> = presence::names(save)?.iter().filter_map(seed).collect();
     for seed in seeds {
         match shared_folder::sweep(&save.join(format!("seed-{seed}"))) {
             // A single run is at work there.

@@ -44,7 +44,7 @@ fn content(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// All names in a folder but those of the cache, hidden ones too.
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries
         .map(|e| e.unwrap().file_name().into_string().unwrap())

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use flue_study::artifact::{AtomicDir, OutputLock};
 
+use super::kills::names;
 use crate::common::Workspace;
 
 /// Leave what a run that was killed while it made `output` leaves.
@@ -17,15 +18,6 @@ fn killed(output: &Path) {
     let lock = output.with_file_name(format!(".{name}.lock"));
     fs::remove_file(&lock).unwrap();
     fs::write(lock, "process 1 on another machine").unwrap();
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 fn prepared() -> Workspace {
