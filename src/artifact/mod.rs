@@ -2,6 +2,7 @@
 //! says what made it.
 
 mod atomic;
+pub mod features;
 mod leftovers;
 mod lock;
 mod manifest;

@@ -34,14 +34,17 @@ impl Run<'_> {
         let config = prepare::Config {
             checkpoint: model.base.into(),
             source: self.config.data.clone(),
+            reading: self.config.reading.clone(),
             hub: self.config.execution.hub.clone(),
             ..prepare::Config::new(&model.data)
         };
         self.record.step(name, &model.data, |overwrite| {
-            prepare::run(&prepare::Config {
+            let summary = prepare::run(&prepare::Config {
                 overwrite,
                 ..config
-            })
+            })?;
+            summary.require_train_and_test(self.config.data.as_deref())?;
+            Ok(summary)
         })
     }
 
@@ -52,6 +55,7 @@ impl Run<'_> {
             finetune::run(&finetune::Config {
                 datasets: Some(model.data.clone()),
                 source: c.data.clone(),
+                reading: c.reading.clone(),
                 num_train: c.num_train,
                 num_test: c.num_test,
                 checkpoint: model.base.into(),
@@ -78,6 +82,7 @@ impl Run<'_> {
         };
         let execution = self.config.execution.clone();
         let layers = "all".parse()?;
+        let label_map = self.config.reading.label_map.clone();
         let name = format!("data-cls {arrays}, all layers");
         self.record.step(name, &out, |overwrite| {
             extract::run(&extract::Config {
@@ -91,6 +96,7 @@ impl Run<'_> {
                 force: false,
                 overwrite,
                 device: execution.device,
+                label_map,
                 hub: execution.hub,
             })
         })
@@ -163,6 +169,7 @@ impl Run<'_> {
             title: format!("{} fine-tuned", model.title),
             sentences: Count::All,
             use_token_type_ids: self.config.arguments.use_token_type_ids,
+            label_map: self.config.reading.label_map.clone(),
             execution: self.execution(false),
         };
         self.record.step(name, &out, |overwrite| {
@@ -178,6 +185,7 @@ impl Run<'_> {
             npy: places::all_layers(self.config),
             out: out.clone(),
             layers: None,
+            label_map: self.config.reading.label_map.clone(),
             epochs: None,
             logistic: true,
             seed: self.config.amounts.seed,
@@ -194,11 +202,13 @@ impl Run<'_> {
     pub fn cone(&mut self) -> Result<()> {
         let out = places::cone(self.config);
         let npy = places::all_layers(self.config);
+        let label_map = self.config.reading.label_map.clone();
         self.record.step("cone".into(), &out, |overwrite| {
             cone::run(&cone::Config {
                 npy,
                 out: out.clone(),
                 layers: None,
+                label_map,
                 overwrite,
             })
         })
