@@ -6,10 +6,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int8Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-};
-use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Schema};
+use arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Int8Type, Int32Type, Schema};
 use arrow::ipc::writer::StreamWriter;
 use candle_core::{Device, Tensor};
 use flue_study::artifact::npy::read_arrays;
@@ -225,7 +223,7 @@ fn labels(w: &Workspace, folder: &str) -> Vec<i64> {
 fn numbers(text: &str, keys: &[&str]) -> Vec<i64> {
     let json: Value = serde_json::from_str(text).unwrap();
     // Sums in another order differ in the last digits.
-    let number = |key: &&str| (json[**key].as_f64().unwrap() * 1e5).round() as i64;
+    let number = |key: &&str| (json[*key].as_f64().unwrap() * 1e5).round() as i64;
     keys.iter().map(number).collect()
 }
 
