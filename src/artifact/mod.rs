@@ -2,6 +2,7 @@
 //! says what made it.
 
 mod atomic;
+mod inputs;
 mod leftovers;
 mod lock;
 mod manifest;
@@ -16,6 +17,7 @@ mod space;
 mod thrift;
 
 pub use atomic::{AtomicDir, AtomicFile};
+pub use inputs::{Digests, Fingerprints, Inputs, MOST_DIGESTED, difference};
 pub use leftovers::manifest_beside;
 pub use lock::OutputLock;
 pub use manifest::{Manifest, sha256_file};

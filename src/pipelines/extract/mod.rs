@@ -27,6 +27,7 @@ use crate::models::checkpoint::load_encoder;
 pub use crate::artifact::{Part, Shard};
 pub use crate::feature_extraction::Tokens;
 use job::{Format, Job};
+pub(super) use job::inputs;
 pub use layers::LayerList;
 pub use storage::StorageType;
 

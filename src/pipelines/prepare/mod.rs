@@ -13,15 +13,14 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::artifact::{self, AtomicDir, Manifest, ShardSet, sha256_file};
+use crate::artifact::{self, AtomicDir, Inputs, Manifest, ShardSet};
 use crate::corpus::Source;
 use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::pipelines::inputs::{Reads, add_checkpoint, add_data};
 use crate::pipelines::{Same, keep_inputs};
-use crate::tokenization::{
-    TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained,
-};
+use crate::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
 
 pub use crate::artifact::Shard;
 pub use crate::dataset::Format;
@@ -208,7 +207,8 @@ pub fn run(config: &Config) -> Result<Summary> {
     let tokenizer = from_pretrained(&folder, &options)?;
     let max_length = max_length(config, tokenizer.as_ref())?;
     let input = Input::open(&source, &hub)?;
-    let mut manifest = manifest(config, max_length, &folder, &input)?;
+    let mut manifest = manifest(config, max_length);
+    manifest.add_inputs(&inputs(config, &folder, input.files()?)?)?;
     let target = match config.shard {
         None => config.output.clone(),
         Some(shard) => {
@@ -323,8 +323,26 @@ fn max_length(config: &Config, tokenizer: &dyn Tokenizer) -> Result<usize> {
     }
 }
 
-/// What decides about every cell of the output, and the digests of what was read.
-fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) -> Result<Manifest> {
+/// What [`run`] reads.
+///
+/// # Errors
+/// Those of finding the files.
+pub(super) fn inputs_of(config: &Config) -> Result<Inputs> {
+    let hub = Hub::new(config.hub.clone());
+    let reviews = Input::files_of(&Source::named(config.source.as_deref()), &hub)?;
+    inputs(config, &hub.tokenizer(&config.checkpoint)?, reviews)
+}
+
+/// The tokenizer of the checkpoint, which lies in `folder`, and the files of the reviews.
+fn inputs(config: &Config, folder: &Path, reviews: Vec<PathBuf>) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    add_checkpoint(&mut inputs, &config.checkpoint, folder, Reads::Tokenizer)?;
+    add_data(&mut inputs, reviews);
+    Ok(inputs)
+}
+
+/// The settings that decide about every cell of the output.
+fn manifest(config: &Config, max_length: usize) -> Manifest {
     let settings: Value = json!({
         "checkpoint": config.checkpoint,
         "revision": config.hub.revision,
@@ -335,18 +353,5 @@ fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) ->
         "format": config.format,
         "max_shard_bytes": config.max_shard_bytes,
     });
-    let mut manifest = Manifest::new(PROGRAM, settings);
-    for file in input.files() {
-        manifest.add_input(&file)?;
-    }
-    for name in TOKENIZER_FILES {
-        let path = folder.join(name);
-        if presence::is_file(&path)? {
-            let digest = sha256_file(&path)?;
-            manifest
-                .inputs
-                .insert(format!("{}/{name}", config.checkpoint), digest);
-        }
-    }
-    Ok(manifest)
+    Manifest::new(PROGRAM, settings)
 }
