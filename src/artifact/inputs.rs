@@ -130,7 +130,11 @@ fn look_at(path: &Path) -> Result<fs::Metadata> {
 fn size_and_time(path: &Path) -> Result<String> {
     let found = look_at(path)?;
     let modified = found.modified().map_err(Error::io(path, "look at"))?;
-    Ok(format!("{} bytes, modified {}", found.len(), date(modified)))
+    Ok(format!(
+        "{} bytes, modified {}",
+        found.len(),
+        date(modified)
+    ))
 }
 
 /// A time in words, in whole seconds; as seconds from 1970 where it lies outside of what a date has four digits for.
@@ -155,7 +159,8 @@ pub fn difference(then: &Fingerprints, now: &Fingerprints) -> Option<String> {
                 format!("another content of {name}")
             }
             Some(new) => {
-                let time = "where it is the same file, give it its time back: cp -p and rsync -t keep it";
+                let time =
+                    "where it is the same file, give it its time back: cp -p and rsync -t keep it";
                 format!("{name} of {old}, not of {new} ({time})")
             }
         });

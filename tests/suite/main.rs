@@ -23,6 +23,7 @@ mod hub_python;
 mod hub_server;
 mod hub_whole;
 mod layering;
+mod made_from;
 mod memory;
 mod models;
 mod prepare;

@@ -26,8 +26,8 @@ use crate::models::checkpoint::load_encoder;
 
 pub use crate::artifact::{Part, Shard};
 pub use crate::feature_extraction::Tokens;
-use job::{Format, Job};
 pub(super) use job::inputs;
+use job::{Format, Job};
 pub use layers::LayerList;
 pub use storage::StorageType;
 

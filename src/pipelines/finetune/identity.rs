@@ -29,7 +29,11 @@ pub(super) fn of(
         ("--dropout", json!(config.dropout)),
         ("-a", json!(train.1.len())),
     ];
-    settings.extend(files.iter().map(|(file, digest)| (&file[..], digest.clone())));
+    settings.extend(
+        files
+            .iter()
+            .map(|(file, digest)| (&file[..], digest.clone())),
+    );
     let evaluated = config.arguments.eval_strategy != EvalStrategy::No;
     if evaluated {
         settings.push(("-b", json!(test.1.len())));

@@ -178,12 +178,7 @@ impl Origins {
 }
 
 /// [`run`] on data and a checkpoint that are at hand, into `dir`.
-fn run_on(
-    config: &Config,
-    folder: &Path,
-    prepared: &Prepared,
-    dir: AtomicDir,
-) -> Result<Summary> {
+fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -> Result<Summary> {
     let datasets = &prepared.path();
     let origins = Origins::of(config, folder, prepared)?;
     let data = DatasetDict::open(datasets)?;
