@@ -2,6 +2,7 @@
 //! says what made it.
 
 mod atomic;
+pub mod features;
 mod inputs;
 mod leftovers;
 mod lock;

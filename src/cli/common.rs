@@ -8,7 +8,7 @@ use clap::{Args, Command, Parser};
 
 use crate::error::{Error, Result, interrupt};
 use crate::pipelines::extract::{Part, Shard};
-use crate::pipelines::{HubOptions, download};
+use crate::pipelines::{HubOptions, LabelMap, ReadOptions, download};
 use crate::progress::Progress;
 use crate::{device, progress};
 
@@ -65,6 +65,44 @@ impl CommonArgs {
                     Progress::new(format!("download {name}"), size, "bytes").from(from);
                 Box::new(move |n| progress.advance(n))
             }),
+        }
+    }
+}
+
+/// What the classes are called, for programs that read prepared data.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LabelArgs {
+    /// Other names for classes, where data, splits or a classifier call them differently
+    #[arg(long, value_name = "NAME=CLASS,...")]
+    label_map: Option<LabelMap>,
+}
+
+impl LabelArgs {
+    /// The map; without the option one that says nothing.
+    pub fn map(&self) -> LabelMap {
+        self.label_map.clone().unwrap_or_default()
+    }
+}
+
+/// How reviews are read where they can be read in several ways.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ReadingArgs {
+    /// What other words for the classes mean, as bon=positive,mauvais=negative: in tables, and wherever data, splits or a
+    /// classifier call the classes differently
+    #[arg(long, value_name = "NAME=CLASS,...")]
+    label_map: Option<LabelMap>,
+
+    /// In CSV and TSV a quote is a character like any other, and every line is a row
+    #[arg(long)]
+    no_quotes: bool,
+}
+
+impl ReadingArgs {
+    /// These as options of the reader.
+    pub fn options(&self) -> ReadOptions {
+        ReadOptions {
+            label_map: self.label_map.clone().unwrap_or_default(),
+            no_quotes: self.no_quotes,
         }
     }
 }

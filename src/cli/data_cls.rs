@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use super::common::{CommonArgs, at_least_one, download, part, to_json};
+use super::common::{CommonArgs, LabelArgs, at_least_one, download, part, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::extract::{Config, LayerList, Run, StorageType, Tokens, run};
@@ -56,6 +56,9 @@ struct DataClsArgs {
     /// Make OUT of the finished shards in OUT.shards; the other options as they were given with --shard
     #[arg(long, conflicts_with = "shard")]
     merge: bool,
+
+    #[command(flatten)]
+    labels: LabelArgs,
 
     /// Begin even where the disk seems too small for the states
     #[arg(long)]
@@ -176,6 +179,7 @@ impl DataClsArgs {
             force: self.force,
             overwrite: self.common.overwrite,
             device: self.common.device.clone(),
+            label_map: self.labels.map(),
             hub: self.common.hub(),
         })
     }

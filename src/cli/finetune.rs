@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::common::{CommonArgs, at_least_one, to_json};
+use super::common::{CommonArgs, ReadingArgs, at_least_one, to_json};
 use super::run_program;
 use crate::error::Result;
 use crate::pipelines::download;
@@ -48,6 +48,9 @@ struct FinetuneArgs {
     /// Where the corpus comes from when there is no --datasets (see flue-cls-prepare --data)
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
 
     /// Go on from the newest checkpoint of an interrupted run, if there is one
     #[arg(long)]
@@ -267,6 +270,7 @@ impl FinetuneArgs {
         Config {
             datasets: self.datasets.clone(),
             source: self.data.clone(),
+            reading: self.reading.options(),
             num_train: self.num_train.0,
             num_test: self.num_test.0,
             checkpoint: self.checkpoint.clone(),

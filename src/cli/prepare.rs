@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use super::common::shard;
+use super::common::{ReadingArgs, shard};
 use super::{CommonArgs, run_program};
 use crate::error::{Error, Result};
 use crate::pipelines::download;
@@ -32,10 +32,13 @@ pub struct PrepareArgs {
     pub checkpoint: String,
 
     /// The reviews: a Webis CLS-10 tree or its .tar.gz; a CSV, TSV, JSON lines or Parquet file, or a folder of them,
-    /// with `text` and `label` (splits by file name, else all is `train`); a DatasetDict folder; or the word sample
+    /// with `text` and `label` (splits by file name, all is `train` where no name says one); a DatasetDict folder; or the word sample
     /// [default: FLUE CLS from the hub]
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
 
     /// Cut reviews at this many tokens, special ones included [default: what the tokenizer declares, at most 512]
     #[arg(long, value_name = "N")]
@@ -63,7 +66,7 @@ pub struct PrepareArgs {
     pub shard: Option<String>,
 
     /// Make OUT of the finished shards in OUT.shards; all other settings are theirs
-    #[arg(long, conflicts_with_all = ["checkpoint", "data", "max_length", "format", "lowercase", "no_pad",
+    #[arg(long, conflicts_with_all = ["checkpoint", "data", "label_map", "no_quotes", "max_length", "format", "lowercase", "no_pad",
         "max_shard_size", "shard"])]
     pub merge: bool,
 
@@ -117,6 +120,7 @@ impl PrepareArgs {
         Ok(Config {
             checkpoint: self.checkpoint.clone(),
             source: self.data.clone(),
+            reading: self.reading.options(),
             max_length: self.max_length,
             format: match self.format {
                 FormatArg::Arrow => Format::Arrow,
@@ -148,6 +152,7 @@ impl PrepareArgs {
             let summary = prepare::export_tokenizer(&ExportConfig {
                 checkpoint: self.checkpoint.clone(),
                 source: self.data.clone(),
+                reading: self.reading.options(),
                 lowercase: self.lowercase.then_some(true),
                 hub: self.common.hub(),
                 output: self.output.clone(),

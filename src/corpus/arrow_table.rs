@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use super::labels::{self, RowLabels};
 use super::lines::too_long_text;
-use super::table::number;
-use super::{Review, label};
-use crate::artifact::{ParquetFile, rows_at_a_time};
+use super::table::{IDX, category, find_column, listed, number};
+use super::{ReadOptions, Review};
+use crate::artifact::{ParquetFile, features, rows_at_a_time};
 use crate::error::{Error, Result, contain};
 
 const REMEDY: &str = "a sound Parquet file: make it again";
@@ -21,11 +22,49 @@ const REMEDY: &str = "a sound Parquet file: make it again";
 pub(super) struct Parquet {
     path: PathBuf,
     batches: ParquetRecordBatchReader,
+    /// The names of the columns as the file spells them.
+    columns: Columns,
+    labels: RowLabels,
     ready: VecDeque<Review>,
     /// Rows so far, and the number of rows before this file.
     row: usize,
     before: usize,
     done: bool,
+}
+
+/// What the file calls the columns that are read.
+struct Columns {
+    text: String,
+    label: String,
+    idx: Option<String>,
+    category: Option<String>,
+}
+
+impl Columns {
+    fn of(path: &Path, schema: &Schema) -> Result<Self> {
+        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let find = |name: &str| -> Result<Option<String>> {
+            let at = find_column(path, "the schema", &names, name)?;
+            Ok(at.map(|at| names[at].to_string()))
+        };
+        let need = |name: &str| {
+            let expected = "columns `text` and `label`";
+            let missing = || Error::malformed(path, "the schema", listed(&names), expected);
+            find(name)?.ok_or_else(missing)
+        };
+        Ok(Self {
+            text: need("text")?,
+            label: need("label")?,
+            idx: find("idx")?,
+            category: find("category")?,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let needed = [self.text.as_str(), self.label.as_str()];
+        let others = [self.idx.as_deref(), self.category.as_deref()];
+        needed.into_iter().chain(others.into_iter().flatten())
+    }
 }
 
 /// The number of rows that the footer of a Parquet file declares.
@@ -37,6 +76,15 @@ pub(super) fn rows(path: &Path) -> Result<u64> {
     Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
 }
 
+/// Whether a Parquet file has a column `category`.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file or lacks `text` or `label`.
+pub(super) fn has_categories(path: &Path) -> Result<bool> {
+    let builder = builder(path, ParquetFile::open(path)?)?;
+    Ok(Columns::of(path, builder.schema())?.category.is_some())
+}
+
 fn builder(path: &Path, file: ParquetFile) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
     contain(|| ParquetRecordBatchReaderBuilder::try_new(file))
         .and_then(|opened| opened.map_err(|e| e.to_string()))
@@ -44,23 +92,23 @@ fn builder(path: &Path, file: ParquetFile) -> Result<ParquetRecordBatchReaderBui
 }
 
 impl Parquet {
-    /// Open a file; `before` rows came before it in the split.
+    /// Open a file; `before` rows came before it in the split. The names of the classes are those that `datasets` keeps in the
+    /// schema's metadata.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file or lacks `text` or `label`.
-    pub fn open(path: &Path, before: usize) -> Result<Self> {
+    /// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file or lacks `text` or `label`; [`Error::Mismatch`] when its
+    /// classes are others than FLUE's.
+    pub fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
         let file = ParquetFile::open(path)?;
         let builder = builder(path, file.clone())?;
         let schema = builder.schema().clone();
-        let position = |name: &str| schema.index_of(name).ok();
-        let (Some(text), Some(label)) = (position("text"), position("label")) else {
-            let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-            let found = format!("columns {}", names.join(", "));
-            let expected = "columns `text` and `label`";
-            return Err(Error::malformed(path, "the schema", found, expected));
+        let columns = Columns::of(path, &schema)?;
+        let labels = match features::class_names(path, &schema, &columns.label)? {
+            Some(names) => RowLabels::declared(path.display(), &names, &options.label_map)?,
+            None => RowLabels::words(&options.label_map),
         };
-        let wanted = [Some(text), Some(label), position("idx")];
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.into_iter().flatten());
+        let wanted = columns.all().filter_map(|name| schema.index_of(name).ok());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
         let rows = rows_at_a_time(path, &file, builder.metadata(), &mask)?;
         let builder = builder.with_projection(mask).with_batch_size(rows);
         let batches = contain(|| builder.build())
@@ -69,6 +117,8 @@ impl Parquet {
         Ok(Self {
             path: path.into(),
             batches,
+            columns,
+            labels,
             ready: VecDeque::new(),
             row: 0,
             before,
@@ -93,16 +143,17 @@ impl Parquet {
     }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
-        let texts = self.column(batch, "text", &DataType::LargeUtf8)?;
-        let words = match batch.column_by_name("label") {
-            Some(column) if column.data_type().is_floating() => None,
-            _ => Some(self.column(batch, "label", &DataType::Utf8)?),
-        };
-        let idx = match batch.column_by_name("idx") {
-            None => None,
-            Some(_) => Some(self.column(batch, "idx", &DataType::Int64)?),
-        };
+        let texts = self.column(batch, &self.columns.text, &DataType::LargeUtf8)?;
         let texts = texts.as_string::<i64>();
+        let labels = LabelColumn::of(self.label_column(batch)?);
+        let idx = match &self.columns.idx {
+            None => None,
+            Some(name) => Some(self.column(batch, name, &DataType::Int64)?),
+        };
+        let categories = match &self.columns.category {
+            None => None,
+            Some(name) => Some(self.column(batch, name, &DataType::Utf8)?),
+        };
         for row in 0..batch.num_rows() {
             self.row += 1;
             let bad = |found: String, expected: &str| {
@@ -115,29 +166,46 @@ impl Parquet {
             if let Some((found, expected)) = too_long_text(texts.value(row)) {
                 return Err(bad(found, expected));
             }
-            let word = match &words {
-                Some(words) if words.is_null(row) => "null",
-                Some(words) => words.as_string::<i32>().value(row),
-                None => "of a floating-point type",
-            };
-            let label = label::parse_label(word)
-                .ok_or_else(|| bad(format!("label {word}"), label::EXPECTED))?;
+            let label = labels
+                .class(&self.labels, row)
+                .map_err(|word| bad(format!("label {word}"), labels::EXPECTED))?;
             let idx = match &idx {
-                None => number(self.before + self.row),
-                Some(idx) => idx
-                    .is_valid(row)
-                    .then(|| idx.as_primitive::<Int64Type>().value(row))
-                    .and_then(|n| i32::try_from(n).ok())
-                    .ok_or_else(|| bad("an idx that is no int32".into(), "a whole number"))?,
+                None => number(&self.path, self.before + self.row)?,
+                Some(idx) => {
+                    let value = idx.is_valid(row);
+                    let value = value.then(|| idx.as_primitive::<Int64Type>().value(row));
+                    let words = || value.map_or("idx null".into(), |n| format!("idx {n}"));
+                    let small = value.and_then(|n| i32::try_from(n).ok());
+                    small.ok_or_else(|| bad(words(), IDX))?
+                }
             };
+            let category = categories.as_ref().and_then(|column| {
+                let words = column.as_string::<i32>();
+                words.is_valid(row).then(|| words.value(row).to_string())
+            });
             self.ready.push_back(Review {
                 text: texts.value(row).into(),
                 label,
                 idx,
-                category: None,
+                category: category.and_then(self::category),
             });
         }
         Ok(())
+    }
+
+    /// The labels as whole numbers or as words.
+    fn label_column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+        let name = &self.columns.label;
+        let found = batch.column_by_name(name).map(|column| column.data_type());
+        match found {
+            Some(found) if found.is_floating() => {
+                let found = format!("numbers of the floating-point type {found}");
+                let place = format!("column `{name}`");
+                Err(Error::malformed(&self.path, place, found, labels::EXPECTED))
+            }
+            Some(found) if found.is_integer() => self.column(batch, name, &DataType::Int64),
+            _ => self.column(batch, name, &DataType::Utf8),
+        }
     }
 
     /// A column of the batch cast to `to`: strings and dictionaries of strings, integers of any width.
@@ -152,6 +220,39 @@ impl Parquet {
         contain(|| cast_with_options(column, to, &options))
             .and_then(|cast| cast.map_err(|e| e.to_string()))
             .map_err(|e| Error::malformed(&self.path, &place, e, to))
+    }
+}
+
+/// The labels of a batch.
+enum LabelColumn {
+    Numbers(ArrayRef),
+    Words(ArrayRef),
+}
+
+impl LabelColumn {
+    fn of(column: ArrayRef) -> Self {
+        match column.data_type() {
+            DataType::Int64 => Self::Numbers(column),
+            _ => Self::Words(column),
+        }
+    }
+
+    /// The class of a row, or what stands there.
+    fn class(&self, labels: &RowLabels, row: usize) -> std::result::Result<i64, String> {
+        let (Self::Numbers(column) | Self::Words(column)) = self;
+        if column.is_null(row) {
+            return Err("null".into());
+        }
+        match self {
+            Self::Numbers(column) => {
+                let number = column.as_primitive::<Int64Type>().value(row);
+                labels.of_number(number).ok_or_else(|| number.to_string())
+            }
+            Self::Words(column) => {
+                let word = column.as_string::<i32>().value(row);
+                labels.of_word(word).ok_or_else(|| format!("{word:?}"))
+            }
+        }
     }
 }
 

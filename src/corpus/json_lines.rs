@@ -1,20 +1,23 @@
 //! JSON lines: a table with an object in each line, which has a `text` and a `label`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::BufRead;
 use std::path::Path;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::labels::{self, RowLabels};
 use super::lines::{Lines, too_long_text};
-use super::table::{number, open_without_mark};
-use super::{Review, label};
+use super::table::{IDX, category, number, open_without_mark};
+use super::{ReadOptions, Review};
 use crate::error::{Error, Result};
 
 /// The rows of a file with a JSON object per line.
 pub(super) struct JsonLines {
     lines: Lines<Box<dyn BufRead + Send>>,
     line: String,
+    labels: RowLabels,
     row: usize,
     before: usize,
     done: bool,
@@ -25,10 +28,11 @@ impl JsonLines {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(path: &Path, before: usize) -> Result<Self> {
+    pub fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
         Ok(Self {
             lines: Lines::new(path, open_without_mark(path)?),
             line: String::new(),
+            labels: RowLabels::words(&options.label_map),
             row: 0,
             before,
             done: false,
@@ -50,8 +54,12 @@ impl JsonLines {
     }
 
     fn parse(&self) -> Result<Review> {
-        let row: Row = serde_json::from_str(&self.line)
+        let row: Row = serde_json::from_str(&with_json_numbers(&self.line))
             .map_err(|e| self.bad(e.to_string(), "one JSON object per line"))?;
+        if let Some(key) = row.twice {
+            let found = format!("two keys for {key:?} that differ in case");
+            return Err(self.bad(found, "one of them: give the other one another name"));
+        }
         let Scalar::Text(text) = row.text else {
             let expected = "{\"text\": ..., \"label\": ...}";
             return Err(self.bad("no string `text`".into(), expected));
@@ -60,23 +68,27 @@ impl JsonLines {
             return Err(self.bad(found, expected));
         }
         let label = match &row.label {
-            Scalar::Text(word) => label::parse_label(word),
-            Scalar::Whole(n @ (0 | 1)) => Some(*n),
+            Scalar::Text(word) => self.labels.of_word(word),
+            Scalar::Whole(number) => self.labels.of_number(*number),
+            Scalar::Bool(truth) => self.labels.of_word(&truth.to_string()),
             _ => None,
         };
         let label =
-            label.ok_or_else(|| self.bad(format!("label {}", row.label), label::EXPECTED))?;
+            label.ok_or_else(|| self.bad(format!("label {}", row.label), labels::EXPECTED))?;
         let idx = match &row.idx {
-            Scalar::Null => Some(number(self.before + self.row)),
-            Scalar::Whole(n) => i32::try_from(*n).ok(),
-            _ => None,
+            Scalar::Null => number(self.lines.path(), self.before + self.row)?,
+            Scalar::Whole(n) if i32::try_from(*n).is_ok() => *n as i32,
+            other => return Err(self.bad(format!("idx {other}"), IDX)),
         };
-        let idx = idx.ok_or_else(|| self.bad(format!("idx {}", row.idx), "a whole number"))?;
         Ok(Review {
             text,
             label,
             idx,
-            category: None,
+            category: match row.category {
+                Scalar::Null => None,
+                Scalar::Text(word) => category(word),
+                other => return Err(self.bad(format!("category {other}"), "a string")),
+            },
         })
     }
 
@@ -102,16 +114,78 @@ struct Row {
     text: Scalar,
     label: Scalar,
     idx: Scalar,
+    category: Scalar,
+    /// A key that is there in two spellings.
+    twice: Option<&'static str>,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Key {
-    Text,
-    Label,
-    Idx,
-    #[serde(other)]
-    Other,
+/// The keys that are read, in the order of [`Row::value`].
+const KEYS: [&str; 4] = ["text", "label", "idx", "category"];
+
+impl Row {
+    /// The value of a key by its place in [`KEYS`].
+    fn value(&mut self, key: usize) -> &mut Scalar {
+        match key {
+            0 => &mut self.text,
+            1 => &mut self.label,
+            2 => &mut self.idx,
+            _ => &mut self.category,
+        }
+    }
+}
+
+/// A key that is read, by its place in [`KEYS`], with its spelling where that has other case; none for every other key.
+struct Key(Option<(usize, Option<String>)>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> std::result::Result<Key, E> {
+        let is = |name: &&str| key.trim().eq_ignore_ascii_case(name);
+        let place = KEYS.iter().position(is);
+        Ok(Key(place.map(|at| {
+            (at, (key != KEYS[at]).then(|| key.to_string()))
+        })))
+    }
+}
+
+/// The line with the `NaN`, `Infinity` and `-Infinity` that Python's `json` writes, which are not JSON, in an object each: they
+/// may stand in keys that nobody reads, and are named where somebody does.
+fn with_json_numbers(line: &str) -> Cow<'_, str> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !(line.contains("NaN") || line.contains("Infinity")) {
+        return Cow::Borrowed(line);
+    }
+    let mut json = String::with_capacity(line.len() + 16);
+    let (mut rest, mut in_string) = (line, false);
+    while let Some(c) = rest.chars().next() {
+        let word = WORDS.iter().find(|word| rest.starts_with(**word));
+        let length = match (in_string, c, word) {
+            (true, '\\', _) => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            (false, _, Some(word)) => {
+                json.push_str(&format!("{{\"{word}\":0}}"));
+                rest = &rest[word.len()..];
+                continue;
+            }
+            _ => c.len_utf8(),
+        };
+        in_string ^= c == '"';
+        json.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    Cow::Owned(json)
 }
 
 /// A value of which only strings and whole numbers matter.
@@ -122,6 +196,7 @@ enum Scalar {
     Null,
     Text(String),
     Whole(i64),
+    Bool(bool),
     /// In words.
     Other(String),
 }
@@ -132,6 +207,7 @@ impl fmt::Display for Scalar {
             Self::Null => f.write_str("null"),
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Whole(n) => n.fmt(f),
+            Self::Bool(truth) => truth.fmt(f),
             Self::Other(words) => f.write_str(words),
         }
     }
@@ -155,14 +231,15 @@ impl<'de> Visitor<'de> for RowVisitor {
     /// Of a key that is there twice the last value counts, as in Python.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Row, A::Error> {
         let mut row = Row::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Text => row.text = map.next_value()?,
-                Key::Label => row.label = map.next_value()?,
-                Key::Idx => row.idx = map.next_value()?,
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+        let mut spellings: [Option<Option<String>>; KEYS.len()] = Default::default();
+        while let Some(Key(key)) = map.next_key()? {
+            let Some((at, spelling)) = key else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            *row.value(at) = map.next_value()?;
+            if spellings[at].get_or_insert_with(|| spelling.clone()) != &spelling {
+                row.twice = Some(KEYS[at]);
             }
         }
         Ok(row)
@@ -189,7 +266,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> std::result::Result<Scalar, E> {
-        Ok(Scalar::Other(value.to_string()))
+        Ok(Scalar::Bool(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> std::result::Result<Scalar, E> {
@@ -218,8 +295,15 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Scalar, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other("an object".into()))
+        let mut only = None;
+        let mut keys = 0;
+        while let Some((key, _)) = map.next_entry::<Cow<'_, str>, IgnoredAny>()? {
+            keys += 1;
+            // As `with_json_numbers` writes it.
+            only = matches!(&*key, "NaN" | "Infinity" | "-Infinity").then(|| key.into_owned());
+        }
+        let number = only.filter(|_| keys == 1);
+        Ok(Scalar::Other(number.unwrap_or_else(|| "an object".into())))
     }
 }
 
@@ -231,7 +315,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.jsonl");
         std::fs::write(&path, text).unwrap();
-        JsonLines::open(&path, 10).unwrap().collect()
+        JsonLines::open(&path, 10, &ReadOptions::default())
+            .unwrap()
+            .collect()
     }
 
     #[test]
@@ -247,13 +333,41 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_python_may_stand_where_nobody_reads() {
+        let line = r#"{"a": NaN, "Text": "NaN \" Infinity é\\", "b": [-Infinity, {"c":Infinity}], "LABEL": true, "Category": "dvd"}"#;
+        let review = read(line).pop().unwrap().unwrap();
+        assert_eq!(review.text, "NaN \" Infinity é\\");
+        assert_eq!((review.label, review.category.as_deref()), (1, Some("dvd")));
+    }
+
+    #[test]
     fn values_of_another_kind_are_named() {
         for (line, words) in [
             (r#"{"text": 1, "label": 0}"#, "found no string `text`"),
             (r#"{"text": ["x"], "label": 0}"#, "found no string `text`"),
             (r#"{"text": "x", "label": 1.0}"#, "found label 1.0,"),
             (r#"{"text": "x", "label": 2}"#, "found label 2,"),
-            (r#"{"text": "x", "label": true}"#, "found label true,"),
+            (r#"{"text": "x", "label": NaN}"#, "found label NaN,"),
+            (
+                r#"{"text": Infinity, "label": 1}"#,
+                "found no string `text`",
+            ),
+            (
+                r#"{"text": "x", "label": 0, "idx": -Infinity}"#,
+                "found idx -Infinity,",
+            ),
+            (
+                r#"{"text": "x", "label": 0, "a": NaNa}"#,
+                "one JSON object per line",
+            ),
+            (
+                r#"{"text": "x", "Text": "y", "label": 0}"#,
+                "two keys for \"text\"",
+            ),
+            (
+                r#"{"text": "x", "label": 0, "category": 3}"#,
+                "found category 3,",
+            ),
             (
                 r#"{"text": "x", "label": {"a": [1]}}"#,
                 "found label an object,",

@@ -7,9 +7,10 @@ mod archive;
 mod arrow_table;
 mod clean;
 mod json_lines;
-mod label;
+mod labels;
 mod lines;
 mod meter;
+mod quotes;
 mod review_file;
 mod sample;
 mod source;
@@ -17,8 +18,19 @@ mod table;
 mod tree;
 
 pub use clean::clean;
-pub use label::parse_label;
+pub use labels::{Classes, FLUE_CLASSES, LabelMap};
 pub use source::{Corpus, Reviews, Source};
+
+use std::borrow::Cow;
+
+/// How tables are read where they can be read in several ways.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ReadOptions {
+    /// Other names for the classes.
+    pub label_map: LabelMap,
+    /// In CSV and TSV `"` is a character like any other: fields are not quoted.
+    pub no_quotes: bool,
+}
 
 /// A review with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +42,6 @@ pub struct Review {
     /// The number of the review, from 1: in its category for `.review` files, in its split for tables without a
     /// column `idx`.
     pub idx: i32,
-    /// The category of a `.review` file.
-    pub category: Option<&'static str>,
+    /// The category, of a `.review` file by its folder and of a table by its column `category`, where it has one.
+    pub category: Option<Cow<'static, str>>,
 }

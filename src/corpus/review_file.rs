@@ -116,7 +116,7 @@ impl<R: BufRead> ReviewFile<R> {
             text: clean(text)?,
             label: i64::from(rating.trunc() > NEUTRAL),
             idx: self.idx,
-            category: Some(self.category),
+            category: Some(self.category.into()),
         })
     }
 }
@@ -201,7 +201,7 @@ mod tests {
             text: text.into(),
             label,
             idx,
-            category: Some("books"),
+            category: Some("books".into()),
         };
         assert_eq!(got.len(), 2, "{got:?}");
         assert_eq!(got[0], want("bon", 1, 1));

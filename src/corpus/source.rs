@@ -14,7 +14,7 @@ use super::lines::Lines;
 use super::review_file::ReviewFile;
 use super::table::Csv;
 use super::tree::{self, CATEGORIES, SPLITS};
-use super::{Review, archive, arrow_table, sample};
+use super::{ReadOptions, Review, archive, arrow_table, sample};
 use crate::error::{Error, Result, open_file};
 use crate::hub::{FlueCls, Hub};
 
@@ -40,44 +40,99 @@ impl Source {
     }
 }
 
-/// One file of a split, by its format.
+/// The format of a table, by the ending of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Tsv,
+    JsonLines,
+    Parquet,
+}
+
+/// A table of a split.
+#[derive(Debug, Clone)]
+struct Table {
+    path: PathBuf,
+    format: Format,
+    /// The category whose folder it lies in, as FLUE's own scripts leave them.
+    category: Option<&'static str>,
+}
+
+impl Table {
+    /// The table in `path`, by its extension.
+    fn at(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        let format = match extension.as_str() {
+            "csv" => Format::Csv,
+            "tsv" => Format::Tsv,
+            "jsonl" | "ndjson" => Format::JsonLines,
+            "parquet" => Format::Parquet,
+            _ => return None,
+        };
+        let folder = path.parent().and_then(Path::file_name);
+        Some(Self {
+            path: path.to_path_buf(),
+            format,
+            category: CATEGORIES.into_iter().find(|c| folder == Some(c.as_ref())),
+        })
+    }
+
+    /// The reviews of the table; `before` rows came before it in the split.
+    fn open(&self, before: usize, options: &ReadOptions) -> Result<BoxedReviews> {
+        let path = &self.path;
+        let reviews: BoxedReviews = match self.format {
+            Format::Csv => Box::new(Csv::open(path, b',', before, options)?),
+            Format::Tsv => Box::new(Csv::open(path, b'\t', before, options)?),
+            Format::JsonLines => Box::new(JsonLines::open(path, before, options)?),
+            Format::Parquet => Box::new(arrow_table::Parquet::open(path, before, options)?),
+        };
+        let Some(folder) = self.category else {
+            return Ok(reviews);
+        };
+        Ok(Box::new(reviews.map(move |review| {
+            let mut review = review?;
+            review.category.get_or_insert(folder.into());
+            Ok(review)
+        })))
+    }
+
+    /// Whether its rows say of which category they are.
+    fn has_categories(&self, options: &ReadOptions) -> Result<bool> {
+        let path = &self.path;
+        Ok(self.category.is_some()
+            || match self.format {
+                Format::Csv => Csv::open(path, b',', 0, options)?.has_categories(),
+                Format::Tsv => Csv::open(path, b'\t', 0, options)?.has_categories(),
+                Format::Parquet => arrow_table::has_categories(path)?,
+                // Every object has keys of its own: the first one speaks for all.
+                Format::JsonLines => match JsonLines::open(path, 0, options)?.next() {
+                    Some(review) => review?.category.is_some(),
+                    None => false,
+                },
+            })
+    }
+}
+
+/// One file of a split.
 #[derive(Debug, Clone)]
 enum Part {
     Review(PathBuf, &'static str),
     Sample(PathBuf, &'static [u8], &'static str),
-    Csv(PathBuf),
-    Tsv(PathBuf),
-    JsonLines(PathBuf),
-    Parquet(PathBuf),
+    Table(Table),
 }
 
-impl Part {
-    /// The table in `path`, by its extension.
-    fn table(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        let path = path.to_path_buf();
-        Some(match extension.as_str() {
-            "csv" => Part::Csv(path),
-            "tsv" => Part::Tsv(path),
-            "jsonl" | "ndjson" => Part::JsonLines(path),
-            "parquet" => Part::Parquet(path),
-            _ => return None,
-        })
-    }
+type BoxedReviews = Box<dyn Iterator<Item = Result<Review>> + Send>;
 
+impl Part {
     fn path(&self) -> &Path {
         match self {
-            Part::Review(path, _)
-            | Part::Sample(path, ..)
-            | Part::Csv(path)
-            | Part::Tsv(path)
-            | Part::JsonLines(path)
-            | Part::Parquet(path) => path,
+            Part::Review(path, _) | Part::Sample(path, ..) => path,
+            Part::Table(table) => &table.path,
         }
     }
 
     /// The reviews of the file; `before` rows came before it in the split.
-    fn open(&self, before: usize) -> Result<Box<dyn Iterator<Item = Result<Review>> + Send>> {
+    fn open(&self, before: usize, options: &ReadOptions) -> Result<BoxedReviews> {
         Ok(match self {
             Part::Review(path, category) => {
                 let file = open_file(path)?;
@@ -87,10 +142,7 @@ impl Part {
             Part::Sample(path, bytes, category) => {
                 Box::new(ReviewFile::new(Lines::new(path, *bytes), category))
             }
-            Part::Csv(path) => Box::new(Csv::open(path, b',', before)?),
-            Part::Tsv(path) => Box::new(Csv::open(path, b'\t', before)?),
-            Part::JsonLines(path) => Box::new(JsonLines::open(path, before)?),
-            Part::Parquet(path) => Box::new(arrow_table::Parquet::open(path, before)?),
+            Part::Table(table) => table.open(before, options)?,
         })
     }
 }
@@ -103,47 +155,61 @@ pub struct Corpus {
     origin: Option<PathBuf>,
     /// The files of an archive; removed with the last user.
     extracted: Option<Arc<TempDir>>,
+    options: ReadOptions,
+    /// Whether the rows are those of FLUE CLS or of its sample: books, then DVDs, then music, each numbered from 1.
+    flue: bool,
 }
 
 impl Corpus {
     /// Find the files behind `source`.
     ///
     /// Tables are assigned to splits by the words of their file or folder name, as `datasets` does: `train`,
-    /// `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`, `evaluation`. Tables without such
-    /// a word, a single file for instance, are the split `train`.
+    /// `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`, `evaluation`. Where no name has such
+    /// a word, a single file for instance, all is the split `train`; where some have, the others are left out with a warning.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus.
-    pub fn open(source: &Source, hub: &Hub) -> Result<Self> {
-        match source {
-            Source::Path(path) => Self::open_path(path),
-            Source::Flue => Self::open_flue(hub),
-            Source::Sample => Ok(Self {
-                splits: sample_splits(),
-                origin: None,
-                extracted: None,
-            }),
+    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus, when a name speaks of two
+    /// splits, or when a split is there in two formats.
+    pub fn open(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Self> {
+        let corpus = match source {
+            Source::Path(path) => Self::open_path(path)?,
+            Source::Flue => Self::open_flue(hub)?,
+            Source::Sample => Self::of_flue(sample_splits()),
+        };
+        Ok(Self {
+            options: options.clone(),
+            ..corpus
+        })
+    }
+
+    /// Rows that are known to be laid out as those of FLUE CLS.
+    fn of_flue(splits: Vec<(String, Vec<Part>)>) -> Self {
+        Self {
+            splits,
+            origin: None,
+            extracted: None,
+            options: ReadOptions::default(),
+            flue: true,
         }
     }
 
     fn open_flue(hub: &Hub) -> Result<Self> {
         let splits = match hub.flue_cls()? {
             FlueCls::Parquet(files) => {
-                let tables = files
-                    .into_iter()
-                    .map(|(split, path)| (split, Part::Parquet(path)));
-                in_order(tables)
+                let table = |path| Table {
+                    path,
+                    format: Format::Parquet,
+                    category: None,
+                };
+                let tables = files.into_iter();
+                in_order(tables.map(|(split, path)| (split, Part::Table(table(path)))))
             }
             FlueCls::Webis(folder) => match tree::locate(&folder) {
                 Some(fr) => tree_splits(&fr)?,
                 None => return Err(not_a_corpus(&folder)),
             },
         };
-        Ok(Self {
-            splits,
-            origin: None,
-            extracted: None,
-        })
+        Ok(Self::of_flue(splits))
     }
 
     fn open_path(path: &Path) -> Result<Self> {
@@ -158,21 +224,54 @@ impl Corpus {
         let origin = Some(path.to_path_buf());
         if path.is_file() && archive::is_archive(path) {
             let folder = archive::extract(path)?;
+            let splits = tree_splits(folder.path())?;
             return Ok(Self {
-                splits: tree_splits(folder.path())?,
                 origin,
                 extracted: Some(Arc::new(folder)),
+                ..Self::of_flue(splits)
             });
         }
-        let splits = match tree::locate(path) {
-            Some(fr) => tree_splits(&fr)?,
-            None => table_splits(path)?,
-        };
-        Ok(Self {
-            splits,
-            origin,
-            extracted: None,
+        Ok(match tree::locate(path) {
+            Some(fr) => Self {
+                origin,
+                ..Self::of_flue(tree_splits(&fr)?)
+            },
+            None => Self {
+                origin,
+                flue: false,
+                ..Self::of_flue(table_splits(path)?)
+            },
         })
+    }
+
+    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each numbered from 1.
+    pub fn is_flue(&self) -> bool {
+        self.flue
+    }
+
+    /// Whether the rows of every table say of which category they are, by a column `category` or by their folder.
+    ///
+    /// # Errors
+    /// Those of opening a table.
+    pub fn has_categories(&self) -> Result<bool> {
+        let parts = self.splits.iter().flat_map(|(_, parts)| parts);
+        let (mut with, mut without) = (None, None);
+        for part in parts {
+            if let Part::Table(table) = part {
+                match table.has_categories(&self.options)? {
+                    true => with = Some(&table.path),
+                    false => without = Some(&table.path),
+                }
+            }
+        }
+        if let (Some(with), Some(without)) = (with, without) {
+            tracing::warn!(
+                "{} has categories and {} has none: they are left out",
+                with.display(),
+                without.display()
+            );
+        }
+        Ok(!self.flue && with.is_some() && without.is_none())
     }
 
     /// The names of the splits: `train` first.
@@ -197,12 +296,12 @@ impl Corpus {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn files_of(source: &Source, hub: &Hub) -> Result<Vec<PathBuf>> {
+    pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
         match source {
             Source::Path(path) if path.is_file() && archive::is_archive(path) => {
                 Ok(vec![path.clone()])
             }
-            _ => Ok(Self::open(source, hub)?.files()),
+            _ => Ok(Self::open(source, hub, options)?.files()),
         }
     }
 
@@ -211,7 +310,9 @@ impl Corpus {
         self.parts(split)
             .iter()
             .try_fold(0u64, |rows, part| match part {
-                Part::Parquet(path) => Some(rows.saturating_add(arrow_table::rows(path).ok()?)),
+                Part::Table(table) if table.format == Format::Parquet => {
+                    Some(rows.saturating_add(arrow_table::rows(&table.path).ok()?))
+                }
                 _ => None,
             })
     }
@@ -223,6 +324,7 @@ impl Corpus {
             current: None,
             rows: 0,
             extracted: self.extracted.clone().zip(self.origin.clone()),
+            options: self.options.clone(),
         }
     }
 
@@ -237,8 +339,9 @@ impl Corpus {
 /// The reviews of one split, one file after another.
 pub struct Reviews {
     parts: VecDeque<Part>,
-    current: Option<Box<dyn Iterator<Item = Result<Review>> + Send>>,
+    current: Option<BoxedReviews>,
     rows: usize,
+    options: ReadOptions,
     /// The folder of an archive's members, and the archive.
     extracted: Option<(Arc<TempDir>, PathBuf)>,
 }
@@ -259,7 +362,7 @@ impl Iterator for Reviews {
                 }
             }
             let part = self.parts.pop_front()?;
-            match part.open(self.rows) {
+            match part.open(self.rows, &self.options) {
                 Ok(reviews) => self.current = Some(reviews),
                 Err(e) => return Some(Err(self.stop(e))),
             }
@@ -321,24 +424,71 @@ fn table_splits(path: &Path) -> Result<Vec<(String, Vec<Part>)>> {
     if path.is_dir() {
         for entry in sorted(path)? {
             if entry.is_dir() {
-                tables.extend(sorted(&entry)?.iter().filter_map(|p| Part::table(p)));
+                tables.extend(sorted(&entry)?.iter().filter_map(|p| Table::at(p)));
             } else {
-                tables.extend(Part::table(&entry));
+                tables.extend(Table::at(&entry));
             }
         }
     } else {
-        tables.extend(Part::table(path));
+        // The folder around a file that is named by itself says nothing.
+        tables.extend(Table::at(path).map(|t| Table {
+            category: None,
+            ..t
+        }));
     }
     if tables.is_empty() {
         return Err(not_a_corpus(path));
     }
-    Ok(in_order(tables.into_iter().map(|table| {
-        let inside = table.path().strip_prefix(path).ok();
+    let mut named: Vec<(&'static str, Table)> = Vec::new();
+    let mut others = Vec::new();
+    for table in tables {
+        let inside = table.path.strip_prefix(path).ok();
         let inside = inside.filter(|p| !p.as_os_str().is_empty());
-        let name = inside.unwrap_or(Path::new(table.path().file_name().unwrap_or_default()));
-        let split = split_named(&name.to_string_lossy()).unwrap_or("train");
-        (split.to_string(), table)
+        let file = || table.path.file_name().map(Path::new);
+        let name = inside.or_else(file).expect("a table has a name");
+        match split_named(&table.path, &name.to_string_lossy())? {
+            Some(split) => named.push((split, table)),
+            None => others.push(table),
+        }
+    }
+    if named.is_empty() {
+        named.extend(others.drain(..).map(|table| ("train", table)));
+    }
+    for table in others {
+        tracing::warn!(
+            "{}: left out, since its name is that of no split and others name theirs; call it train-… or test-… to read it",
+            table.path.display()
+        );
+    }
+    one_format_each(&named)?;
+    let parts = named.into_iter();
+    Ok(in_order(parts.map(|(split, table)| {
+        (split.to_string(), Part::Table(table))
     })))
+}
+
+/// Refuse the same split in two formats: the one is most likely a copy of the other.
+fn one_format_each(tables: &[(&'static str, Table)]) -> Result<()> {
+    for (i, (split, table)) in tables.iter().enumerate() {
+        let same = |(name, other): &&(&str, Table)| {
+            name == split
+                && other.format != table.format
+                && other.path.file_stem() == table.path.file_stem()
+                && other.path.parent() == table.path.parent()
+        };
+        if let Some((_, other)) = tables[..i].iter().find(same) {
+            return Err(Error::malformed(
+                &table.path,
+                "",
+                format!(
+                    "the split {split} a second time, beside {}",
+                    other.path.display()
+                ),
+                "one of the two: both would be read, and the rows of a copy would count twice; move one of them away",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn not_a_corpus(path: &Path) -> Error {
@@ -382,19 +532,31 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The split that a file name (with its folder) speaks of.
-fn split_named(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
-    let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphabetic()).collect();
+/// The split that the name of a table (with its folder) speaks of.
+///
+/// # Errors
+/// [`Error::Malformed`] when it speaks of two.
+fn split_named(path: &Path, name: &str) -> Result<Option<&'static str>> {
+    const WORDS: [(&str, &[&str]); 3] = [
+        ("train", &["train", "training"]),
+        ("validation", &["validation", "valid", "dev", "val"]),
+        ("test", &["test", "testing", "eval", "evaluation"]),
+    ];
+    let name = name.to_lowercase();
+    let words: Vec<&str> = name.split(|c: char| !c.is_alphabetic()).collect();
     let has = |any: &[&str]| words.iter().any(|w| any.contains(w));
-    if has(&["train", "training"]) {
-        Some("train")
-    } else if has(&["test", "testing", "eval", "evaluation"]) {
-        Some("test")
-    } else if has(&["validation", "valid", "dev", "val"]) {
-        Some("validation")
-    } else {
-        None
+    let mut splits = WORDS
+        .iter()
+        .filter(|(_, any)| has(any))
+        .map(|(split, _)| *split);
+    match (splits.next(), splits.next()) {
+        (Some(one), Some(other)) => Err(Error::malformed(
+            path,
+            "",
+            format!("a name that speaks of {one} and of {other}"),
+            "a name of one split: rename the file or its folder",
+        )),
+        (split, _) => Ok(split),
     }
 }
 

@@ -1,13 +1,16 @@
 //! Tables with a column `text` and a column `label` in CSV and TSV.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
+use super::labels::{self, RowLabels};
 use super::lines::{LONGEST_ROW, Lines, invalid_utf8, too_long_text};
 use super::meter::Meter;
-use super::{Review, label};
+use super::quotes::{QuoteFault, Quotes};
+use super::{ReadOptions, Review};
 use crate::error::{Error, Result, open_file};
 
 /// Most bytes of a header: the csv crate keeps it four times, with a number for each field.
@@ -20,13 +23,18 @@ struct Columns {
     text: usize,
     label: usize,
     idx: Option<usize>,
+    category: Option<usize>,
 }
 
 /// The rows of a CSV or TSV file with a header.
 pub(super) struct Csv {
     path: PathBuf,
-    reader: csv::Reader<Meter<Box<dyn BufRead + Send>>>,
+    reader: csv::Reader<Meter<Quotes<Box<dyn BufRead + Send>>>>,
+    delimiter: u8,
+    /// Whether quotes hold a field together.
+    quoted: bool,
     columns: Columns,
+    labels: RowLabels,
     record: ByteRecord,
     /// Rows so far, and the number of rows before this file.
     row: usize,
@@ -35,28 +43,26 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Open a file of fields cut at `delimiter` and quoted by `"`; `before` rows came before it in the split.
+    /// Open a file of fields cut at `delimiter` and, unless the options say otherwise, quoted by `"`; `before` rows came before
+    /// it in the split.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label`.
-    pub fn open(path: &Path, delimiter: u8, before: usize) -> Result<Self> {
-        let bytes = Meter::new(open_without_mark(path)?, LONGEST_HEADER, NO_HEADER);
+    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label` or names one twice.
+    pub fn open(path: &Path, delimiter: u8, before: usize, options: &ReadOptions) -> Result<Self> {
+        let quoted = !options.no_quotes;
+        let bytes = Quotes::new(open_without_mark(path)?, quoted.then_some(delimiter));
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
-            .from_reader(bytes);
+            .quoting(quoted)
+            .from_reader(Meter::new(bytes, LONGEST_HEADER, NO_HEADER));
         let header = match reader.byte_headers() {
             Ok(header) => header.clone(),
             Err(e) => return Err(csv_error(path, 0, e)),
         };
-        let find = |name: &str| {
-            header
-                .iter()
-                .position(|h| h.trim_ascii() == name.as_bytes())
-        };
+        let names: Vec<Cow<'_, str>> = header.iter().map(String::from_utf8_lossy).collect();
+        let find = |name: &str| find_column(path, "line 1", &names, name);
         let need = |name: &str| {
-            find(name).ok_or_else(|| {
-                let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-                let found = format!("columns {}", names.join(", "));
+            find(name)?.ok_or_else(|| {
                 let of_another_delimiter =
                     names.len() == 1 && names[0].contains([';', '\t', ',', '|']);
                 let expected = match (of_another_delimiter, delimiter) {
@@ -64,23 +70,32 @@ impl Csv {
                     (true, b'\t') => "columns `text` and `label`, with a tab between fields",
                     (true, _) => "columns `text` and `label`, with a comma between fields",
                 };
-                Error::malformed(path, "line 1", found, expected)
+                Error::malformed(path, "line 1", listed(&names), expected)
             })
         };
         let columns = Columns {
             text: need("text")?,
             label: need("label")?,
-            idx: find("idx"),
+            idx: find("idx")?,
+            category: find("category")?,
         };
         Ok(Self {
             path: path.into(),
             reader,
+            delimiter,
+            quoted,
             columns,
+            labels: RowLabels::words(&options.label_map),
             record: ByteRecord::new(),
             row: 0,
             before,
             done: false,
         })
+    }
+
+    /// Whether there is a column `category`.
+    pub fn has_categories(&self) -> bool {
+        self.columns.category.is_some()
     }
 
     fn next_review(&mut self) -> Result<Option<Review>> {
@@ -93,32 +108,77 @@ impl Csv {
             return Ok(None);
         }
         self.row += 1;
+        self.refuse_glued_rows()?;
         let text = self.field(self.columns.text)?.to_string();
         if let Some((found, expected)) = too_long_text(&text) {
             return Err(self.bad(found, expected));
         }
-        let label_word = self.field(self.columns.label)?;
-        let label = label::parse_label(label_word)
-            .ok_or_else(|| self.bad(format!("label {label_word:?}"), label::EXPECTED))?;
+        let word = self.field(self.columns.label)?;
+        let label = self
+            .labels
+            .of_word(word)
+            .ok_or_else(|| self.bad(format!("label {word:?}"), labels::EXPECTED))?;
         let idx = match self.columns.idx {
-            None => number(self.before + self.row),
+            None => None,
             Some(column) => {
                 let word = self.field(column)?;
-                word.trim()
-                    .parse()
-                    .map_err(|_| self.bad(format!("idx {word:?}"), "a whole number"))?
+                let number = word.trim().parse().map_err(|_| format!("idx {word:?}"));
+                Some(number.map_err(|found| self.bad(found, IDX))?)
             }
         };
         Ok(Some(Review {
             text,
             label,
-            idx,
-            category: None,
+            idx: match idx {
+                Some(idx) => idx,
+                None => number(&self.path, self.before + self.row)?,
+            },
+            category: match self.columns.category {
+                None => None,
+                Some(column) => category(self.field(column)?.to_string()),
+            },
         }))
     }
 
+    /// Refuse a row of several lines each of which is a row by itself: a table without quoting, whose texts happen to begin and
+    /// to end with a quote, reads so.
+    fn refuse_glued_rows(&self) -> Result<()> {
+        let first = self.record.position().map_or(0, csv::Position::line);
+        let after = self.reader.position().line();
+        if !self.quoted || after <= first + 1 {
+            return Ok(());
+        }
+        let mut whole = Vec::new();
+        for (i, field) in self.record.iter().enumerate() {
+            if i > 0 {
+                whole.push(self.delimiter);
+            }
+            whole.extend_from_slice(field);
+        }
+        let is_row = |line: &[u8]| {
+            let mut fields = line.split(|b| *b == self.delimiter);
+            let label = fields.clone().nth(self.columns.label);
+            let word = label.and_then(|label| std::str::from_utf8(label).ok());
+            fields.by_ref().count() == self.record.len()
+                && word.is_some_and(|word| self.labels.of_word(word).is_some())
+        };
+        let lines: Vec<&[u8]> = whole.split(|b| *b == b'\n').collect();
+        if lines.len() < 2 || !lines.iter().all(|line| is_row(line)) {
+            return Ok(());
+        }
+        let found = format!(
+            "{} lines that are one row if quotes hold fields together, and as many rows if they are part of the texts",
+            lines.len()
+        );
+        let expected = "--no-quotes for the second reading; for the first, a table in which line ends are not followed by what looks like a row";
+        Err(self.bad(found, expected))
+    }
+
     fn field(&self, column: usize) -> Result<&str> {
-        let bytes = self.record.get(column).unwrap_or_default();
+        let bytes = self
+            .record
+            .get(column)
+            .expect("the csv crate gives every row as many fields as the header");
         std::str::from_utf8(bytes).map_err(|_| first_invalid_byte(&self.path))
     }
 
@@ -139,6 +199,48 @@ impl Iterator for Csv {
     }
 }
 
+/// What an `idx` must be, for messages.
+pub(super) const IDX: &str =
+    "a whole number from -2147483648 to 2147483647: the column of the prepared data has 32 bits";
+
+/// The place of the column `name` among the `names` of a table, whatever its case.
+///
+/// # Errors
+/// [`Error::Malformed`] when several columns have the name.
+pub(super) fn find_column<S: AsRef<str>>(
+    path: &Path,
+    place: &str,
+    names: &[S],
+    name: &str,
+) -> Result<Option<usize>> {
+    let of_name = |other: &S| other.as_ref().trim().eq_ignore_ascii_case(name);
+    let mut places = (0..names.len()).filter(|&i| of_name(&names[i]));
+    match (places.next(), places.next()) {
+        (Some(first), Some(second)) => {
+            let [first, second] = [first, second].map(|i| names[i].as_ref());
+            let found = format!("the columns `{first}` and `{second}`");
+            let expected = format!("one column `{name}`: give the other one another name");
+            Err(Error::malformed(path, place, found, expected))
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+/// The columns of a table, for messages.
+pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    format!("columns {}", names.join(", "))
+}
+
+/// The category that a row names; a blank names none.
+pub(super) fn category(word: String) -> Option<Cow<'static, str>> {
+    let trimmed = word.trim();
+    if trimmed.len() == word.len() {
+        return (!word.is_empty()).then_some(Cow::Owned(word));
+    }
+    (!trimmed.is_empty()).then(|| Cow::Owned(trimmed.to_string()))
+}
+
 /// A buffered file, after its byte order mark if it has one.
 pub(super) fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     let file = open_file(path)?;
@@ -153,9 +255,13 @@ pub(super) fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> 
     Ok(Box::new(reader))
 }
 
-/// A row's number as `idx`; the column is an int32.
-pub(super) fn number(row: usize) -> i32 {
-    i32::try_from(row).unwrap_or(i32::MAX)
+/// The number of a row of the table `path` as its `idx`.
+///
+/// # Errors
+/// [`Error::Malformed`] past what an int32 holds.
+pub(super) fn number(path: &Path, row: usize) -> Result<i32> {
+    let too_many = |_| Error::malformed(path, format!("row {row}"), "too many rows", IDX);
+    i32::try_from(row).map_err(too_many)
 }
 
 fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
@@ -166,7 +272,20 @@ fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
     };
     match e.into_kind() {
         csv::ErrorKind::Io(source) if source.kind() == ErrorKind::InvalidData => {
-            Error::malformed(path, place, source, "a review of a size that people write")
+            let fault = source
+                .get_ref()
+                .and_then(|e| e.downcast_ref::<QuoteFault>());
+            match fault {
+                Some(fault) => Error::malformed(
+                    path,
+                    format!("line {}", fault.line),
+                    &fault.found,
+                    "fields that are quoted whole, with quotes inside them doubled; --no-quotes where quotes are part of the texts",
+                ),
+                None => {
+                    Error::malformed(path, place, source, "a review of a size that people write")
+                }
+            }
         }
         csv::ErrorKind::Io(source) => Error::io(path, "read")(source),
         csv::ErrorKind::UnequalLengths {
@@ -181,7 +300,7 @@ fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
     }
 }
 
-/// The error for the first byte of the file that is no UTF-8.
+/// The error for the first byte of the file that is not valid UTF-8.
 fn first_invalid_byte(path: &Path) -> Error {
     let file = match open_file(path) {
         Ok(file) => file,

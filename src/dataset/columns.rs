@@ -10,10 +10,11 @@ use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Int8Type, Int32Type, Int64Type, Schema};
 
 /// The columns that the programs read; all others are left on disk.
-pub(super) const NAMES: [&str; 6] = [
+pub(super) const NAMES: [&str; 7] = [
     "text",
     "label",
     "idx",
+    "category",
     "input_ids",
     "token_type_ids",
     "attention_mask",
@@ -21,10 +22,25 @@ pub(super) const NAMES: [&str; 6] = [
 
 /// The indices in `schema` of the columns that the programs read.
 pub(super) fn projection(schema: &Schema) -> Vec<usize> {
-    let known = |name: &str| NAMES.contains(&name);
     (0..schema.fields().len())
-        .filter(|&i| known(schema.field(i).name()))
+        .filter(|&i| is_read(schema.field(i).name(), schema.field(i).data_type()))
         .collect()
+}
+
+/// Whether the programs read a column. Only words are categories: a column of that name with other values is left alone.
+pub(super) fn is_read(name: &str, data_type: &DataType) -> bool {
+    use DataType::{Dictionary, LargeUtf8, Utf8, Utf8View};
+    let words = |t: &DataType| matches!(t, Utf8 | LargeUtf8 | Utf8View);
+    NAMES.contains(&name)
+        && (name != "category"
+            || words(data_type)
+            || matches!(data_type, Dictionary(_, values) if words(values)))
+}
+
+/// Whether a schema has a column that the programs read under this name.
+pub(super) fn has(schema: &Schema, name: &str) -> bool {
+    let field = schema.field_with_name(name);
+    field.is_ok_and(|field| is_read(name, field.data_type()))
 }
 
 /// Whether a column of this name can be read in place, without a conversion.
@@ -36,6 +52,7 @@ pub(super) fn is_native(name: &str, data_type: &DataType) -> bool {
     };
     match name {
         "text" => matches!(data_type, Utf8 | LargeUtf8),
+        "category" => matches!(data_type, Utf8 | LargeUtf8) || !is_read(name, data_type),
         "label" => *data_type == Int64,
         "idx" => *data_type == Int32,
         "input_ids" => lists_of(Int32),
@@ -81,6 +98,15 @@ impl Texts {
             Texts::Large(texts) => texts.value(row),
         }
     }
+
+    /// The string of a row, unless it is null.
+    pub fn known(&self, row: usize) -> Option<&str> {
+        let known = match self {
+            Texts::Small(texts) => texts.is_valid(row),
+            Texts::Large(texts) => texts.is_valid(row),
+        };
+        known.then(|| self.row(row))
+    }
 }
 
 /// The columns of one batch; those that the file lacks are none.
@@ -88,6 +114,8 @@ pub(super) struct Columns {
     pub text: Option<Texts>,
     pub label: Option<ScalarBuffer<i64>>,
     pub idx: Option<ScalarBuffer<i32>>,
+    /// Some may be null.
+    pub category: Option<Texts>,
     pub input_ids: Option<Lists<i32>>,
     pub token_type_ids: Option<Lists<i8>>,
     pub attention_mask: Option<Lists<i8>>,
@@ -114,6 +142,7 @@ impl Columns {
             idx: column(batch, "idx", |array| {
                 Some(array.as_primitive_opt::<Int32Type>()?.values().clone())
             })?,
+            category: batch.column_by_name("category").and_then(|c| texts(c)),
             input_ids: column(batch, "input_ids", lists::<Int32Type>)?,
             token_type_ids: column(batch, "token_type_ids", lists::<Int8Type>)?,
             attention_mask: column(batch, "attention_mask", lists::<Int8Type>)?,

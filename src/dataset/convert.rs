@@ -87,7 +87,7 @@ pub(super) fn rewrite(
 fn target_type(name: &str) -> DataType {
     let list = |item| DataType::LargeList(Arc::new(Field::new("item", item, true)));
     match name {
-        "text" => DataType::LargeUtf8,
+        "text" | "category" => DataType::LargeUtf8,
         "label" => DataType::Int64,
         "idx" => DataType::Int32,
         "input_ids" => list(DataType::Int32),
@@ -97,14 +97,14 @@ fn target_type(name: &str) -> DataType {
 
 /// The rewritten schema (with the metadata of the old one) and its column names.
 fn target_schema(path: &Path, schema: &Schema) -> Result<(Schema, Vec<&'static str>)> {
-    let has = |name: &str| schema.field_with_name(name).is_ok();
+    let has = |name: &str| columns::has(schema, name);
     let wanted: Vec<&'static str> = columns::NAMES
         .into_iter()
         .filter(|&name| has(name) || (name == "attention_mask" && has("input_ids")))
         .collect();
     for field in schema.fields() {
         let (name, found) = (field.name(), field.data_type());
-        if columns::NAMES.contains(&name.as_str()) && !is_convertible(name, found) {
+        if columns::is_read(name, found) && !is_convertible(name, found) {
             let place = format!("column `{name}`");
             let expected = match (name.as_str(), found) {
                 ("label", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
@@ -126,6 +126,8 @@ fn target_schema(path: &Path, schema: &Schema) -> Result<(Schema, Vec<&'static s
 fn is_convertible(name: &str, data_type: &DataType) -> bool {
     match (name, data_type) {
         ("text", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => true,
+        ("category", _) => true,
+        ("label", DataType::Boolean) => true,
         ("label" | "idx", other) => other.is_integer(),
         (
             "input_ids" | "token_type_ids" | "attention_mask",
@@ -147,7 +149,10 @@ fn convert(path: &Path, place: &str, batch: &RecordBatch, name: &str) -> Result<
     };
     let bad = |e: String| {
         let place = format!("{place}, column `{name}`");
-        Error::malformed(path, place, e, target_type(name))
+        match name {
+            "idx" => Error::malformed(path, place, e, "whole numbers of 32 bits"),
+            _ => Error::malformed(path, place, e, target_type(name)),
+        }
     };
     let cast = |array: &ArrayRef, to: &str| {
         contain(|| cast_with_options(array, &target_type(to), &options))

@@ -10,8 +10,9 @@ use arrow::datatypes::UInt64Type;
 use serde_json::Value;
 
 use super::ipc::StreamFile;
-use super::split::Split;
+use super::split::{LabelNames, Split};
 use super::{convert, features, parquet};
+use crate::artifact::features::declared;
 use crate::error::{Error, Result, presence, read_text};
 
 /// A dataset on disk: its splits are opened when they are asked for.
@@ -19,6 +20,8 @@ use crate::error::{Error, Result, presence, read_text};
 pub struct DatasetDict {
     path: PathBuf,
     split_names: Vec<String>,
+    /// Whether the folder is that of a single `Dataset`, the files of which lie in it and not in a folder for each split.
+    single: bool,
 }
 
 impl DatasetDict {
@@ -35,17 +38,25 @@ impl DatasetDict {
             });
         }
         let index = path.join("dataset_dict.json");
+        let single = !index.is_file() && path.join("state.json").is_file();
         let split_names = if index.is_file() {
             declared_splits(&index)?
+        } else if single {
+            vec![single_split(&path.join("state.json"))?]
         } else {
             parquet_splits(&path)?
         };
-        Ok(Self { path, split_names })
+        Ok(Self {
+            path,
+            split_names,
+            single,
+        })
     }
 
-    /// Whether `path` looks like the folder of a `DatasetDict`, so that opening it is worth while.
+    /// Whether `path` looks like the folder of a `DatasetDict` or of a single `Dataset`, so that opening it is worth while.
     pub fn is_at(path: &Path) -> bool {
-        path.join("dataset_dict.json").is_file() || path.join("train/state.json").is_file()
+        let has = |name: &str| path.join(name).is_file();
+        has("dataset_dict.json") || has("train/state.json") || has("state.json")
     }
 
     /// The folder.
@@ -56,6 +67,14 @@ impl DatasetDict {
     /// The names of the splits, in the order of the folder.
     pub fn split_names(&self) -> &[String] {
         &self.split_names
+    }
+
+    /// The folder of a split.
+    fn folder(&self, split: &str) -> PathBuf {
+        match self.single {
+            true => self.path.clone(),
+            false => self.path.join(split),
+        }
     }
 
     /// The files from which `splits` are read, each once: the JSON that says which rows there are and what their columns mean,
@@ -73,7 +92,7 @@ impl DatasetDict {
         };
         add_when_there(self.path.join("dataset_dict.json"))?;
         for name in splits {
-            let folder = self.path.join(name.as_ref());
+            let folder = self.folder(name.as_ref());
             let state_path = folder.join("state.json");
             if !state_path.is_file() {
                 parquet_files(&folder)?
@@ -114,12 +133,18 @@ impl DatasetDict {
 
     fn open_split(&self, name: &str, required: &[&str]) -> Result<Split> {
         if !self.split_names.iter().any(|n| n == name) {
+            let has = self.split_names.join(", ");
             return Err(Error::NotFound {
                 what: format!("split {name} of {}", self.path.display()),
-                remedy: format!("it has {}", self.split_names.join(", ")),
+                remedy: match self.single {
+                    true => format!(
+                        "it is a single Dataset, read as the split {has}: save a DatasetDict of the splits"
+                    ),
+                    false => format!("it has {has}"),
+                },
             });
         }
-        let folder = self.path.join(name);
+        let folder = self.folder(name);
         let split = if folder.join("state.json").is_file() {
             open_arrow(name, &folder)?
         } else {
@@ -160,6 +185,17 @@ fn declared_splits(index: &Path) -> Result<Vec<String>> {
         }
         None => Ok(names),
     }
+}
+
+/// The name of the one split of a `Dataset` folder: that which its state notes, else `train`, as `load_dataset` calls data
+/// without splits.
+fn single_split(state: &Path) -> Result<String> {
+    let name = read_json(state)?
+        .get("_split")
+        .and_then(Value::as_str)
+        .map(str::to_string);
+    let name = name.filter(|name| is_entry(name));
+    Ok(name.unwrap_or_else(|| "train".into()))
 }
 
 /// Whether a name is that of something inside the folder it is joined to.
@@ -269,8 +305,16 @@ fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
         paths if paths.is_empty() => None,
         paths => Some(read_indices(&paths)?),
     };
-    let names = features::label_names(&paths[0], &files[0].schema, info.as_ref())?;
-    Ok(Split::new(name, folder, files, order, names))
+    let info = features::info(&paths[0], &files[0].schema, info)?;
+    let described = describe(&info_path, &info)?;
+    Ok(Split::new(name, folder, files, order, described))
+}
+
+/// The names of the classes, and whether the data is FLUE CLS.
+fn describe(path: &Path, info: &Value) -> Result<(LabelNames, bool)> {
+    let names = declared(path, info, "label")?;
+    let names = names.map_or(LabelNames::Numbers, LabelNames::Declared);
+    Ok((names, features::is_flue(info)))
 }
 
 /// Open an Arrow file, through a temporary copy when its types differ from the usual ones.
@@ -322,6 +366,21 @@ fn open_parquet(name: &str, folder: &Path) -> Result<Split> {
         })
         .collect::<Result<Vec<_>>>()?;
     let first = files.first().ok_or_else(half)?;
-    let names = features::label_names(&paths[0], &first.schema, None)?;
-    Ok(Split::new(name, folder, files, None, names))
+    let info = features::info(&paths[0], &first.schema, None)?;
+    for (path, file) in paths.iter().zip(&files) {
+        let other = features::info(path, &file.schema, None)?;
+        let names = |info: &Value| info.pointer("/features/label/names").cloned();
+        if names(&other) != names(&info) {
+            let list = |info: &Value| names(info).map_or("no names".into(), |n| n.to_string());
+            let expected = format!("{}, as in {}", list(&info), paths[0].display());
+            return Err(Error::malformed(
+                path,
+                "the names of `label`",
+                list(&other),
+                expected,
+            ));
+        }
+    }
+    let described = describe(&paths[0], &info)?;
+    Ok(Split::new(name, folder, files, None, described))
 }

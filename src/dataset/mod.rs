@@ -16,11 +16,11 @@ mod rows;
 mod split;
 mod writer;
 
-pub use categories::CATEGORIES;
+pub use categories::Categories;
 pub use dict::DatasetDict;
-pub use features::LABEL_NAMES;
+pub use features::Columns;
 pub use parquet::{Batches, read_table};
-pub use rows::{Padding, Rows};
+pub use rows::{Padding, Row, Rows};
 pub use split::{Example, Split};
 pub use writer::{DEFAULT_SHARD_BYTES, DatasetDictWriter, Format, SplitWriter, WriteOptions};
 

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 use sha2::{Digest, Sha256};
 
+use super::features::Columns;
 use super::split::Example;
 
 /// Padding on the right up to a fixed length.
@@ -21,6 +22,19 @@ pub struct Padding {
     pub id: u32,
 }
 
+/// A review beside its tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The review.
+    pub text: &'a str,
+    /// Its class, a place in the names of the dataset's classes.
+    pub label: i64,
+    /// Its number.
+    pub idx: i32,
+    /// Its category; it is written where the dataset has a column for it.
+    pub category: Option<&'a str>,
+}
+
 /// A batch of tokenized reviews in memory, column by column.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -29,6 +43,7 @@ pub struct Rows {
     text_ends: Vec<i32>,
     label: Vec<i64>,
     idx: Vec<i32>,
+    category: Option<Vec<Option<String>>>,
     input_ids: Vec<i32>,
     token_type_ids: Option<Vec<i8>>,
     attention_mask: Vec<i8>,
@@ -36,12 +51,13 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// No rows yet; with token types (all 0) for FlauBERT.
-    pub fn new(token_type_ids: bool) -> Self {
+    /// No rows yet; token types are all 0.
+    pub fn new(columns: Columns) -> Self {
         Self {
             text_ends: vec![0],
             list_ends: vec![0],
-            token_type_ids: token_type_ids.then(Vec::new),
+            token_type_ids: columns.token_type_ids.then(Vec::new),
+            category: columns.category.then(Vec::new),
             ..Self::default()
         }
     }
@@ -63,14 +79,7 @@ impl Rows {
     }
 
     /// Add a review and its ids, special tokens included; all are tokens, and what `padding` adds is none.
-    pub fn push(
-        &mut self,
-        text: &str,
-        label: i64,
-        idx: i32,
-        ids: &[u32],
-        padding: Option<Padding>,
-    ) {
+    pub fn push(&mut self, row: Row<'_>, ids: &[u32], padding: Option<Padding>) {
         let fill = padding.map_or(0, |p| p.length.saturating_sub(ids.len()));
         let id = padding.map_or(0, |p| p.id as i32);
         self.input_ids.extend(ids.iter().map(|&id| id as i32));
@@ -81,7 +90,7 @@ impl Rows {
         if let Some(types) = &mut self.token_type_ids {
             types.resize(types.len() + ids.len() + fill, 0);
         }
-        self.end_row(text, label, idx);
+        self.end_row(row);
     }
 
     /// Add a row as it stands in another dataset.
@@ -95,15 +104,23 @@ impl Rows {
                 None => types.resize(types.len() + example.input_ids.len(), 0),
             }
         }
-        self.end_row(example.text, example.label, example.idx);
+        self.end_row(Row {
+            text: example.text,
+            label: example.label,
+            idx: example.idx,
+            category: example.category,
+        });
     }
 
-    fn end_row(&mut self, text: &str, label: i64, idx: i32) {
-        self.text.extend_from_slice(text.as_bytes());
+    fn end_row(&mut self, row: Row<'_>) {
+        self.text.extend_from_slice(row.text.as_bytes());
         self.text_ends.push(self.text.len() as i32);
         self.list_ends.push(self.input_ids.len() as i32);
-        self.label.push(label);
-        self.idx.push(idx);
+        self.label.push(row.label);
+        self.idx.push(row.idx);
+        if let Some(categories) = &mut self.category {
+            categories.push(row.category.map(str::to_string));
+        }
     }
 
     /// Feed the content to a digest.
@@ -112,6 +129,9 @@ impl Rows {
         hash.update(Buffer::from_slice_ref(&self.text_ends));
         hash.update(Buffer::from_slice_ref(&self.label));
         hash.update(Buffer::from_slice_ref(&self.idx));
+        for category in self.category.iter().flatten() {
+            hash.update(category.as_deref().unwrap_or("\0"));
+        }
         hash.update(Buffer::from_slice_ref(&self.input_ids));
         hash.update(Buffer::from_slice_ref(&self.list_ends));
     }
@@ -138,8 +158,11 @@ impl Rows {
             Arc::new(text),
             Arc::new(Int64Array::from(self.label)),
             Arc::new(Int32Array::from(self.idx)),
-            list(DataType::Int32, ids)?,
         ];
+        if let Some(categories) = self.category {
+            columns.push(Arc::new(StringArray::from(categories)));
+        }
+        columns.push(list(DataType::Int32, ids)?);
         if let Some(types) = self.token_type_ids {
             columns.push(bytes(types)?);
         }

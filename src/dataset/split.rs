@@ -20,6 +20,8 @@ pub struct Example<'a> {
     pub label: i64,
     /// The number of the review in its category, from 1; its row when the dataset has no column `idx`.
     pub idx: i32,
+    /// The category, where the dataset has such a column and the row a value in it.
+    pub category: Option<&'a str>,
     /// Token ids, special tokens and perhaps padding included; empty in a dataset that is not tokenized.
     pub input_ids: &'a [i32],
     /// 1 for a token, 0 for padding; as long as `input_ids`.
@@ -61,12 +63,28 @@ struct Inner {
     /// The rows in another order, or some of them; `datasets` before 1.6 saved such a list beside the data.
     order: Option<Vec<u64>>,
     rows: usize,
-    label_names: Vec<String>,
+    label_names: LabelNames,
+    is_flue: bool,
+}
+
+/// The names of the classes of a split.
+pub(super) enum LabelNames {
+    /// Those that the data declares.
+    Declared(Vec<String>),
+    /// The data has numbers alone, of FLUE's two classes.
+    Numbers,
+}
+
+/// Other numbers for the classes of a split.
+struct Relabelled {
+    names: Vec<String>,
+    /// The new number of each class of the data.
+    places: Vec<i64>,
 }
 
 /// The rows of one split, decoded batch by batch as they are asked for. Cloning is cheap.
 #[derive(Clone)]
-pub struct Split(Arc<Inner>);
+pub struct Split(Arc<Inner>, Option<Arc<Relabelled>>);
 
 impl Split {
     /// Join the files of a split.
@@ -75,7 +93,7 @@ impl Split {
         folder: &Path,
         files: Vec<StreamFile>,
         order: Option<Vec<u64>>,
-        label_names: Vec<String>,
+        (label_names, is_flue): (LabelNames, bool),
     ) -> Self {
         let (mut batches, mut stored) = (Vec::new(), 0);
         for (file, stream) in files.iter().enumerate() {
@@ -90,7 +108,7 @@ impl Split {
             stored += stream.rows();
         }
         let rows = order.as_ref().map_or(stored, Vec::len);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             name: name.into(),
             folder: folder.into(),
             files,
@@ -99,7 +117,23 @@ impl Split {
             order,
             rows,
             label_names,
-        }))
+            is_flue,
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// The same rows with their classes counted in another way: the class that was number `i` is number `places[i]` of `names`.
+    pub fn relabelled(&self, names: &[String], places: &[usize]) -> Self {
+        let places: Vec<i64> = match &self.1 {
+            None => places.iter().map(|&place| place as i64).collect(),
+            Some(before) => before
+                .places
+                .iter()
+                .map(|&p| places[p as usize] as i64)
+                .collect(),
+        };
+        let names = names.to_vec();
+        Self(self.0.clone(), Some(Arc::new(Relabelled { names, places })))
     }
 
     /// Its name: "train", "test".
@@ -122,9 +156,18 @@ impl Split {
         self.0.rows == 0
     }
 
-    /// The names of the classes, in the order of the labels.
-    pub fn label_names(&self) -> &[String] {
-        &self.0.label_names
+    /// The names of the classes in the order of the labels; none where the data has numbers alone, which are 0 and 1 then.
+    pub fn label_names(&self) -> Option<&[String]> {
+        match (&self.1, &self.0.label_names) {
+            (Some(relabelled), _) => Some(&relabelled.names),
+            (None, LabelNames::Declared(names)) => Some(names),
+            (None, LabelNames::Numbers) => None,
+        }
+    }
+
+    /// Whether the data says that it is FLUE CLS, or laid out as that is.
+    pub fn is_flue(&self) -> bool {
+        self.0.is_flue
     }
 
     /// Whether the rows have token types (FlauBERT).
@@ -132,12 +175,15 @@ impl Split {
         self.has("token_type_ids")
     }
 
+    /// Whether the rows have categories in a column of their own.
+    pub fn has_categories(&self) -> bool {
+        self.has("category")
+    }
+
     /// Whether every file has a column of this name.
     pub(super) fn has(&self, column: &str) -> bool {
         let files = &self.0.files;
-        files
-            .iter()
-            .all(|f| f.schema.field_with_name(column).is_ok())
+        files.iter().all(|f| columns::has(&f.schema, column))
     }
 
     /// The row `row`, counted from 0.
@@ -173,12 +219,33 @@ impl Split {
         };
         inner.leave_behind(number - 1);
         let columns = inner.columns(batch)?;
-        inner.take(batch, columns, row, stored - batch.first_row)
+        let mut example = inner.take(batch, columns, row, stored - batch.first_row)?;
+        if let Some(relabelled) = &self.1 {
+            example.label = relabelled.places[example.label as usize];
+        }
+        Ok(example)
     }
 
     /// All rows in order.
     pub fn iter(&self) -> impl Iterator<Item = Result<Example<'_>>> {
         (0..self.len()).map(|row| self.example(row))
+    }
+}
+
+impl LabelNames {
+    /// Require that `label` is a class; what is expected otherwise.
+    fn check(&self, label: i64) -> std::result::Result<(), String> {
+        match self {
+            Self::Declared(names) if (0..names.len() as i64).contains(&label) => Ok(()),
+            Self::Declared(names) => {
+                let last = names.len().saturating_sub(1);
+                Err(format!("a class from 0 to {last} ({})", names.join(", ")))
+            }
+            Self::Numbers if (0..2).contains(&label) => Ok(()),
+            Self::Numbers => Err(
+                "0 or 1: the data declares no names of classes (a ClassLabel of `datasets`)".into(),
+            ),
+        }
     }
 }
 
@@ -239,13 +306,10 @@ impl Inner {
             ));
         }
         let label = columns.label.as_ref().map_or(0, |c| c[at]);
-        if columns.label.is_some() && !(0..self.label_names.len() as i64).contains(&label) {
-            let names = self.label_names.join(", ");
-            let last = self.label_names.len().saturating_sub(1);
-            return Err(bad(
-                format!("label {label}"),
-                format!("a class from 0 to {last} ({names})"),
-            ));
+        if columns.label.is_some() {
+            self.label_names
+                .check(label)
+                .map_err(|e| bad(format!("label {label}"), e))?;
         }
         let text = columns.text.as_ref().map_or("", |c| c.row(at));
         if text.len() > LONGEST_TEXT {
@@ -255,7 +319,14 @@ impl Inner {
         Ok(Example {
             text,
             label,
-            idx: columns.idx.as_ref().map_or(row as i32, |c| c[at]),
+            idx: match &columns.idx {
+                Some(idx) => idx[at],
+                None => i32::try_from(row).map_err(|_| {
+                    let expected = "at most 2147483647 rows where there is no column `idx`";
+                    bad(format!("row {row} of the split"), expected.into())
+                })?,
+            },
+            category: columns.category.as_ref().and_then(|c| c.known(at)),
             input_ids,
             attention_mask,
             token_type_ids,

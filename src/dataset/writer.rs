@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::features;
+use super::features::{self, Columns};
 use super::rows::Rows;
+use crate::artifact::features::METADATA_KEY;
 use crate::error::{Error, Result};
 
 /// The size at which `datasets` starts another file.
@@ -47,14 +48,29 @@ impl Format {
 }
 
 /// How a dataset is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct WriteOptions {
     /// The format of the files.
     pub format: Format,
     /// Start another file before one passes this many bytes.
     pub max_shard_bytes: u64,
-    /// Whether there is a column of token types (FlauBERT).
-    pub token_type_ids: bool,
+    /// The columns that not every dataset has.
+    pub columns: Columns,
+    /// The names of the classes.
+    pub class_names: Vec<String>,
+    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each numbered from 1.
+    pub is_flue: bool,
+}
+
+impl WriteOptions {
+    /// What `datasets` keeps of a split.
+    fn info(&self) -> Value {
+        let mut info = json!({"features": features::of_columns(self.columns, &self.class_names)});
+        if self.is_flue {
+            features::mark_as_flue(&mut info);
+        }
+        info
+    }
 }
 
 /// Writes the splits of a dataset into a folder, one after another.
@@ -70,8 +86,8 @@ impl DatasetDictWriter {
     pub fn new(root: &Path, options: WriteOptions) -> Self {
         Self {
             root: root.into(),
+            schema: Arc::new(features::schema(options.columns, &options.info())),
             options,
-            schema: Arc::new(features::schema(options.token_type_ids)),
             splits: Vec::new(),
         }
     }
@@ -87,7 +103,7 @@ impl DatasetDictWriter {
         Ok(SplitWriter {
             name: name.into(),
             folder,
-            options: self.options,
+            options: self.options.clone(),
             schema: self.schema.clone(),
             output: None,
             output_bytes: 0,
@@ -224,8 +240,8 @@ impl SplitWriter {
     }
 
     fn properties(&self) -> WriterProperties {
-        let metadata = self.schema.metadata().get(features::METADATA_KEY);
-        let pair = |value: &str| KeyValue::new(features::METADATA_KEY.into(), value.to_string());
+        let metadata = self.schema.metadata().get(METADATA_KEY);
+        let pair = |value: &str| KeyValue::new(METADATA_KEY.into(), value.to_string());
         WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(true)
@@ -272,13 +288,11 @@ impl SplitWriter {
     }
 
     fn info(&self) -> Value {
-        json!({
-            "citation": "",
-            "description": "",
-            "features": features::features(self.options.token_type_ids),
-            "homepage": "",
-            "license": "",
-        })
+        let mut info = self.options.info();
+        for key in ["citation", "description", "homepage", "license"] {
+            info[key] = "".into();
+        }
+        info
     }
 
     fn state(&self, names: &[String]) -> Value {
@@ -286,7 +300,7 @@ impl SplitWriter {
         json!({
             "_data_files": files,
             "_fingerprint": self.fingerprint(),
-            "_format_columns": features::column_names(self.options.token_type_ids),
+            "_format_columns": features::column_names(self.options.columns),
             "_format_kwargs": {},
             "_format_type": null,
             "_output_all_columns": false,

@@ -58,6 +58,17 @@ pub fn load_classifier(
     Ok((Box::new(network), report))
 }
 
+/// Whether the checkpoint in `folder` has the tensors of a classification head.
+///
+/// # Errors
+/// Those of reading the weights.
+pub fn has_head(folder: &Path, config: &Config) -> Result<bool> {
+    let weights = Weights::read(folder)?;
+    let head = Names::of(config.family).head;
+    let has = |layer: &&str| weights.left().any(|name| name.starts_with(*layer));
+    Ok(head.iter().all(|layer| has(&layer)))
+}
+
 fn load(
     folder: &Path,
     config: Config,

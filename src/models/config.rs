@@ -226,18 +226,37 @@ impl Config {
         self.json.remove("num_labels");
     }
 
-    /// The names of the classes, by id.
-    pub fn label_names(&self) -> Vec<String> {
-        let labels = self.json.get("id2label").and_then(Value::as_object);
-        let name = |i: usize| {
-            labels
-                .and_then(|l| l.get(&i.to_string()))
-                .and_then(Value::as_str)
-                .map(str::to_owned)
+    /// The names of the classes, by id: those of `id2label`, else of `label2id`, else `LABEL_0`, `LABEL_1`, … as transformers
+    /// calls them.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the two lists contradict each other; `folder` is where `config.json` lies.
+    pub fn label_names(&self, folder: &Path) -> Result<Vec<String>> {
+        let object = |key: &str| self.json.get(key).and_then(Value::as_object);
+        let (by_id, by_name) = (object("id2label"), object("label2id"));
+        let from_id = |i: usize| by_id?.get(&i.to_string())?.as_str();
+        let from_name = |i: usize| {
+            let of_id = |entry: &(&String, &Value)| entry.1.as_u64() == Some(i as u64);
+            Some(by_name?.iter().find(of_id)?.0.as_str())
         };
-        (0..self.num_labels)
-            .map(|i| name(i).unwrap_or_else(|| format!("LABEL_{i}")))
-            .collect()
+        let mut names = Vec::with_capacity(self.num_labels);
+        for i in 0..self.num_labels {
+            let default = format!("LABEL_{i}");
+            let known = |name: Option<&str>| name.filter(|n| *n != default).map(str::to_owned);
+            names.push(match (known(from_id(i)), known(from_name(i))) {
+                (Some(a), Some(b)) if a != b => {
+                    return Err(Error::malformed(
+                        folder.join("config.json"),
+                        "keys \"id2label\" and \"label2id\"",
+                        format!("class {i} called {a} in the one and {b} in the other"),
+                        "one name for each class: correct the list that is wrong",
+                    ));
+                }
+                (Some(name), _) | (None, Some(name)) => name,
+                (None, None) => default,
+            });
+        }
+        Ok(names)
     }
 
     /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the class names, and

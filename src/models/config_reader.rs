@@ -113,8 +113,12 @@ impl Reader<'_> {
 
     pub fn num_labels(&self) -> Result<usize> {
         const MOST: usize = 1000;
-        let (key, n) = match self.present("id2label").and_then(Value::as_object) {
-            Some(labels) => ("id2label", labels.len()),
+        let listed = ["id2label", "label2id"].into_iter().find_map(|key| {
+            let labels = self.present(key).and_then(Value::as_object)?;
+            Some((key, labels.len()))
+        });
+        let (key, n) = match listed {
+            Some(listed) => listed,
             None => ("num_labels", self.count("num_labels", 2)?),
         };
         match n {

@@ -86,6 +86,9 @@ pub trait SequenceClassifier: Encoder {
     /// memory, more time, the same gradients to the last bit.
     fn set_gradient_checkpointing(&mut self, on: bool);
 
+    /// Call the classes so, in the order of the logits; there must be as many names as classes.
+    fn set_label_names(&mut self, names: &[String]);
+
     /// Logits (B, C) without dropout.
     ///
     /// # Errors

@@ -213,6 +213,11 @@ impl SequenceClassifier for Network {
         &self.parameters
     }
 
+    fn set_label_names(&mut self, names: &[String]) {
+        assert_eq!(names.len(), self.config.num_labels, "a name for each class");
+        self.config.set_labels(names);
+    }
+
     fn freeze(&mut self, layers: usize) -> Result<()> {
         let n = self.layers.len();
         if layers > n {

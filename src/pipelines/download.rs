@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::corpus::{Corpus, Source};
+use crate::corpus::{Corpus, ReadOptions, Source};
 use crate::error::{Error, Result};
 use crate::hub::{Hub, HubOptions, is_repository};
 
@@ -59,7 +59,9 @@ pub fn run(config: &Config) -> Result<Summary> {
         summary.checkpoints.insert(name.clone(), folder);
     }
     match &config.source {
-        Some(None) => summary.data = Corpus::open(&Source::Flue, &hub)?.files(),
+        Some(None) => {
+            summary.data = Corpus::open(&Source::Flue, &hub, &ReadOptions::default())?.files()
+        }
         Some(Some(source)) => summary.local.push(source.clone()),
         None => {}
     }

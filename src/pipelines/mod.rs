@@ -4,6 +4,7 @@ pub mod download;
 pub mod extract;
 pub mod finetune;
 mod inputs;
+mod labels;
 mod overlap;
 pub mod pipeline;
 pub mod prepare;
@@ -11,5 +12,6 @@ pub mod report;
 mod shared_folder;
 pub mod study;
 
+pub use crate::corpus::{LabelMap, ReadOptions};
 pub use crate::hub::HubOptions;
 pub use overlap::{Same, keep_inputs};

@@ -8,7 +8,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::*;
 use crate::dataset::{
-    DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Padding, Rows, Split, WriteOptions,
+    Columns, DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Padding, Row, Rows,
+    Split, WriteOptions,
 };
 use crate::error::Result;
 use crate::models::checkpoint::load_classifier;
@@ -37,9 +38,17 @@ fn model(name: &str) -> Box<dyn SequenceClassifier> {
     load_classifier(&folder, config, &Device::Cpu, 1).unwrap().0
 }
 
+/// What a release of transformers makes of the batch of a fixture; none where it cannot run it.
+fn of_release(name: &str, release: &str) -> Option<HashMap<String, Tensor>> {
+    if (name, release) == ("flaubert-pre-norm-sharded", "5.24.0") {
+        return None;
+    }
+    let path = fixture(name).join(format!("expected-{release}.safetensors"));
+    Some(candle_core::safetensors::load(path, &Device::Cpu).unwrap())
+}
+
 fn expected(name: &str) -> HashMap<String, Tensor> {
-    let path = fixture(name).join("expected.safetensors");
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+    of_release(name, "4.57.1").unwrap()
 }
 
 /// The batch of a fixture as the split `train` of a prepared folder, with token types for FlauBERT.
@@ -50,17 +59,30 @@ fn split(name: &str, folder: &Path) -> Split {
         numbers.to_vec2::<u32>().unwrap()
     };
     let labels = expected["labels"].to_vec1::<i64>().unwrap();
-    let token_type_ids = name.starts_with("flaubert");
-    let mut table = Rows::new(token_type_ids);
+    let columns = Columns {
+        token_type_ids: name.starts_with("flaubert"),
+        category: false,
+    };
+    let mut table = Rows::new(columns);
     for (i, (ids, mask)) in rows("ids").iter().zip(rows("mask")).enumerate() {
         let length = mask.iter().filter(|m| **m == 1).count();
         let padding = Padding { length: 33, id: 1 };
-        table.push("", labels[i], i as i32, &ids[..length], Some(padding));
+        let row = Row {
+            text: "",
+            label: labels[i],
+            idx: i as i32,
+            category: None,
+        };
+        table.push(row, &ids[..length], Some(padding));
     }
     let options = WriteOptions {
         format: Format::Arrow,
         max_shard_bytes: DEFAULT_SHARD_BYTES,
-        token_type_ids,
+        columns,
+        class_names: (0..=labels.iter().copied().max().unwrap())
+            .map(|i| format!("class {i}"))
+            .collect(),
+        is_flue: false,
     };
     let mut writer = DatasetDictWriter::new(folder, options);
     let mut train = writer.split("train").unwrap();
@@ -119,7 +141,9 @@ fn ten_updates_follow_torch_also_where_gradients_accumulate() {
     };
     for name in CASES {
         for (key, arguments) in [("steps", &plain), ("decayed", &decayed)] {
-            let want = expected(name)[key].to_vec1::<f32>().unwrap();
+            let releases = ["4.57.1", "5.24.0"].map(|release| of_release(name, release));
+            let losses = releases.into_iter().flatten().map(|of| of[key].clone());
+            let all: Vec<Vec<f32>> = losses.map(|l| l.to_vec1().unwrap()).collect();
             for (batch, accumulation) in [(3, 1), (1, 3)] {
                 let arguments = TrainingArguments {
                     per_device_train_batch_size: batch,
@@ -128,8 +152,11 @@ fn ten_updates_follow_torch_also_where_gradients_accumulate() {
                 };
                 let state = train(name, model(name).as_ref(), &arguments, &[0, 1, 2]);
                 let losses = logged(&state, "loss");
-                assert_eq!(losses.len(), want.len());
-                for (step, (loss, want)) in losses.iter().zip(&want).enumerate() {
+                assert_eq!(losses.len(), all[0].len());
+                let steps = all
+                    .iter()
+                    .flat_map(|want| losses.iter().zip(want).enumerate());
+                for (step, (loss, want)) in steps {
                     let difference = (loss - f64::from(*want)).abs();
                     assert!(
                         difference < 2e-5,

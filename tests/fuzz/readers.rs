@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use flue_study::artifact::npy;
-use flue_study::corpus::{Corpus, Source};
+use flue_study::corpus::{Corpus, ReadOptions, Source};
 use flue_study::dataset::DatasetDict;
 use flue_study::device;
 use flue_study::error::{Error, Result};
@@ -196,7 +196,11 @@ pub fn dataset_folder(bytes: &[u8]) -> Result<()> {
 /// The reviews of every split of a corpus.
 fn reviews(path: &Path) -> Result<()> {
     let hub = Hub::new(HubOptions::default());
-    let corpus = Corpus::open(&Source::Path(path.to_path_buf()), &hub)?;
+    let corpus = Corpus::open(
+        &Source::Path(path.to_path_buf()),
+        &hub,
+        &ReadOptions::default(),
+    )?;
     for split in corpus.split_names() {
         std::hint::black_box(corpus.known_rows(split));
         for review in corpus.reviews(split) {

@@ -1,6 +1,6 @@
 //! The test server and Python's `huggingface_hub`: it speaks the hub's protocol, and both sides share one cache.
 //!
-//! These run where `FLUE_STUDY_PYTHON` names a Python that has the package.
+//! These run with each Python that is there: see [`crate::python`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,10 @@ use tempfile::TempDir;
 
 use crate::hub::{MODEL, hub_in, offline, online, served};
 use crate::hub_server::{Fault, HubServer};
+use crate::python::pythons;
 
 /// Run a script with a cache in `home`; what it prints.
-fn python(home: &Path, server: &HubServer, offline: bool, script: &str) -> Option<String> {
-    let Some(python) = std::env::var_os("FLUE_STUDY_PYTHON") else {
-        println!("skipped: FLUE_STUDY_PYTHON names no Python with huggingface_hub");
-        return None;
-    };
+fn script(python: &Path, home: &Path, server: &HubServer, offline: bool, script: &str) -> String {
     let output = Command::new(python)
         .args(["-c", script])
         .env("HF_HOME", home)
@@ -28,7 +25,7 @@ fn python(home: &Path, server: &HubServer, offline: bool, script: &str) -> Optio
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}");
-    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 const SNAPSHOT: &str = "from huggingface_hub import snapshot_download as s\n\
@@ -36,60 +33,61 @@ const SNAPSHOT: &str = "from huggingface_hub import snapshot_download as s\n\
 
 #[test]
 fn a_model_that_one_side_downloaded_the_other_uses() {
-    let (server, weights) = served();
-    let d = TempDir::new().unwrap();
-    let Some(folder) = python(d.path(), &server, false, SNAPSHOT) else {
-        return;
-    };
-    let folder = PathBuf::from(folder);
-    assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), weights);
-    let found = hub_in(d.path(), offline(), &[]).checkpoint("owner/model");
-    assert_eq!(found.unwrap(), folder);
-    let d = TempDir::new().unwrap();
-    let folder = online(&d, &server, &[]).checkpoint("owner/model").unwrap();
-    let same = python(d.path(), &server, true, SNAPSHOT).unwrap();
-    assert_eq!(PathBuf::from(same), folder);
+    for python in pythons() {
+        let (server, weights) = served();
+        let d = TempDir::new().unwrap();
+        let folder = script(&python, d.path(), &server, false, SNAPSHOT);
+        let folder = PathBuf::from(folder);
+        assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), weights);
+        let found = hub_in(d.path(), offline(), &[]).checkpoint("owner/model");
+        assert_eq!(found.unwrap(), folder);
+        let d = TempDir::new().unwrap();
+        let folder = online(&d, &server, &[]).checkpoint("owner/model").unwrap();
+        let same = script(&python, d.path(), &server, true, SNAPSHOT);
+        assert_eq!(PathBuf::from(same), folder);
+    }
 }
 
 #[test]
 fn the_corpus_that_one_side_downloaded_the_other_uses() {
-    let server = HubServer::start();
-    let files: [(&str, &[u8]); 3] = [
-        ("CLS/test/0000.parquet", &[3; 2000]),
-        ("CLS/train/0000.parquet", &[1; 2000]),
-        ("README.md", b"x"),
-    ];
-    server.put("datasets/GETALP/flue", &files);
-    let script = "from huggingface_hub import snapshot_download as s\n\
+    for python in pythons() {
+        let server = HubServer::start();
+        let files: [(&str, &[u8]); 3] = [
+            ("CLS/test/0000.parquet", &[3; 2000]),
+            ("CLS/train/0000.parquet", &[1; 2000]),
+            ("README.md", b"x"),
+        ];
+        server.put("datasets/GETALP/flue", &files);
+        let source = "from huggingface_hub import snapshot_download as s\n\
                   print(s('GETALP/flue', repo_type='dataset', revision='refs/convert/parquet', allow_patterns=['CLS/**']))";
-    let d = TempDir::new().unwrap();
-    let Some(folder) = python(d.path(), &server, false, script) else {
-        return;
-    };
-    let FlueCls::Parquet(found) = hub_in(d.path(), offline(), &[]).flue_cls().unwrap() else {
-        panic!("not Parquet");
-    };
-    assert!(
-        found.iter().all(|(_, path)| path.starts_with(&folder)),
-        "{found:?}"
-    );
-    let d = TempDir::new().unwrap();
-    online(&d, &server, &[]).flue_cls().unwrap();
-    let again = PathBuf::from(python(d.path(), &server, true, script).unwrap());
-    assert!(again.join("CLS/train/0000.parquet").is_file());
+        let d = TempDir::new().unwrap();
+        let folder = script(&python, d.path(), &server, false, source);
+        let FlueCls::Parquet(found) = hub_in(d.path(), offline(), &[]).flue_cls().unwrap() else {
+            panic!("not Parquet");
+        };
+        assert!(
+            found.iter().all(|(_, path)| path.starts_with(&folder)),
+            "{found:?}"
+        );
+        let d = TempDir::new().unwrap();
+        online(&d, &server, &[]).flue_cls().unwrap();
+        let again = PathBuf::from(script(&python, d.path(), &server, true, source));
+        assert!(again.join("CLS/train/0000.parquet").is_file());
+    }
 }
 
 /// What the library makes of every kind of answer.
 #[test]
 fn the_server_speaks_the_protocol_of_the_hub() {
-    let (server, weights) = served();
-    server.rename("models/old-name", MODEL);
-    server.put(
-        "datasets/a/b",
-        &[("x/1", b"1"), ("x/2", b"2"), ("x/3", b"3")],
-    );
-    server.fail("/store/", 1, Fault::Status(503, &[]));
-    let script = r"
+    for python in pythons() {
+        let (server, weights) = served();
+        server.rename("models/old-name", MODEL);
+        server.put(
+            "datasets/a/b",
+            &[("x/1", b"1"), ("x/2", b"2"), ("x/3", b"3")],
+        );
+        server.fail("/store/", 1, Fault::Status(503, &[]));
+        let source = r"
 from huggingface_hub import HfApi, hf_hub_download, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError
 api = HfApi()
@@ -105,28 +103,27 @@ for error, args in [(RepositoryNotFoundError, ('a/absent', 'x')), (EntryNotFound
 try: hf_hub_download('owner/model', 'config.json', revision='v9')
 except RevisionNotFoundError as e: print('revision')
 ";
-    let d = TempDir::new().unwrap();
-    let Some(said) = python(d.path(), &server, false, script) else {
-        return;
-    };
-    let lines: Vec<_> = said.lines().collect();
-    let commit = crate::hub_server::COMMIT;
-    assert_eq!(lines[0], commit);
-    assert_eq!(lines[1], "['x/1', 'x/2', 'x/3']");
-    assert_eq!(lines[2], "['x/1', 'x/2', 'x/3']");
-    assert_eq!(lines[3], format!("{} 64 {commit}", weights.len()));
-    assert_eq!(lines[4], weights.len().to_string());
-    assert_eq!(
-        lines[5..7],
-        ["RepositoryNotFoundError", "EntryNotFoundError"]
-    );
-    assert_eq!(lines[7], "revision");
-    server.require_token("hf_right");
-    let script = "from huggingface_hub import hf_hub_download\n\
+        let d = TempDir::new().unwrap();
+        let said = script(&python, d.path(), &server, false, source);
+        let lines: Vec<_> = said.lines().collect();
+        let commit = crate::hub_server::COMMIT;
+        assert_eq!(lines[0], commit);
+        assert_eq!(lines[1], "['x/1', 'x/2', 'x/3']");
+        assert_eq!(lines[2], "['x/1', 'x/2', 'x/3']");
+        assert_eq!(lines[3], format!("{} 64 {commit}", weights.len()));
+        assert_eq!(lines[4], weights.len().to_string());
+        assert_eq!(
+            lines[5..7],
+            ["RepositoryNotFoundError", "EntryNotFoundError"]
+        );
+        assert_eq!(lines[7], "revision");
+        server.require_token("hf_right");
+        let source = "from huggingface_hub import hf_hub_download\n\
                   from huggingface_hub.errors import GatedRepoError\n\
                   try: hf_hub_download('owner/model', 'vocab.json')\n\
                   except GatedRepoError: print('gated')\n\
                   print(open(hf_hub_download('owner/model', 'vocab.json', token='hf_right')).read())";
-    let said = python(d.path(), &server, false, script).unwrap();
-    assert_eq!(said, "gated\n{}");
+        let said = script(&python, d.path(), &server, false, source);
+        assert_eq!(said, "gated\n{}");
+    }
 }

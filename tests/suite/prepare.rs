@@ -210,7 +210,7 @@ fn the_classes_of_a_dataset_are_told_by_their_names() {
         .map(|e| (e.text, e.label))
         .collect();
     assert_eq!(rows, [("Très bien.", 1), ("Très mauvais.", 0)]);
-    assert_eq!(split.label_names(), ["negative", "positive"]);
+    assert_eq!(split.label_names().unwrap(), ["negative", "positive"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, at_least_one, to_json};
+use super::super::common::{CommonArgs, LabelArgs, at_least_one, to_json};
 use crate::error::Result;
 use crate::pipelines::study::{cls, cone};
 
@@ -56,6 +56,9 @@ struct ArraysArgs {
     /// The numbers of the layers that the files hold [default: as their manifests say, else 5,7,9,11,12]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     layers: Option<Vec<usize>>,
+
+    #[command(flatten)]
+    labels: LabelArgs,
 }
 
 impl ClsArgs {
@@ -65,6 +68,7 @@ impl ClsArgs {
             npy: self.arrays.npy.clone(),
             out: self.out.clone(),
             layers: self.arrays.layers.clone(),
+            label_map: self.arrays.labels.map(),
             epochs: self.epochs,
             logistic: !self.no_logistic,
             seed: self.seed,
@@ -80,6 +84,7 @@ impl ConeArgs {
             npy: self.arrays.npy.clone(),
             out: self.out.clone(),
             layers: self.arrays.layers.clone(),
+            label_map: self.arrays.labels.map(),
             overwrite: common.overwrite,
         })?)
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, at_least_one, to_json};
+use super::super::common::{CommonArgs, LabelArgs, at_least_one, to_json};
 use super::execution;
 use crate::error::Result;
 use crate::pipelines::study::{Count, compare, convergence};
@@ -77,6 +77,9 @@ pub(super) struct ConvergenceArgs {
     #[arg(long)]
     no_token_type_ids: bool,
 
+    #[command(flatten)]
+    labels: LabelArgs,
+
     /// Sentences per forward pass: changes memory and speed, not the figures
     #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
@@ -120,6 +123,7 @@ impl ConvergenceArgs {
             title: title.unwrap_or_else(|| self.checkpoint.clone()),
             sentences: self.sentences,
             use_token_type_ids: !self.no_token_type_ids,
+            label_map: self.labels.map(),
             execution: execution(self.batch, common),
         })?)
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::common::{CommonArgs, at_least_one, to_json};
+use super::super::common::{CommonArgs, ReadingArgs, at_least_one, to_json};
 use super::super::finetune::{RowCount, TrainingOptions, count};
 use super::execution;
 use super::sentences::SentencesArgs;
@@ -25,6 +25,9 @@ pub(super) struct PipelineArgs {
     /// Where the corpus comes from (see flue-cls-prepare --data) [default: FLUE CLS]
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
 
     /// FlauBERT: a folder or a name on the hub
     #[arg(
@@ -94,6 +97,7 @@ impl PipelineArgs {
             } else {
                 self.data.clone()
             },
+            reading: self.reading.options(),
             flaubert: sample("tiny-flaubert", &self.flaubert),
             camembert: sample("tiny-camembert", &self.camembert),
             num_train: rows(self.num_train, 5000),

@@ -3,7 +3,11 @@ use std::fs::File;
 use super::*;
 
 fn open(source: Source) -> Result<Corpus> {
-    Corpus::open(&source, &Hub::new(Default::default()))
+    Corpus::open(
+        &source,
+        &Hub::new(Default::default()),
+        &ReadOptions::default(),
+    )
 }
 
 fn texts(corpus: &Corpus, split: &str) -> Vec<(String, i64, i32)> {
@@ -13,14 +17,25 @@ fn texts(corpus: &Corpus, split: &str) -> Vec<(String, i64, i32)> {
 
 #[test]
 fn tables_are_split_by_the_words_of_their_names() {
-    assert_eq!(split_named("train.csv"), Some("train"));
-    assert_eq!(
-        split_named("data/Test-00000-of-00001.parquet"),
-        Some("test")
+    let named = |name: &str| split_named(Path::new("p"), name).unwrap();
+    assert_eq!(named("train.csv"), Some("train"));
+    assert_eq!(named("data/Test-00000-of-00001.parquet"), Some("test"));
+    for word in ["dev/x.csv", "valid.tsv", "a_validation.csv", "val-0.csv"] {
+        assert_eq!(named(word), Some("validation"), "{word}");
+    }
+    for word in [
+        "contest.csv",
+        "reviews.csv",
+        "été_trained.csv",
+        "devtest.csv",
+    ] {
+        assert_eq!(named(word), None, "{word}");
+    }
+    let error = split_named(Path::new("p"), "train/test_1.csv").unwrap_err();
+    assert!(
+        error.to_string().contains("speaks of train and of test"),
+        "{error}"
     );
-    assert_eq!(split_named("dev/x.csv"), Some("validation"));
-    assert_eq!(split_named("contest.csv"), None);
-    assert_eq!(split_named("reviews.csv"), None);
 }
 
 #[test]
@@ -33,7 +48,7 @@ fn the_sample_has_both_splits_and_both_classes() {
         for category in CATEGORIES {
             let of = |label| {
                 let mut found = reviews.iter();
-                found.any(|r| r.category == Some(category) && r.label == label)
+                found.any(|r| r.category.as_deref() == Some(category) && r.label == label)
             };
             assert!(of(0) && of(1), "{split} {category}");
         }
@@ -92,10 +107,8 @@ fn what_cannot_be_read_is_named_by_file_row_and_line() {
         error.replace(&format!("{}/", folder.path().display()), "")
     };
     let e = fails("a.csv", b"text,label\nx,1\ny,maybe\n");
-    assert_eq!(
-        e,
-        "a.csv, row 2 at line 3: found label \"maybe\", expected a label 0 or negative, 1 or positive"
-    );
+    let label = "a.csv, row 2 at line 3: found label \"maybe\", expected a label 0 or negative, 1 or positive;";
+    assert!(e.starts_with(label) && e.contains("--label-map"), "{e}");
     let e = fails("b.csv", b"review,stars\n");
     assert!(
         e.contains("b.csv, line 1: found columns review, stars"),
@@ -244,4 +257,153 @@ fn known_rows_of_files_that_lie_add_up_to_no_overflow() {
         fs::write(folder.path().join(format!("train-{i}.parquet")), &lying).unwrap();
     }
     assert_eq!(rows(folder.path()), Some(u64::MAX));
+}
+
+/// The corpus in a folder of these files, and its folder.
+fn corpus(files: &[(&str, &str)], options: &ReadOptions) -> Result<(Corpus, TempDir)> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let source = Source::Path(folder.path().into());
+    Ok((
+        Corpus::open(&source, &Hub::new(Default::default()), options)?,
+        folder,
+    ))
+}
+
+#[test]
+fn a_table_without_a_split_stays_out_once_others_name_theirs() {
+    let options = ReadOptions::default();
+    let row = |text: &str| format!("text,label\n{text},1\n");
+    let (a, b, c) = (row("a"), row("b"), row("c"));
+    let (all, _folder) = corpus(&[("full.csv", &a), ("more.csv", &b)], &options).unwrap();
+    assert_eq!((all.split_names(), all.files().len()), (vec!["train"], 2));
+    let files = [
+        ("train.csv", &*a),
+        ("dev.tsv", "text\tlabel\nd\t0\n"),
+        ("test.csv", &b),
+        ("full.csv", &c),
+    ];
+    let (some, _folder) = corpus(&files, &options).unwrap();
+    assert_eq!(some.split_names(), ["train", "test", "validation"]);
+    assert_eq!(texts(&some, "train"), [("a".to_string(), 1, 1)]);
+    assert_eq!(texts(&some, "validation"), [("d".to_string(), 0, 1)]);
+    assert_eq!(some.files().len(), 3);
+    let twice = [("train.csv", &*a), ("train.jsonl", "{}")];
+    let error = corpus(&twice, &options).err().unwrap().to_string();
+    assert!(
+        error.contains("train.jsonl: found the split train a second time"),
+        "{error}"
+    );
+}
+
+#[test]
+fn columns_are_found_whatever_their_case() {
+    let options = ReadOptions::default();
+    let files = [
+        ("books/train.tsv", "Text\tLABEL\nx\t1\n"),
+        (
+            "dvd/train.csv",
+            "Idx,text,Label,Category\n9,y,0,films\n8,z,1,\n",
+        ),
+    ];
+    let (found, _folder) = corpus(&files, &options).unwrap();
+    assert!(found.has_categories().unwrap() && !found.is_flue());
+    let reviews: Vec<Review> = found.reviews("train").map(Result::unwrap).collect();
+    let categories: Vec<_> = reviews.iter().map(|r| r.category.as_deref()).collect();
+    assert_eq!(categories, [Some("books"), Some("films"), Some("dvd")]);
+    assert_eq!(reviews[1].idx, 9);
+    for header in ["text,label,Text", "text,label,text", "text,label,Label"] {
+        let (found, _folder) = corpus(&[("train.csv", header)], &options).unwrap();
+        let error = found
+            .reviews("train")
+            .next()
+            .unwrap()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 1: found the columns `"), "{error}");
+    }
+    // Only where all tables have them.
+    let files = [
+        ("train.csv", "text,label\n"),
+        ("test.csv", "text,label,category\n"),
+    ];
+    assert!(
+        !corpus(&files, &options)
+            .unwrap()
+            .0
+            .has_categories()
+            .unwrap()
+    );
+}
+
+#[test]
+fn quotes_that_do_not_hold_a_field_together_are_refused() {
+    let plain = "text\tlabel\nun\t1\n\"deux\" fois\t0\ntrois\t1\n";
+    // The quotes happen to close at the end of a field.
+    let glued = "text\tlabel\n\"un\t1\ndeux\"\t0\ntrois\t1\n";
+    let read = |text: &str, no_quotes: bool| {
+        let options = ReadOptions {
+            no_quotes,
+            ..Default::default()
+        };
+        let (found, _folder) = corpus(&[("train.tsv", text)], &options).unwrap();
+        found.reviews("train").collect::<Result<Vec<_>>>()
+    };
+    for (text, words) in [
+        (
+            plain,
+            "train.tsv, line 3: found text after the closing quote",
+        ),
+        (glued, "row 1 at line 2: found 2 lines that are one row if"),
+        (
+            "text\tlabel\n\"un\t1\n",
+            "line 3: found the end of the file inside a quoted field",
+        ),
+    ] {
+        let error = read(text, false).unwrap_err().to_string();
+        assert!(
+            error.contains(words) && error.contains("--no-quotes"),
+            "{error}"
+        );
+    }
+    let texts = |text: &str, no_quotes| -> Vec<String> {
+        let rows = read(text, no_quotes).unwrap().into_iter();
+        rows.map(|r| r.text).collect()
+    };
+    assert_eq!(texts(plain, true), ["un", "\"deux\" fois", "trois"]);
+    assert_eq!(texts(glued, true), ["\"un", "deux\"", "trois"]);
+    // Lines that are not rows by themselves are lines of a text.
+    let lines = "text\tlabel\n\"un\ndeux\t1\"\t0\n\"a \"\"b\"\"\"\t1\n";
+    assert_eq!(texts(lines, false), ["un\ndeux\t1", "a \"b\""]);
+}
+
+#[test]
+fn labels_in_other_words_are_read_through_the_map() {
+    let options = ReadOptions {
+        label_map: "bon=positive,Mauvais=neg,2=1".parse().unwrap(),
+        ..Default::default()
+    };
+    let files = [
+        (
+            "train.csv",
+            "text,label\na,BON\nb,mauvais\nc,2\nd,0\ne,True\n",
+        ),
+        (
+            "test.jsonl",
+            "{\"text\": \"f\", \"label\": 2}\n{\"text\": \"g\", \"label\": false}\n",
+        ),
+    ];
+    let (found, _folder) = corpus(&files, &options).unwrap();
+    let labels = |split| {
+        texts(&found, split)
+            .into_iter()
+            .map(|r| r.1)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(labels("train"), [1, 0, 1, 0, 1]);
+    assert_eq!(labels("test"), [1, 0]);
 }

@@ -16,8 +16,8 @@ pub(super) struct Stored<'a> {
     pub row: usize,
     pub idx: i32,
     pub label: i64,
-    /// Where the data falls into the categories of FLUE CLS.
-    pub category: Option<&'static str>,
+    /// Where the data tells categories apart and the row has one.
+    pub category: Option<&'a str>,
     /// The tokens that are not padding.
     pub token_ids: &'a [u32],
     /// First and last character (exclusive) of each token in the text, where the checkpoint's tokenizer gives these tokens.
@@ -46,9 +46,11 @@ pub(super) trait Writer {
 
 /// Write the run's file from the chunks in `set`.
 pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
+    let [train, test] = job.splits;
+    let categories = [train.categories()?, test.categories()?];
     let mut writer: Box<dyn Writer + '_> = match job.format()? {
         Format::Npy => Box::new(npy::NpyFile::create(job)?),
-        Format::Safetensors => Box::new(safetensors::TensorFile::create(job)?),
+        Format::Safetensors => Box::new(safetensors::TensorFile::create(job, &categories)?),
         Format::Parquet | Format::Arrow => Box::new(table::TableFile::create(job)?),
     };
     let spans = Spans::of(job)?;
@@ -62,7 +64,6 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
     let mut states = Vec::new();
     for (s, split) in job.splits.iter().enumerate() {
         let mut chunks = ChunkReader::new(job, set, s);
-        let categories = split.categories()?;
         for row in 0..job.rows(split) {
             interrupt::check()?;
             let example = split.example(row)?;
@@ -80,7 +81,7 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
                 row,
                 idx: example.idx,
                 label: example.label,
-                category: categories.as_ref().map(|c| c[row]),
+                category: categories[s].as_ref().and_then(|c| c.name(row)),
                 token_ids: &token_ids,
                 spans: spans.transpose()?.flatten().as_deref(),
                 records,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, Run, SPLITS, StorageType, Tokens};
+use super::{Config, Opened, Run, SPLITS, StorageType, Tokens};
 use crate::artifact::{Inputs, Manifest};
 use crate::dataset::Split;
 use crate::error::{Error, Result};
@@ -50,7 +50,10 @@ pub(super) struct Job<'a> {
     pub run: &'a Run,
     /// Whether what stands under the name of the output is replaced.
     pub overwrite: bool,
+    /// With the same numbers for the same classes.
     pub splits: &'a [Split; 2],
+    /// The names of the classes, in the order of the labels.
+    pub classes: &'a [String],
     /// The checkpoint.
     pub folder: &'a Path,
     /// The layers to keep, in the order of the output.
@@ -59,24 +62,19 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub fn new(
-        config: &'a Config,
-        run: &'a Run,
-        overwrite: bool,
-        splits: &'a [Split; 2],
-        folder: &'a Path,
-    ) -> Result<Self> {
-        let model = models::Config::read(folder)?;
-        for split in splits.iter().filter(|s| !s.is_empty()) {
+    pub fn new(config: &'a Config, opened: &'a Opened<'a>) -> Result<Self> {
+        let model = models::Config::read(&opened.folder)?;
+        for split in opened.splits.iter().filter(|s| !s.is_empty()) {
             model.check_first_token(split.example(0)?.input_ids, split.folder())?;
         }
         Ok(Self {
             config,
-            run,
-            overwrite,
-            splits,
-            folder,
-            layers: config.layers.of(model.num_layers, &run.checkpoint)?,
+            run: opened.run,
+            overwrite: opened.overwrite,
+            splits: &opened.splits,
+            classes: &opened.classes,
+            folder: &opened.folder,
+            layers: config.layers.of(model.num_layers, &opened.run.checkpoint)?,
             model,
         })
     }
@@ -117,6 +115,7 @@ impl<'a> Job<'a> {
             "revision": c.hub.revision,
             "model_type": self.model.model_type,
             "data": self.run.data,
+            "classes": self.classes,
             "layers": self.layers,
             "limit": c.limit,
             "tokens": match c.tokens { Tokens::Cls => "cls", Tokens::All => "all", Tokens::Mean => "mean" },

@@ -18,11 +18,13 @@ mod storage;
 mod table;
 
 use crate::artifact::{self, Manifest, OutputLock, ShardSet, manifest_beside, require_space};
+use crate::corpus::LabelMap;
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::load_encoder;
+use crate::pipelines::labels::side_by_side;
 
 pub use crate::artifact::{Part, Shard};
 pub use crate::feature_extraction::Tokens;
@@ -68,6 +70,8 @@ pub struct Config {
     pub overwrite: bool,
     /// Device by name.
     pub device: Option<String>,
+    /// Other names for the classes of the data.
+    pub label_map: LabelMap,
     /// Where checkpoints are looked up.
     pub hub: HubOptions,
 }
@@ -98,6 +102,7 @@ struct Opened<'a> {
     run: &'a Run,
     overwrite: bool,
     splits: [Split; 2],
+    classes: Vec<String>,
     folder: PathBuf,
 }
 
@@ -119,16 +124,19 @@ pub fn run(config: &Config) -> Result<Summary> {
             .inspect_err(|_| ShardSet::remove_if_done(&run.out))?;
         Format::of(&run.out, config.tokens, config.dtype)?;
         let data = DatasetDict::open(&run.data)?;
+        let splits = [data.split(SPLITS[0])?, data.split(SPLITS[1])?];
+        let (splits, classes) = side_by_side(splits, &config.label_map)?;
         opened.push(Opened {
             run,
             overwrite,
-            splits: [data.split(SPLITS[0])?, data.split(SPLITS[1])?],
+            splits,
+            classes: classes.given_names(),
             folder: hub.checkpoint(&run.checkpoint)?,
         });
     }
     let jobs = opened
         .iter()
-        .map(|o| Job::new(config, o.run, o.overwrite, &o.splits, &o.folder))
+        .map(|o| Job::new(config, o))
         .collect::<Result<Vec<_>>>()?;
     let runs = jobs.iter().map(run_one).collect::<Result<_>>()?;
     Ok(Summary { runs })

@@ -1,7 +1,7 @@
 //! `.safetensors`, written as a stream: the header is known before the first state is.
 //!
 //! Tensors `train.layer_5`, … (records × hidden), `train.row`, `train.label`, `train.idx`, `train.category` (one per row; the
-//! category is its number in the list `categories` of the metadata, −1 where the data does not fall into those of FLUE CLS); with
+//! category is its number in the list `categories` of the metadata, a JSON array, −1 where the row has none); with
 //! `--tokens all` also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
 //! where the checkpoint's tokenizer does not give these tokens) and `train.bounds` (rows + 1, the first record of each row).
 
@@ -13,7 +13,7 @@ use super::assembly::{Stored, Writer};
 use super::storage::StorageType;
 use super::{Job, SPLITS, Tokens};
 use crate::artifact::AtomicFile;
-use crate::dataset::{CATEGORIES, Split};
+use crate::dataset::{Categories, Split};
 use crate::error::{Error, Result};
 
 /// The file, with every row put at its place in the tensors of its split.
@@ -25,16 +25,24 @@ pub(super) struct TensorFile<'a> {
     start: u64,
     /// Records written so far in each split.
     records: [usize; 2],
+    /// The names of the categories of both splits.
+    categories: Vec<String>,
 }
 
 impl<'a> TensorFile<'a> {
-    pub fn create(job: &'a Job<'a>) -> Result<Self> {
+    pub fn create(job: &'a Job<'a>, categories: &[Option<Categories>; 2]) -> Result<Self> {
+        let mut names: Vec<String> = Vec::new();
+        for name in categories.iter().flatten().flat_map(Categories::names) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
         let mut layout = Layout::default();
         for (split, name) in job.splits.iter().zip(SPLITS) {
             layout.plan(job, split, name)?;
         }
         let mut file = AtomicFile::create(&job.run.out, job.overwrite)?;
-        let header = layout.header(job);
+        let header = layout.header(job, &names);
         file.write_all(&(header.len() as u64).to_le_bytes())
             .and_then(|()| file.write_all(&header))
             .map_err(Error::io(&job.run.out, "write"))?;
@@ -44,6 +52,7 @@ impl<'a> TensorFile<'a> {
             file,
             start: 8 + header.len() as u64,
             records: [0; 2],
+            categories: names,
         })
     }
 
@@ -85,7 +94,7 @@ impl Writer for TensorFile<'_> {
         self.put(split, "row", row * 8, &(row as i64).to_le_bytes())?;
         self.put(split, "label", row * 8, &stored.label.to_le_bytes())?;
         self.put(split, "idx", row * 8, &i64::from(stored.idx).to_le_bytes())?;
-        let known = |name| CATEGORIES.iter().position(|c| *c == name);
+        let known = |name: &str| self.categories.iter().position(|c| c == name);
         let category = stored.category.and_then(known).map_or(-1, |c| c as i64);
         self.put(split, "category", row * 8, &category.to_le_bytes())?;
         if self.job.config.tokens == Tokens::All {
@@ -164,13 +173,13 @@ impl Layout {
         Ok(())
     }
 
-    fn header(&self, job: &Job<'_>) -> Vec<u8> {
+    fn header(&self, job: &Job<'_>, categories: &[String]) -> Vec<u8> {
         let mut json = Map::new();
         json.insert(
             "__metadata__".into(),
             json!({
                 "flue_study": job.describe().to_string(),
-                "categories": CATEGORIES.join(","),
+                "categories": json!(categories).to_string(),
             }),
         );
         for (i, (name, dtype, shape, from)) in self.tensors.iter().enumerate() {

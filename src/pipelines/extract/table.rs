@@ -1,6 +1,6 @@
 //! `.parquet` and `.arrow` (an Arrow IPC file): a record per review or, with `--tokens all`, per token.
 //!
-//! Columns `split`, `row`, `idx`, `label`, `category` (null where the data does not fall into those of FLUE CLS); for tokens `position`, `token_id`, `start` and `end` (first and last character of the
+//! Columns `split`, `row`, `idx`, `label`, `category` (null where the data has none); for tokens `position`, `token_id`, `start` and `end` (first and last character of the
 //! token in the text, exclusive; null where the checkpoint's tokenizer does not give these tokens); then `layer_5`, … as
 //! fixed-size lists of float32 or float16. The schema's metadata key `flue_study` says what made it.
 
@@ -49,7 +49,7 @@ struct Columns {
     rows: Vec<i64>,
     idx: Vec<i32>,
     labels: Vec<i64>,
-    categories: Vec<Option<&'static str>>,
+    categories: Vec<Option<String>>,
     positions: Vec<i32>,
     token_ids: Vec<i32>,
     starts: Vec<Option<i32>>,
@@ -202,7 +202,8 @@ impl Writer for TableFile<'_> {
         columns.rows.extend(repeat_n(stored.row as i64, count));
         columns.idx.extend(repeat_n(stored.idx, count));
         columns.labels.extend(repeat_n(stored.label, count));
-        columns.categories.extend(repeat_n(stored.category, count));
+        let category = stored.category.map(str::to_string);
+        columns.categories.extend(repeat_n(category, count));
         if self.job.config.tokens == Tokens::All {
             columns.positions.extend(0..count as i32);
             let ids = stored.token_ids.iter().map(|&id| id as i32);

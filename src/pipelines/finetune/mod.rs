@@ -12,15 +12,17 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::inputs::{Reads, add_checkpoint, add_splits};
+use super::labels::side_by_side;
 use super::overlap::{Same, keep_inputs};
 use super::{prepare, shared_folder};
 use crate::artifact::{AtomicDir, Digests, Fingerprints, Inputs, Manifest};
 use crate::batching::subset;
-use crate::dataset::DatasetDict;
+use crate::corpus::{Classes, ReadOptions};
+use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result, presence};
 use crate::hub::{Hub, HubOptions};
-use crate::models::checkpoint::{LoadReport, load_classifier};
+use crate::models::checkpoint::{LoadReport, has_head, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
 pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, TrainingArguments};
 use crate::training::{EvaluationRecord, Trainer, clear_checkpoints, evaluate};
@@ -40,6 +42,8 @@ pub struct Config {
     pub datasets: Option<PathBuf>,
     /// Where the corpus comes from when it is prepared first.
     pub source: Option<String>,
+    /// How it is read where it can be read in several ways, and what its classes are called.
+    pub reading: ReadOptions,
     /// Rows of `train`; `None` for all.
     pub num_train: Option<usize>,
     /// Rows of `test`; `None` for all.
@@ -182,8 +186,9 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
     let datasets = &prepared.path();
     let origins = Origins::of(config, folder, prepared)?;
     let data = DatasetDict::open(datasets)?;
-    let [train, test] = SPLITS.map(|name| data.split(name));
-    let (train, test) = (train?, test?);
+    let map = &config.reading.label_map;
+    let (splits, classes) = side_by_side([data.split(SPLITS[0])?, data.split(SPLITS[1])?], map)?;
+    let (model, [train, test], report) = load(config, folder, splits, &classes)?;
     let train_rows = subset(&train, config.num_train, SUBSET_SEED)?;
     let test_rows = subset(&test, config.num_test, SUBSET_SEED)?;
     if train_rows.is_empty() || test_rows.is_empty() {
@@ -192,7 +197,6 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
             datasets.display()
         )));
     }
-    let (model, report) = load(config, folder, train.label_names())?;
     model
         .config()
         .check_first_token(train.example(train_rows[0])?.input_ids, train.folder())?;
@@ -219,9 +223,8 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
     output.state.push(json!(evaluation.record()));
     let results = Results {
         evaluation: &evaluation,
-        categories: test
-            .categories()?
-            .map(|of| test_rows.iter().map(|&r| of[r]).collect()),
+        rows: &test_rows,
+        categories: test.categories()?,
     };
     origins.manifest.write(&dir.path().join(output::MANIFEST))?;
     output::write(config, folder, dir, model.as_ref(), &output, &results)?;
@@ -262,27 +265,57 @@ fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
         "no --datasets: preparing the corpus for {} first",
         config.checkpoint
     );
-    prepare::run(&prepare::Config {
+    let prepared = prepare::run(&prepare::Config {
         checkpoint: config.checkpoint.clone(),
         source: config.source.clone(),
+        reading: config.reading.clone(),
         hub: config.hub.clone(),
         ..prepare::Config::new(dir.path().join("datasets"))
     })?;
+    prepared.require_train_and_test(config.source.as_deref())?;
     Ok(Prepared::Temporary(dir))
 }
 
+type Loaded = (Box<dyn SequenceClassifier>, [Split; 2], LoadReport);
+
+/// The model to train, and the splits with their classes counted as the model counts its own.
 fn load(
     config: &Config,
     folder: &Path,
-    labels: &[String],
-) -> Result<(Box<dyn SequenceClassifier>, LoadReport)> {
+    mut splits: [Split; 2],
+    classes: &Classes,
+) -> Result<Loaded> {
     let mut model = ModelConfig::read(folder)?;
-    model.set_labels(labels);
+    let head_count = model.num_labels;
+    let head_names = model.label_names(folder);
+    let head_classes = || {
+        let map = &config.reading.label_map;
+        Classes::declared(folder.display(), &head_names?, map)
+    };
+    let mut names = classes.given_names();
+    if head_count != names.len() && has_head(folder, &model)? {
+        // These are not as many.
+        classes.places_in(&head_classes()?)?;
+        unreachable!("lists of different length have no places");
+    }
+    model.set_labels(&names);
     if let Some(p) = config.dropout {
         model.override_dropout(p);
     }
-    let device = device::select(config.device.as_deref())?;
-    let (mut model, report) = load_classifier(folder, model, &device, config.arguments.seed)?;
+    let (device, seed) = (
+        device::select(config.device.as_deref())?,
+        config.arguments.seed,
+    );
+    let (mut model, report) = load_classifier(folder, model, &device, seed)?;
+    if report.initialised.is_empty() {
+        let head_classes = head_classes()?;
+        let places = classes.places_in(&head_classes)?;
+        if !head_classes.are_placeholders() {
+            names = head_classes.names().to_vec();
+        }
+        splits = splits.map(|split| split.relabelled(&names, &places));
+        model.set_label_names(&names);
+    }
     model.set_gradient_checkpointing(config.arguments.gradient_checkpointing);
     if let Some(layers) = config.arguments.freeze {
         model.freeze(layers)?;
@@ -291,7 +324,7 @@ fn load(
             "frozen: the embeddings and the lowest {layers} of {all} encoder layers; the backward pass stops above them"
         );
     }
-    Ok((model, report))
+    Ok((model, splits, report))
 }
 
 /// What a reader of the log wants to know before the first step.

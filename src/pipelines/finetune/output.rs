@@ -55,6 +55,7 @@ pub(super) fn settings(config: &Config) -> Value {
     json!({
         "checkpoint": config.checkpoint,
         "datasets": config.datasets,
+        "reading": config.reading,
         "num_train": config.num_train,
         "num_test": config.num_test,
         "dropout": config.dropout,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dataset::CATEGORIES;
+use crate::dataset::Categories;
 use crate::error::Result;
 use crate::metrics::{ConfusionMatrix, Interval, bootstrap_interval, wilson_interval};
 use crate::rng::Stream;
@@ -15,8 +15,10 @@ const RESAMPLES: usize = 1000;
 pub(super) struct Results<'a> {
     /// The answers.
     pub(super) evaluation: &'a Evaluation,
-    /// The category of each row that was evaluated, where the data has categories.
-    pub(super) categories: Option<Vec<&'static str>>,
+    /// The rows of the split that were evaluated.
+    pub(super) rows: &'a [usize],
+    /// The categories of the rows of the split, where the data has categories.
+    pub(super) categories: Option<Categories>,
 }
 
 /// Trainer's figures, then those of [`figures`] under `eval_` names, then the same by category under `eval_by_category`.
@@ -29,13 +31,13 @@ pub(super) fn to_json(output: &TrainOutput, results: &Results<'_>, seed: u64) ->
     }
     if let Some(categories) = &results.categories {
         let mut parts = Map::new();
-        for category in CATEGORIES {
-            let own = |row: &usize| categories[*row] == category;
+        for (place, category) in categories.names().iter().enumerate() {
+            let own = |&row: &usize| categories.place(results.rows[row]) == Some(place);
             let rows: Vec<usize> = all.iter().copied().filter(own).collect();
             if !rows.is_empty() {
                 let mut part = Map::from_iter([("samples".into(), json!(rows.len()))]);
                 part.extend(figures(evaluation, &rows, seed)?);
-                parts.insert(category.into(), part.into());
+                parts.insert(category.clone(), part.into());
             }
         }
         json["eval_by_category"] = parts.into();

@@ -131,6 +131,7 @@ fn identity(settings: &Value, path: &Path) -> Result<Identity> {
     let others = [
         ("-c", "checkpoint"),
         ("-d", "datasets"),
+        ("--label-map, --no-quotes", "reading"),
         ("-a", "num_train"),
         ("-b", "num_test"),
         ("--dropout", "dropout"),

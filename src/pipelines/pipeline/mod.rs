@@ -12,6 +12,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::study::{Amounts, Execution};
+use crate::corpus::ReadOptions;
 use crate::error::{Error, Result};
 use crate::pipelines::shared_folder;
 use crate::pipelines::{Same, keep_inputs};
@@ -32,6 +33,8 @@ use steps::Run;
 pub struct Config {
     /// The reviews: a path or the word `sample`; none for FLUE CLS.
     pub data: Option<String>,
+    /// How it is read where it can be read in several ways.
+    pub reading: ReadOptions,
     /// FlauBERT: a folder or a name.
     pub flaubert: String,
     /// CamemBERT: a folder or a name.

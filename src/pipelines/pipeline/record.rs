@@ -189,6 +189,7 @@ fn settings(config: &Config) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "data": config.data,
+        "reading": config.reading,
         "flaubert": config.flaubert,
         "camembert": config.camembert,
         "num_train": config.num_train,

@@ -34,6 +34,7 @@ fn preparation(config: &Config, model: &Model<'_>) -> prepare::Config {
     prepare::Config {
         checkpoint: model.base.into(),
         source: config.data.clone(),
+        reading: config.reading.clone(),
         hub: config.execution.hub.clone(),
         ..prepare::Config::new(&model.data)
     }
@@ -84,10 +85,12 @@ impl Run<'_> {
         let config = preparation(self.config, model);
         let reads = prepare::inputs_of(&config)?;
         self.record.step(name, &model.data, &reads, |overwrite| {
-            prepare::run(&prepare::Config {
+            let summary = prepare::run(&prepare::Config {
                 overwrite,
                 ..config
-            })
+            })?;
+            summary.require_train_and_test(self.config.data.as_deref())?;
+            Ok(summary)
         })
     }
 
@@ -100,6 +103,7 @@ impl Run<'_> {
             finetune::run(&finetune::Config {
                 datasets: Some(model.data.clone()),
                 source: c.data.clone(),
+                reading: c.reading.clone(),
                 num_train: c.num_train,
                 num_test: c.num_test,
                 checkpoint: model.base.into(),
@@ -126,6 +130,7 @@ impl Run<'_> {
         };
         let execution = self.config.execution.clone();
         let layers = "all".parse()?;
+        let label_map = self.config.reading.label_map.clone();
         let name = format!("data-cls {arrays}, all layers");
         let folder = folder(self.config, &run.checkpoint)?;
         let reads = extract::inputs(&run, &folder, extract::Tokens::Cls)?;
@@ -141,6 +146,7 @@ impl Run<'_> {
                 force: false,
                 overwrite,
                 device: execution.device,
+                label_map,
                 hub: execution.hub,
             })
         })
@@ -216,6 +222,7 @@ impl Run<'_> {
             title: format!("{} fine-tuned", model.title),
             sentences: Count::All,
             use_token_type_ids: self.config.arguments.use_token_type_ids,
+            label_map: self.config.reading.label_map.clone(),
             execution: self.execution(false),
         };
         let reads = self.reads(&[&config.checkpoint], model)?;
@@ -232,6 +239,7 @@ impl Run<'_> {
             npy: places::all_layers(self.config),
             out: out.clone(),
             layers: None,
+            label_map: self.config.reading.label_map.clone(),
             epochs: None,
             logistic: true,
             seed: self.config.amounts.seed,
@@ -249,12 +257,14 @@ impl Run<'_> {
     pub fn cone(&mut self) -> Result<()> {
         let out = places::cone(self.config);
         let npy = places::all_layers(self.config);
+        let label_map = self.config.reading.label_map.clone();
         let reads = self.all_arrays()?;
         self.record.step("cone".into(), &out, &reads, |overwrite| {
             cone::run(&cone::Config {
                 npy,
                 out: out.clone(),
                 layers: None,
+                label_map,
                 overwrite,
             })
         })

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::input::Input;
 use super::keep_what_is_read;
 use crate::artifact::AtomicDir;
-use crate::corpus::Source;
+use crate::corpus::{ReadOptions, Source};
 use crate::error::{Error, Result, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::progress::Progress;
@@ -26,6 +26,8 @@ pub struct ExportConfig {
     pub checkpoint: String,
     /// Reviews on which the export is compared with the tokenizer; none for no comparison.
     pub source: Option<String>,
+    /// How tables of reviews are read.
+    pub reading: ReadOptions,
     /// Lower-case the text first; none does as the Python class of the tokenizer does.
     pub lowercase: Option<bool>,
     /// How names are looked up.
@@ -90,7 +92,7 @@ pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
     }
     let mut comparison = Comparison::new(tokenizer.as_ref(), &export)?;
     if let Some(source) = &source {
-        let input = Input::open(source, &hub)?;
+        let input = Input::open(source, &hub, &config.reading)?;
         for split in input.split_names() {
             compare(&input, &split, &mut comparison)?;
         }

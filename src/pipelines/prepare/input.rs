@@ -2,25 +2,47 @@
 
 use std::path::PathBuf;
 
-use crate::corpus::{Corpus, Review, Reviews, Source, parse_label};
+use crate::corpus::{Classes, Corpus, LabelMap, ReadOptions, Review, Reviews, Source};
 use crate::dataset::{DatasetDict, Split};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hub::Hub;
+use crate::pipelines::labels::classes_of;
 
 /// Where the reviews come from.
 pub(super) enum Input {
     Corpus(Corpus),
-    Dataset(DatasetDict),
+    Dataset {
+        dict: DatasetDict,
+        splits: Vec<Split>,
+        label_map: LabelMap,
+    },
 }
 
 impl Input {
     /// Find the reviews of `source`.
-    pub fn open(source: &Source, hub: &Hub) -> Result<Self> {
+    pub fn open(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Self> {
         match source {
             Source::Path(path) if DatasetDict::is_at(path) => {
-                Ok(Input::Dataset(DatasetDict::open(path)?))
+                let dict = DatasetDict::open(path)?;
+                let splits = dict.split_names().iter().map(|name| dict.text_split(name));
+                Ok(Input::Dataset {
+                    splits: splits.collect::<Result<_>>()?,
+                    label_map: options.label_map.clone(),
+                    dict,
+                })
             }
-            _ => Ok(Input::Corpus(Corpus::open(source, hub)?)),
+            _ => Ok(Input::Corpus(Corpus::open(source, hub, options)?)),
+        }
+    }
+
+    /// Whether the rows have a column of categories, and whether they are laid out as those of FLUE CLS.
+    pub fn categories(&self) -> Result<(bool, bool)> {
+        match self {
+            Input::Corpus(corpus) => Ok((corpus.has_categories()?, corpus.is_flue())),
+            Input::Dataset { splits, .. } => Ok((
+                splits.iter().all(Split::has_categories),
+                splits.iter().all(Split::is_flue),
+            )),
         }
     }
 
@@ -31,7 +53,7 @@ impl Input {
                 let names = corpus.split_names();
                 names.into_iter().map(str::to_string).collect()
             }
-            Input::Dataset(dict) => dict.split_names().to_vec(),
+            Input::Dataset { dict, .. } => dict.split_names().to_vec(),
         }
     }
 
@@ -39,15 +61,18 @@ impl Input {
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         match self {
             Input::Corpus(corpus) => Ok(corpus.files()),
-            Input::Dataset(dict) => dict.files(dict.split_names()),
+            Input::Dataset { dict, .. } => dict.files(dict.split_names()),
         }
     }
 
     /// The files behind `source`.
-    pub fn files_of(source: &Source, hub: &Hub) -> Result<Vec<PathBuf>> {
+    pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
         match source {
-            Source::Path(path) if DatasetDict::is_at(path) => Self::open(source, hub)?.files(),
-            _ => Corpus::files_of(source, hub),
+            Source::Path(path) if DatasetDict::is_at(path) => {
+                let dict = DatasetDict::open(path)?;
+                dict.files(dict.split_names())
+            }
+            _ => Corpus::files_of(source, hub, options),
         }
     }
 
@@ -55,7 +80,10 @@ impl Input {
     pub fn known_rows(&self, split: &str) -> u64 {
         match self {
             Input::Corpus(corpus) => corpus.known_rows(split).unwrap_or(0),
-            Input::Dataset(dict) => dict.text_split(split).map_or(0, |s| s.len() as u64),
+            Input::Dataset { splits, .. } => {
+                let of_name = |s: &&Split| s.name() == split;
+                splits.iter().find(of_name).map_or(0, |s| s.len() as u64)
+            }
         }
     }
 
@@ -63,9 +91,14 @@ impl Input {
     pub fn reviews(&self, split: &str) -> Result<RowReader> {
         Ok(match self {
             Input::Corpus(corpus) => RowReader::Corpus(corpus.reviews(split)),
-            Input::Dataset(dict) => {
-                let split = dict.text_split(split)?;
-                let classes = classes_of(&split)?;
+            Input::Dataset {
+                splits, label_map, ..
+            } => {
+                let split = splits.iter().find(|s| s.name() == split);
+                let split = split
+                    .expect("only splits of the dataset are asked for")
+                    .clone();
+                let classes = classes_of(&split, label_map)?.places_in(&Classes::flue())?;
                 let row = 0;
                 RowReader::Dataset {
                     split,
@@ -77,46 +110,13 @@ impl Input {
     }
 }
 
-/// The class of the output for each class of a dataset.
-fn classes_of(split: &Split) -> Result<Vec<i64>> {
-    let names = split.label_names();
-    let classes = classes_by_name(names).ok_or_else(|| {
-        Error::malformed(
-            split.folder(),
-            "column `label`",
-            format!("the classes {}", names.join(", ")),
-            "two, negative and positive",
-        )
-    })?;
-    if names.iter().all(|name| parse_label(name).is_none()) {
-        tracing::warn!(
-            "{}: of the classes {} the first is taken as negative, the second as positive",
-            split.folder().display(),
-            names.join(", ")
-        );
-    }
-    Ok(classes)
-}
-
-/// Two classes by their names, the other one of a known word, or in their order when neither is known.
-fn classes_by_name(names: &[String]) -> Option<Vec<i64>> {
-    let [first, second] = names else {
-        return None;
-    };
-    match (parse_label(first), parse_label(second)) {
-        (Some(first), Some(second)) if first == second => None,
-        (Some(first), _) => Some(vec![first, 1 - first]),
-        (None, Some(second)) => Some(vec![1 - second, second]),
-        (None, None) => Some(vec![0, 1]),
-    }
-}
-
 /// Reviews one after another.
 pub(super) enum RowReader {
     Corpus(Reviews),
     Dataset {
         split: Split,
-        classes: Vec<i64>,
+        /// The class of the output for each class of the dataset.
+        classes: Vec<usize>,
         row: usize,
     },
 }
@@ -137,39 +137,13 @@ impl Iterator for RowReader {
                 }
                 let review = split.example(*row).map(|example| Review {
                     text: example.text.into(),
-                    label: classes[example.label as usize],
+                    label: classes[example.label as usize] as i64,
                     idx: example.idx,
-                    category: None,
+                    category: example.category.map(|c| c.to_string().into()),
                 });
                 *row += 1;
                 Some(review)
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::classes_by_name;
-
-    #[test]
-    fn classes_keep_the_meaning_of_their_names() {
-        let found = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
-            classes_by_name(&names)
-        };
-        assert_eq!(found(&["negative", "positive"]), Some(vec![0, 1]));
-        assert_eq!(found(&["pos", "neg"]), Some(vec![1, 0]));
-        assert_eq!(found(&["pos", "mauvais"]), Some(vec![1, 0]));
-        assert_eq!(found(&["bon", "neg"]), Some(vec![1, 0]));
-        assert_eq!(found(&["mauvais", "bon"]), Some(vec![0, 1]));
-        for refused in [
-            &["pos", "positive"][..],
-            &["neg"],
-            &["neg", "neutral", "pos"],
-            &[],
-        ] {
-            assert_eq!(found(refused), None, "{refused:?}");
         }
     }
 }

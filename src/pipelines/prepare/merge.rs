@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::{Counts, PROGRAM, Summary, finished, leave};
 use crate::artifact::{AtomicDir, Fingerprints, Manifest, Shard, ShardSet, difference};
+use crate::corpus::FLUE_CLASSES;
 use crate::dataset::{
-    DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter,
+    Columns, DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter,
     WriteOptions,
 };
 use crate::error::{Error, Result, interrupt};
@@ -54,10 +55,17 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     }
     let output = AtomicDir::create(&config.output, config.overwrite)?;
     let mut summary = sum(&set)?;
+    let first = dicts[0].split(&names[0])?;
+    let columns = Columns {
+        token_type_ids: first.has_token_type_ids(),
+        category: first.has_categories(),
+    };
     let options = WriteOptions {
         format,
         max_shard_bytes: max_shard_bytes.unwrap_or(DEFAULT_SHARD_BYTES),
-        token_type_ids: dicts[0].split(&names[0])?.has_token_type_ids(),
+        columns,
+        class_names: FLUE_CLASSES.map(String::from).to_vec(),
+        is_flue: first.is_flue(),
     };
     let mut writer = DatasetDictWriter::new(output.path(), options);
     summary.total.files = 0;
@@ -66,7 +74,7 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
             .iter()
             .map(|dict| dict.split(name))
             .collect::<Result<Vec<_>>>()?;
-        let files = interleave(&shards, name, writer.split(name)?)?;
+        let files = interleave(&shards, name, columns, writer.split(name)?)?;
         if let Some(counts) = summary.splits.get_mut(name) {
             counts.files = files;
         }
@@ -126,7 +134,12 @@ fn sum(set: &ShardSet) -> Result<Summary> {
 }
 
 /// Write the rows of all shards in the order of the corpus; the number of files.
-fn interleave(shards: &[Split], name: &str, mut writer: SplitWriter) -> Result<usize> {
+fn interleave(
+    shards: &[Split],
+    name: &str,
+    columns: Columns,
+    mut writer: SplitWriter,
+) -> Result<usize> {
     let total: u64 = shards.iter().map(|s| s.len() as u64).sum();
     let count = shards.len();
     for (index, shard) in shards.iter().enumerate() {
@@ -139,15 +152,14 @@ fn interleave(shards: &[Split], name: &str, mut writer: SplitWriter) -> Result<u
             )));
         }
     }
-    let token_type_ids = shards[0].has_token_type_ids();
     let mut progress = Progress::new(format!("merge {name}"), total, "rows");
-    let mut rows = Rows::new(token_type_ids);
+    let mut rows = Rows::new(columns);
     for row in 0..total as usize {
         rows.push_example(&shards[row % count].example(row / count)?);
         if rows.len() == BATCH_ROWS {
             interrupt::check()?;
             progress.advance(BATCH_ROWS as u64);
-            writer.write(std::mem::replace(&mut rows, Rows::new(token_type_ids)))?;
+            writer.write(std::mem::replace(&mut rows, Rows::new(columns)))?;
         }
     }
     progress.advance(rows.len() as u64);

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::artifact::{self, AtomicDir, Inputs, Manifest, ShardSet};
-use crate::corpus::Source;
-use crate::dataset::{DEFAULT_SHARD_BYTES, DatasetDictWriter, LABEL_NAMES, Padding, WriteOptions};
+use crate::corpus::{FLUE_CLASSES, ReadOptions, Source};
+use crate::dataset::{Columns, DEFAULT_SHARD_BYTES, DatasetDictWriter, Padding, WriteOptions};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_data};
@@ -40,6 +40,8 @@ pub struct Config {
     pub checkpoint: String,
     /// The reviews: a path or the word `sample`; none for FLUE CLS.
     pub source: Option<String>,
+    /// How it is read where it can be read in several ways.
+    pub reading: ReadOptions,
     /// The greatest number of tokens of a review, special tokens included; none for the tokenizer's own.
     pub max_length: Option<usize>,
     /// The format of the files.
@@ -66,6 +68,7 @@ impl Config {
         Self {
             checkpoint: "flaubert/flaubert_base_cased".into(),
             source: None,
+            reading: ReadOptions::default(),
             max_length: None,
             format: Format::Arrow,
             lowercase: None,
@@ -100,7 +103,7 @@ pub struct Counts {
 
 impl Counts {
     fn new() -> Self {
-        let labels = LABEL_NAMES.iter().map(|n| (n.to_string(), 0)).collect();
+        let labels = FLUE_CLASSES.iter().map(|n| (n.to_string(), 0)).collect();
         Self {
             labels,
             ..Self::default()
@@ -112,10 +115,8 @@ impl Counts {
         self.rows += 1;
         self.tokens += tokens as u64;
         self.truncated += u64::from(truncated);
-        let name = LABEL_NAMES.get(label as usize);
-        if let Some(count) = name.and_then(|&name| self.labels.get_mut(name)) {
-            *count += 1;
-        }
+        let name = FLUE_CLASSES[label as usize];
+        *self.labels.entry(name.into()).or_default() += 1;
     }
 
     fn add(&mut self, other: &Self) {
@@ -172,6 +173,28 @@ pub struct Summary {
 const FLUE_ROWS: [(&str, u64); 2] = [("train", 5997), ("test", 5999)];
 
 impl Summary {
+    /// Require the splits that fine-tuning needs of `source`, which the user named.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with the splits that are there.
+    pub fn require_train_and_test(&self, source: Option<&str>) -> Result<()> {
+        let Some(missing) = ["train", "test"]
+            .iter()
+            .find(|s| !self.splits.contains_key(**s))
+        else {
+            return Ok(());
+        };
+        let found: Vec<&str> = self.splits.keys().map(String::as_str).collect();
+        Err(Error::NotFound {
+            what: format!("split {missing} of {}", source.unwrap_or("FLUE CLS")),
+            remedy: format!(
+                "it has {}; name a folder of tables with train in the name of the one and test in that of the other, or a \
+                 DatasetDict of both",
+                found.join(", ")
+            ),
+        })
+    }
+
     /// Compare the rows of FLUE CLS, or of a shard of it, with what they should be, and warn of a difference.
     fn check_flue(&mut self, shard: Option<Shard>) {
         for (split, all) in FLUE_ROWS {
@@ -206,7 +229,12 @@ pub fn run(config: &Config) -> Result<Summary> {
     };
     let tokenizer = from_pretrained(&folder, &options)?;
     let max_length = max_length(config, tokenizer.as_ref())?;
-    let input = Input::open(&source, &hub)?;
+    let input = Input::open(&source, &hub, &config.reading)?;
+    let (category, is_flue) = input.categories()?;
+    let columns = Columns {
+        token_type_ids: tokenizer.has_token_type_ids(),
+        category,
+    };
     let mut manifest = manifest(config, max_length);
     manifest.add_inputs(&inputs(config, &folder, input.files()?)?)?;
     let target = match config.shard {
@@ -230,11 +258,14 @@ pub fn run(config: &Config) -> Result<Summary> {
             id: tokenizer.pad_token_id(),
         }),
         shard: config.shard,
+        columns,
     };
     let options = WriteOptions {
         format: config.format,
         max_shard_bytes: config.max_shard_bytes,
-        token_type_ids: tokenizer.has_token_type_ids(),
+        columns,
+        class_names: FLUE_CLASSES.map(String::from).to_vec(),
+        is_flue,
     };
     let mut writer = DatasetDictWriter::new(output.path(), options);
     let mut summary = Summary {
@@ -329,7 +360,8 @@ fn max_length(config: &Config, tokenizer: &dyn Tokenizer) -> Result<usize> {
 /// Those of finding the files.
 pub(super) fn inputs_of(config: &Config) -> Result<Inputs> {
     let hub = Hub::new(config.hub.clone());
-    let reviews = Input::files_of(&Source::named(config.source.as_deref()), &hub)?;
+    let source = Source::named(config.source.as_deref());
+    let reviews = Input::files_of(&source, &hub, &config.reading)?;
     inputs(config, &hub.tokenizer(&config.checkpoint)?, reviews)
 }
 
@@ -347,6 +379,7 @@ fn manifest(config: &Config, max_length: usize) -> Manifest {
         "checkpoint": config.checkpoint,
         "revision": config.hub.revision,
         "data": config.source,
+        "reading": config.reading,
         "max_length": max_length,
         "pad": config.pad,
         "lowercase": config.lowercase,

@@ -8,7 +8,7 @@ use super::Counts;
 use super::input::{Input, RowReader};
 use crate::artifact::Shard;
 use crate::corpus::Review;
-use crate::dataset::{Padding, Rows, SplitWriter};
+use crate::dataset::{Columns, Padding, Row, Rows, SplitWriter};
 use crate::device::no_thread;
 use crate::error::{Error, Result, interrupt};
 use crate::progress::Progress;
@@ -27,6 +27,7 @@ pub(super) struct Plan<'a> {
     pub max_length: usize,
     pub padding: Option<Padding>,
     pub shard: Option<Shard>,
+    pub columns: Columns,
 }
 
 impl Plan<'_> {
@@ -72,11 +73,16 @@ impl Plan<'_> {
             interrupt::check()?;
             let texts: Vec<&str> = batch.iter().map(|r| r.text.as_str()).collect();
             let encodings = self.tokenizer.encode_batch(&texts, Some(self.max_length))?;
-            let mut rows = Rows::new(self.tokenizer.has_token_type_ids());
+            let mut rows = Rows::new(self.columns);
             for (review, encoding) in batch.iter().zip(&encodings) {
                 counts.add_row(review.label, encoding.ids.len(), encoding.truncated);
-                let (text, ids) = (&review.text, &encoding.ids);
-                rows.push(text, review.label, review.idx, ids, self.padding);
+                let row = Row {
+                    text: &review.text,
+                    label: review.label,
+                    idx: review.idx,
+                    category: review.category.as_deref(),
+                };
+                rows.push(row, &encoding.ids, self.padding);
             }
             progress.advance(batch.len() as u64);
             if to_write.send(rows).is_err() {

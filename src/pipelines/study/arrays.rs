@@ -6,6 +6,7 @@ use ndarray::Array2;
 
 use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
 use crate::artifact::{AtomicFile, Inputs, Manifest, ShardSet, manifest_beside};
+use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result, presence};
 use crate::pipelines::inputs::add_arrays;
 
@@ -49,6 +50,41 @@ pub(super) struct ClsArrays {
     pub test: Vec<Array2<f32>>,
     pub train_labels: Vec<i64>,
     pub test_labels: Vec<i64>,
+    /// The names of the classes, where the manifest beside the file has them.
+    pub class_names: Option<Vec<String>>,
+}
+
+impl ClsArrays {
+    /// The classes of the labels: those of the manifest, else the numbers 0 and 1 that the original stores.
+    ///
+    /// # Errors
+    /// When two of them have one meaning.
+    pub fn classes(&self, map: &LabelMap) -> Result<Classes> {
+        let source = self.path.display();
+        match &self.class_names {
+            Some(names) => Classes::declared(source, names, map),
+            None => Classes::numbers(source, 2, map),
+        }
+    }
+
+    /// Count the classes in another way: the class that was number `i` becomes `places[i]`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a label that is not a class.
+    pub fn relabel(&mut self, places: &[usize]) -> Result<()> {
+        for labels in [&mut self.train_labels, &mut self.test_labels] {
+            for label in labels {
+                let place = usize::try_from(*label).ok().and_then(|l| places.get(l));
+                let place = place.ok_or_else(|| {
+                    let last = places.len().saturating_sub(1);
+                    let expected = format!("a class from 0 to {last}");
+                    Error::malformed(&self.path, "the labels", format!("label {label}"), expected)
+                })?;
+                *label = *place as i64;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The original's files that stand in `folder`.
@@ -146,9 +182,10 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
             "the train layers, as many test layers, the train labels and the test labels",
         ));
     }
+    let stored = stored_settings(path)?;
     let named = match layers {
         Some(layers) => Some(layers.to_vec()),
-        None => stored_layers(path)?,
+        None => stored.layers,
     };
     let layers = match named {
         Some(layers) if layers.len() == count => layers,
@@ -177,13 +214,22 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
         test,
         train_labels: next()?,
         test_labels: next()?,
+        class_names: stored.classes,
     };
     check(&read)?;
     Ok(read)
 }
 
-/// The layers in the manifest that `data-cls` leaves beside a file, where there is one.
-fn stored_layers(path: &Path) -> Result<Option<Vec<usize>>> {
+/// What the manifest says of a file.
+#[derive(Default, serde::Deserialize)]
+struct StoredSettings {
+    layers: Option<Vec<usize>>,
+    /// The names of the classes in the order of the labels.
+    classes: Option<Vec<String>>,
+}
+
+/// The settings in the manifest that `data-cls` leaves beside a file, where there is one.
+fn stored_settings(path: &Path) -> Result<StoredSettings> {
     if ShardSet::lack_manifest_only(path) {
         return Err(Error::Mismatch(format!(
             "{}: the run that wrote it was stopped before its manifest: run the same data-cls again",
@@ -192,12 +238,13 @@ fn stored_layers(path: &Path) -> Result<Option<Vec<usize>>> {
     }
     let path = manifest_beside(path);
     if !presence::is_taken(&path)? {
-        return Ok(None);
+        return Ok(StoredSettings::default());
     }
     let manifest = Manifest::read(&path)?;
-    let layers = manifest.config.get("layers").cloned();
-    serde_json::from_value(layers.unwrap_or_default())
-        .map_err(|e| Error::malformed(&path, "key `config.layers`", e, "the numbers of the layers"))
+    serde_json::from_value(manifest.config).map_err(|e| {
+        let expected = "the numbers of the layers and the names of the classes";
+        Error::malformed(&path, "key `config`", e, expected)
+    })
 }
 
 fn matrix(path: &Path, i: usize, array: Array) -> Result<Array2<f32>> {
@@ -270,6 +317,7 @@ mod tests {
             test: vectors(f32::MAX),
             train_labels: vec![0, 1],
             test_labels: vec![1, 1],
+            class_names: None,
         };
         check(&arrays).unwrap();
         for bad in [f32::NAN, f32::INFINITY] {
@@ -277,5 +325,16 @@ mod tests {
             let message = check(&arrays).unwrap_err().to_string();
             assert!(message.contains("a.npy, array 1"), "{message}");
         }
+        arrays.relabel(&[1, 0]).unwrap();
+        assert_eq!(
+            (&arrays.train_labels[..], &arrays.test_labels[..]),
+            (&[1, 0][..], &[0, 0][..])
+        );
+        arrays.test_labels[1] = 2;
+        let message = arrays.relabel(&[1, 0]).unwrap_err().to_string();
+        assert!(
+            message.contains("a.npy, the labels: found label 2"),
+            "{message}"
+        );
     }
 }

@@ -8,6 +8,7 @@ use super::arrays::{self, ClsArrays, Source};
 use super::table::{Kind, TableWriter};
 use crate::analysis::cone::cosines_with_first;
 use crate::artifact::{AtomicDir, Manifest};
+use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
 use crate::pipelines::{Same, keep_inputs};
 use crate::plotting::{self, Axis, Labels, Scatter, ScatterSeries};
@@ -21,6 +22,8 @@ pub struct Config {
     pub out: PathBuf,
     /// The layers that the files hold, when they do not say.
     pub layers: Option<Vec<usize>>,
+    /// Other names for the classes.
+    pub label_map: LabelMap,
     /// Replace an output that exists.
     #[serde(skip)]
     pub overwrite: bool,
@@ -52,7 +55,8 @@ pub struct Cone {
 /// Parquet and a scatter for each model.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
+/// classes that are not negative and positive.
 pub fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
@@ -70,7 +74,10 @@ pub fn run(config: &Config) -> Result<Summary> {
     manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
     let mut cones = Vec::new();
     for (source, path) in models {
-        let arrays = &arrays::read(&path, config.layers.as_deref())?;
+        let mut arrays = arrays::read(&path, config.layers.as_deref())?;
+        let classes = arrays.classes(&config.label_map)?;
+        arrays.relabel(&classes.places_in(&Classes::flue())?)?;
+        let arrays = &arrays;
         let last = arrays.layers.len() - 1;
         let cosines = cosines_with_first(&[arrays.train[last].view(), arrays.test[last].view()])?;
         let labels = [&arrays.train_labels[..], &arrays.test_labels].concat();

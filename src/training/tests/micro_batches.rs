@@ -36,6 +36,10 @@ impl SequenceClassifier for Recorder {
         self.model.freeze(layers)
     }
 
+    fn set_label_names(&mut self, names: &[String]) {
+        self.model.set_label_names(names);
+    }
+
     fn set_gradient_checkpointing(&mut self, on: bool) {
         self.model.set_gradient_checkpointing(on);
     }

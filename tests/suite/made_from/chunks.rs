@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use flue_study::dataset::{DatasetDictWriter, Format, Rows, WriteOptions};
+use flue_study::dataset::{Columns, DatasetDictWriter, Format, Row, Rows, WriteOptions};
 
 use super::{Exchanged, json};
 use super::{as_parquet, copy, cut, refused_for_each, reviews, shard, shuffle};
@@ -34,19 +34,21 @@ fn numbers(folder: &Path) {
     let options = WriteOptions {
         format: Format::Arrow,
         max_shard_bytes: 1 << 20,
-        token_type_ids: false,
+        columns: Columns::default(),
+        class_names: vec!["negative".into(), "positive".into()],
+        is_flue: false,
     };
     let mut writer = DatasetDictWriter::new(folder, options);
     for name in ["train", "test"] {
-        let mut rows = Rows::new(false);
+        let mut rows = Rows::new(Columns::default());
         for i in 0..4 {
-            rows.push(
-                "avis",
-                i64::from(i) % 2,
-                i + 1,
-                &[5, 7 + i as u32, 9, 6],
-                None,
-            );
+            let row = Row {
+                text: "avis",
+                label: i64::from(i) % 2,
+                idx: i + 1,
+                category: None,
+            };
+            rows.push(row, &[5, 7 + i as u32, 9, 6], None);
         }
         let mut split = writer.split(name).unwrap();
         split.write(rows).unwrap();

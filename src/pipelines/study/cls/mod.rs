@@ -11,6 +11,7 @@ use crate::analysis::classes::{ClassSimilarity, class_similarity};
 use crate::analysis::logistic::{self, Selected};
 use crate::analysis::probe::{self, Probe, ProbeOptions, Rows};
 use crate::artifact::{AtomicDir, Manifest};
+use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
 use crate::pipelines::{Same, keep_inputs};
 use crate::progress::Progress;
@@ -27,6 +28,8 @@ pub struct Config {
     pub out: PathBuf,
     /// The layers that the files hold, when they do not say.
     pub layers: Option<Vec<usize>>,
+    /// Other names for the classes.
+    pub label_map: LabelMap,
     /// The same number of epochs for every probe instead of the original's.
     pub epochs: Option<usize>,
     /// Train logistic regression with its strength chosen by cross-validation, and the control on shuffled labels, too.
@@ -96,7 +99,8 @@ pub fn original_options(model: &str, layer: usize, seed: u64) -> ProbeOptions {
 /// maps and the training curves.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
+/// files of other classes than the first one's.
 pub fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
@@ -105,9 +109,17 @@ pub fn run(config: &Config) -> Result<Summary> {
     let models = arrays::find(&config.npy)?;
     manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
     let mut trained = Vec::new();
+    let mut all = None;
     // One model at a time: with all layers the vectors of each are many.
     for (source, path) in models {
-        let arrays = arrays::read(&path, config.layers.as_deref())?;
+        let mut arrays = arrays::read(&path, config.layers.as_deref())?;
+        let classes = arrays.classes(&config.label_map)?;
+        // The same classes in all files, with the numbers of FLUE CLS where they are its classes.
+        let reference = all.get_or_insert_with(|| match classes.are_flue() {
+            true => Classes::flue(),
+            false => classes.clone(),
+        });
+        arrays.relabel(&classes.places_in(reference)?)?;
         trained.extend(train_all(config, source, &arrays)?);
     }
     tables::write(out.path(), &trained)?;

@@ -7,15 +7,13 @@ use crate::analysis::geometry::{Geometry, Reference};
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
-use crate::error::{Error, Result, interrupt};
+use crate::error::{Result, interrupt};
 use crate::feature_extraction::{Sentence, Sink};
 use crate::models::{Input, SequenceClassifier};
 use crate::progress::Progress;
 
 /// One sentence and how it was classified.
 pub(super) struct Classified {
-    /// Empty when the data has none.
-    pub category: &'static str,
     pub tokens: usize,
     pub label: usize,
     /// The class of the data that was found.
@@ -41,14 +39,14 @@ impl Classified {
     }
 }
 
-/// The classifier's answers; the cosines are filled in later.
+/// The classifier's answers; the cosines are filled in later. `classes` has the classifier's class for each class of the data.
 pub(super) fn classify(
     config: &Config,
     model: &dyn SequenceClassifier,
     split: &Split,
+    classes: &[usize],
     rows: usize,
 ) -> Result<Vec<Classified>> {
-    let (categories, classes) = (split.categories()?, classes(model, split));
     let mut sentences = Vec::with_capacity(rows);
     let mut progress = Progress::new("classify", rows as u64, "rows");
     let numbers: Vec<usize> = (0..rows).collect();
@@ -66,49 +64,27 @@ pub(super) fn classify(
         };
         let logits = on_worker(|| model.logits(&input))?;
         let logits = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        for (i, (&row, logits)) in chunk.iter().zip(&logits).enumerate() {
+        for (i, logits) in logits.iter().enumerate() {
             let label = batch.labels[i] as usize;
-            let Some(&own) = classes.get(label).filter(|c| **c < logits.len()) else {
-                return Err(Error::malformed(
-                    split.folder(),
-                    format!("row {row}"),
-                    format!("label {label}"),
-                    format!("one of the model's {} classes", logits.len()),
-                ));
-            };
             let probabilities = log_softmax(logits);
-            let highest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-            let highest = highest.unwrap_or_default();
+            let highest = (0..logits.len())
+                .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
+                .expect("a classifier has a class");
             sentences.push(Classified {
-                category: categories.as_ref().map_or("", |c| c[row]),
                 tokens: batch.bounds[i + 1] - batch.bounds[i],
                 label,
                 predicted: classes
                     .iter()
                     .position(|&c| c == highest)
-                    .unwrap_or(highest),
+                    .expect("each class of the classifier is one of the data"),
                 confidence: probabilities[highest].exp(),
-                loss: -probabilities[own],
+                loss: -probabilities[classes[label]],
                 cosines: Vec::new(),
             });
         }
         progress.advance(chunk.len() as u64);
     }
     Ok(sentences)
-}
-
-/// The model's class of each class of the data: that of the same name, else that of the same number.
-fn classes(model: &dyn SequenceClassifier, split: &Split) -> Vec<usize> {
-    let (theirs, names) = (model.config().label_names(), split.label_names());
-    let found: Vec<usize> = names
-        .iter()
-        .filter_map(|name| theirs.iter().position(|t| t == name))
-        .collect();
-    if !names.is_empty() && found.len() == names.len() {
-        found
-    } else {
-        (0..theirs.len()).collect()
-    }
 }
 
 fn log_softmax(logits: &[f64]) -> Vec<f64> {

@@ -9,11 +9,13 @@ use serde::Serialize;
 
 use super::{Count, Execution};
 use crate::artifact::{AtomicDir, Manifest};
+use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Tokens};
 use crate::hub::Hub;
 use crate::metrics::Interval;
 use crate::models::{Config as ModelConfig, checkpoint};
+use crate::pipelines::labels::classes_of;
 use crate::pipelines::{Same, keep_inputs};
 
 mod classify;
@@ -37,6 +39,8 @@ pub struct Config {
     pub sentences: Count,
     /// Give the classifier the token types of the data, as Trainer did when it was fine-tuned.
     pub use_token_type_ids: bool,
+    /// Other names for the classes of the data and of the classifier.
+    pub label_map: LabelMap,
     /// How models are run.
     #[serde(flatten)]
     pub execution: Execution,
@@ -98,8 +102,12 @@ pub fn run(config: &Config) -> Result<Summary> {
         )));
     }
     let split = super::test_split(&config.data)?;
+    let of_model = model.config().label_names(&folder)?;
+    let of_model = Classes::declared(folder.display(), &of_model, &config.label_map)?;
+    let classes = classes_of(&split, &config.label_map)?.places_in(&of_model)?;
     let rows = config.sentences.of(split.len());
-    let mut sentences = classify(config, model.as_ref(), &split, rows)?;
+    let categories = split.categories()?;
+    let mut sentences = classify(config, model.as_ref(), &split, &classes, rows)?;
     let mut sink = CosineSink(&mut sentences);
     let options = ExtractOptions {
         layers: (0..=model.config().num_layers).collect(),
@@ -109,8 +117,8 @@ pub fn run(config: &Config) -> Result<Summary> {
     let numbers: Vec<usize> = (0..rows).collect();
     Extractor::new(model.as_ref(), &split, &options, rows)?.run(&numbers, &mut sink)?;
 
-    let correlations = correlate(&sentences)?;
-    write_tables(out.path(), &sentences, &correlations)?;
+    let correlations = correlate(&sentences, categories.as_ref())?;
+    write_tables(out.path(), &sentences, categories.as_ref(), &correlations)?;
     draw(out.path(), &config.title, &correlations)?;
     manifest.write(&out.path().join("manifest.json"))?;
     out.commit()?;

@@ -5,17 +5,28 @@ use std::path::Path;
 use super::super::table::{Cell, Kind, TableWriter};
 use super::Correlation;
 use super::classify::{Classified, TARGETS};
-use crate::dataset::CATEGORIES;
+use crate::dataset::Categories;
 use crate::error::Result;
 use crate::metrics::{quantile, spearman, spearman_interval};
 use crate::plotting::{self, Axis, Labels, LineChart, LineSeries};
 
 /// The groups of sentences: all, each category, each quarter of the lengths.
-fn groups(sentences: &[Classified]) -> Vec<(String, Vec<&Classified>)> {
+fn groups<'a>(
+    sentences: &'a [Classified],
+    categories: Option<&Categories>,
+) -> Vec<(String, Vec<&'a Classified>)> {
     let mut groups = vec![("all".to_string(), sentences.iter().collect::<Vec<_>>())];
-    for category in CATEGORIES {
-        let own = sentences.iter().filter(|s| s.category == category);
-        groups.push((category.into(), own.collect()));
+    if let Some(categories) = categories {
+        for (place, category) in categories.names().iter().enumerate() {
+            let rows = (0..sentences.len()).filter(|&row| categories.place(row) == Some(place));
+            let name = match category.as_str() {
+                // Names of other groups.
+                "all" => "category all".into(),
+                name if name.ends_with("tokens") => format!("category {name:?}"),
+                name => name.to_string(),
+            };
+            groups.push((name, rows.map(|row| &sentences[row]).collect()));
+        }
     }
     let mut lengths: Vec<f64> = sentences.iter().map(|s| s.tokens as f64).collect();
     lengths.sort_unstable_by(f64::total_cmp);
@@ -35,10 +46,13 @@ fn groups(sentences: &[Classified]) -> Vec<(String, Vec<&Classified>)> {
 }
 
 /// The correlations of every group, target and layer.
-pub(super) fn correlate(sentences: &[Classified]) -> Result<Vec<Correlation>> {
+pub(super) fn correlate(
+    sentences: &[Classified],
+    categories: Option<&Categories>,
+) -> Result<Vec<Correlation>> {
     let layers = sentences.first().map_or(0, |s| s.cosines.len());
     let mut found = Vec::new();
-    for (group, own) in groups(sentences) {
+    for (group, own) in groups(sentences, categories) {
         for target in TARGETS {
             for layer in 0..layers {
                 // a sentence of one token has no cosine
@@ -64,6 +78,7 @@ pub(super) fn correlate(sentences: &[Classified]) -> Result<Vec<Correlation>> {
 pub(super) fn write_tables(
     folder: &Path,
     sentences: &[Classified],
+    categories: Option<&Categories>,
     correlations: &[Correlation],
 ) -> Result<()> {
     use Kind::{Float, Integer, Text};
@@ -104,7 +119,7 @@ pub(super) fn write_tables(
     for (i, s) in sentences.iter().enumerate() {
         table.row(&[
             i.into(),
-            Cell::Text(s.category),
+            Cell::Text(categories.and_then(|c| c.name(i)).unwrap_or("")),
             s.tokens.into(),
             s.label.into(),
             s.predicted.into(),
