@@ -1,12 +1,13 @@
 //! `manifest.json`: the configuration, versions and input digests behind an output.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::AtomicFile;
+use super::{AtomicFile, Fingerprints, Inputs};
 use crate::error::{Error, Result, interrupt, open_file, read_text};
 
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
@@ -18,8 +19,11 @@ pub struct Manifest {
     pub version: String,
     /// Every setting that can change a number, the seed included.
     pub config: serde_json::Value,
-    /// SHA-256 of the input files, by path as given.
-    pub inputs: std::collections::BTreeMap<String, String>,
+    /// What tells every file that was read from another of its name (see [`Inputs`]).
+    pub inputs: Fingerprints,
+    /// The commits of the repositories that files came from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commits: BTreeMap<String, String>,
     /// What came of it: the summary that the program printed.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub results: serde_json::Value,
@@ -32,18 +36,19 @@ impl Manifest {
             program: program.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             config,
-            inputs: Default::default(),
+            inputs: Fingerprints::new(),
+            commits: BTreeMap::new(),
             results: serde_json::Value::Null,
         }
     }
 
-    /// Record the digest of an input file.
+    /// Note what the run reads, before it does.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read.
-    pub fn add_input(&mut self, path: &Path) -> Result<()> {
-        self.inputs
-            .insert(path.display().to_string(), sha256_file(path)?);
+    /// [`Error::Io`] when a file cannot be read.
+    pub fn add_inputs(&mut self, inputs: &Inputs) -> Result<()> {
+        self.inputs.extend(inputs.fingerprints()?);
+        self.commits.extend(inputs.commits().clone());
         Ok(())
     }
 

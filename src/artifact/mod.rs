@@ -3,6 +3,7 @@
 
 mod atomic;
 pub mod features;
+mod inputs;
 mod leftovers;
 mod lock;
 mod manifest;
@@ -17,6 +18,7 @@ mod space;
 mod thrift;
 
 pub use atomic::{AtomicDir, AtomicFile};
+pub use inputs::{Digests, Fingerprints, Inputs, MOST_DIGESTED, difference};
 pub use leftovers::manifest_beside;
 pub use lock::OutputLock;
 pub use manifest::{Manifest, sha256_file};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::leftovers::{self, UNDER_WAY, folder_of, manifest_beside, name_of, shards_of};
 use super::shard::MOST_SHARDS;
-use super::{Manifest, OutputLock};
+use super::{Manifest, OutputLock, inputs};
 use crate::error::{Error, Result};
 
 /// How many of the shards that are missing a message names.
@@ -41,6 +41,7 @@ impl ShardSet {
                 json!({"shards": count, "settings": manifest.config}),
             );
             begun.inputs = manifest.inputs.clone();
+            begun.commits = manifest.commits.clone();
             // Of several that come at the same time one is the first, and all others compare with it.
             begun.write_first(&path)?;
         }
@@ -58,10 +59,9 @@ impl ShardSet {
                 path.display()
             )));
         }
-        let digests = |m: &Manifest| serde_json::to_value(&m.inputs).unwrap_or_default();
-        if let Some(input) = difference(&digests(&begun), &digests(manifest)) {
+        if let Some(input) = inputs::difference(&begun.inputs, &manifest.inputs) {
             return Err(Error::Mismatch(format!(
-                "{}: begun with another content of {input}: restore it, or remove the folder",
+                "{}: begun with {input}: restore what was read, or remove the folder",
                 path.display()
             )));
         }

@@ -292,6 +292,19 @@ impl Corpus {
             .collect()
     }
 
+    /// The [`files`](Self::files) behind `source`; an archive is not unpacked for that.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
+        match source {
+            Source::Path(path) if path.is_file() && archive::is_archive(path) => {
+                Ok(vec![path.clone()])
+            }
+            _ => Ok(Self::open(source, hub, options)?.files()),
+        }
+    }
+
     /// The number of rows of a split, where it is known without reading it (Parquet).
     pub fn known_rows(&self, split: &str) -> Option<u64> {
         self.parts(split)

@@ -77,18 +77,41 @@ impl DatasetDict {
         }
     }
 
-    /// The data files of all splits, for a manifest.
-    pub fn files(&self) -> Vec<PathBuf> {
+    /// The files from which `splits` are read, each once: the JSON that says which rows there are and what their columns mean,
+    /// the data, and the list of rows of a shuffled or selected dataset.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a folder that cannot be read, [`Error::Malformed`] for a `state.json` without names of files.
+    pub fn files<S: AsRef<str>>(&self, splits: &[S]) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for name in &self.split_names {
-            let entries = fs::read_dir(self.folder(name)).into_iter().flatten();
-            files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
-                let extension = path.extension().unwrap_or_default();
-                extension == "arrow" || extension == "parquet"
-            }));
+        let mut add_when_there = |path: PathBuf| -> Result<()> {
+            if presence::is_taken(&path)? {
+                files.push(path);
+            }
+            Ok(())
+        };
+        add_when_there(self.path.join("dataset_dict.json"))?;
+        for name in splits {
+            let folder = self.folder(name.as_ref());
+            let state_path = folder.join("state.json");
+            if !state_path.is_file() {
+                parquet_files(&folder)?
+                    .into_iter()
+                    .try_for_each(&mut add_when_there)?;
+                continue;
+            }
+            add_when_there(folder.join("dataset_info.json"))?;
+            let state = read_json(&state_path)?;
+            for key in ["_data_files", "_indices_data_files"] {
+                listed_files(&state_path, &state, key)?
+                    .into_iter()
+                    .try_for_each(&mut add_when_there)?;
+            }
+            add_when_there(state_path)?;
         }
         files.sort();
-        files
+        files.dedup();
+        Ok(files)
     }
 
     /// Open a split of tokenized reviews.

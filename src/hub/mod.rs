@@ -20,6 +20,7 @@ mod checkpoint;
 mod client;
 mod flue;
 mod lock;
+mod origin;
 mod patience;
 mod refusal;
 mod repository;
@@ -33,6 +34,7 @@ use crate::error::{Error, Result};
 use checkpoint::Want;
 use client::Client;
 pub use flue::FlueCls;
+pub use origin::{Origin, origin};
 pub use selection::is_repository;
 use settings::Settings;
 

@@ -22,7 +22,7 @@ pub const SPLITS: [&str; 2] = ["train", "test"];
 pub const ROOT: &str = "cls-acl10-unprocessed";
 
 /// The record of the corpus at Zenodo.
-const RECORD: &str = "3251672";
+pub(super) const RECORD: &str = "3251672";
 const ARCHIVE: &str = "cls-acl10-unprocessed.tar.gz";
 /// The length of the archive in bytes, as the record gives it.
 const ARCHIVE_SIZE: u64 = 314_687_066;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
@@ -11,7 +11,7 @@ use super::config::Config;
 use super::loading::{Builder, Names};
 use super::network::Network;
 use super::parameters::Parameters;
-use super::weights::Weights;
+use super::weights::{Weights, weight_files};
 use super::{Encoder, SequenceClassifier};
 use crate::error::{Error, Result};
 
@@ -22,6 +22,16 @@ pub struct LoadReport {
     pub initialised: Vec<String>,
     /// Tensors of the checkpoint that only pre-training or another head needs; they are left out.
     pub unused: Vec<String>,
+}
+
+/// Every file from which a model is loaded: its configuration, and its weights in one file or as an index and shards.
+///
+/// # Errors
+/// [`Error::NotFound`] when there are no weights; [`Error::Malformed`] for an index that does not fit the folder.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = vec![folder.join("config.json")];
+    files.extend(weight_files(folder)?);
+    Ok(files)
 }
 
 /// Load the encoder in `folder`, without a head.

@@ -20,87 +20,24 @@ impl Weights {
     /// # Errors
     /// [`Error::NotFound`] when there are none; [`Error::Malformed`] with the file and tensor that is wrong.
     pub fn read(folder: &Path) -> Result<Self> {
-        for (whole, index) in [
-            ("model.safetensors", "model.safetensors.index.json"),
-            ("pytorch_model.bin", "pytorch_model.bin.index.json"),
-        ] {
-            let (whole, index) = (folder.join(whole), folder.join(index));
-            if presence::is_taken(&whole)? {
-                let mut tensors = BTreeMap::new();
-                read_file(&whole, &mut tensors)?;
-                return Ok(Self {
-                    tensors,
-                    source: whole,
-                });
-            }
-            if presence::is_taken(&index)? {
-                return Self::read_shards(folder, index);
-            }
-        }
-        Err(Error::NotFound {
-            what: format!("weights in {}", folder.display()),
-            remedy: "expected model.safetensors, pytorch_model.bin, or one of them in shards with its .index.json".into(),
-        })
-    }
-
-    fn read_shards(folder: &Path, index: PathBuf) -> Result<Self> {
-        let text = read_text(&index)?;
-        let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
-            Error::malformed(&index, format!("line {}", e.line()), e, "a JSON object")
-        })?;
-        let map = json.get("weight_map").and_then(|m| m.as_object());
-        let map = map.ok_or_else(|| {
-            Error::malformed(
-                &index,
-                "",
-                "no \"weight_map\"",
-                "tensor names with their files",
-            )
-        })?;
-        let mut files = BTreeSet::new();
-        for (name, file) in map {
-            // A shard lies in the folder itself: a path that leads elsewhere is not followed.
-            match file
-                .as_str()
-                .filter(|f| !f.is_empty() && Path::new(f).file_name() == Some(f.as_ref()))
-            {
-                Some(file) => files.insert(file),
-                None => {
-                    return Err(Error::malformed(
-                        &index,
-                        format!("tensor {name:?}"),
-                        file,
-                        "a file name",
-                    ));
-                }
-            };
-        }
-        if let Some(file) = files.iter().find(|file| !folder.join(file).is_file()) {
-            let found = "no such file in the folder";
-            let expected = "every shard that the index lists: copy or download it again";
-            return Err(Error::malformed(
-                &index,
-                format!("shard {file}"),
-                found,
-                expected,
-            ));
-        }
+        let WeightFiles {
+            source,
+            names,
+            files,
+        } = WeightFiles::find(folder)?;
         let mut tensors = BTreeMap::new();
         for file in files {
-            read_file(&folder.join(file), &mut tensors)?;
+            read_file(&file, &mut tensors)?;
         }
-        if let Some(name) = map.keys().find(|name| !tensors.contains_key(*name)) {
+        if let Some(name) = names.iter().find(|name| !tensors.contains_key(*name)) {
             return Err(Error::malformed(
-                &index,
+                &source,
                 format!("tensor {name:?}"),
                 "no such tensor in its shard",
                 "every tensor of the index",
             ));
         }
-        Ok(Self {
-            tensors,
-            source: index,
-        })
+        Ok(Self { tensors, source })
     }
 
     /// The file that was read, or the index of the shards.
@@ -154,6 +91,102 @@ impl Weights {
             .into_iter()
             .map(|(name, t)| (f(&name), t))
             .collect();
+    }
+}
+
+/// The files from which the weights in `folder` are read: one, or an index and its shards.
+///
+/// # Errors
+/// Those of [`Weights::read`], but for what the files of weights hold.
+pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let WeightFiles { source, files, .. } = WeightFiles::find(folder)?;
+    Ok(match files.contains(&source) {
+        true => files,
+        false => [vec![source], files].concat(),
+    })
+}
+
+/// Where the weights of a checkpoint lie.
+struct WeightFiles {
+    /// The file, or the index of the shards.
+    source: PathBuf,
+    /// The tensors that an index lists.
+    names: Vec<String>,
+    /// The file, or the shards.
+    files: Vec<PathBuf>,
+}
+
+impl WeightFiles {
+    fn find(folder: &Path) -> Result<Self> {
+        for (whole, index) in [
+            ("model.safetensors", "model.safetensors.index.json"),
+            ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+        ] {
+            let (whole, index) = (folder.join(whole), folder.join(index));
+            if presence::is_taken(&whole)? {
+                return Ok(Self {
+                    source: whole.clone(),
+                    names: Vec::new(),
+                    files: vec![whole],
+                });
+            }
+            if presence::is_taken(&index)? {
+                return Self::of_index(folder, index);
+            }
+        }
+        Err(Error::NotFound {
+            what: format!("weights in {}", folder.display()),
+            remedy: "expected model.safetensors, pytorch_model.bin, or one of them in shards with its .index.json".into(),
+        })
+    }
+
+    fn of_index(folder: &Path, index: PathBuf) -> Result<Self> {
+        let text = read_text(&index)?;
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
+            Error::malformed(&index, format!("line {}", e.line()), e, "a JSON object")
+        })?;
+        let map = json.get("weight_map").and_then(|m| m.as_object());
+        let map = map.ok_or_else(|| {
+            Error::malformed(
+                &index,
+                "",
+                "no \"weight_map\"",
+                "tensor names with their files",
+            )
+        })?;
+        let mut files = BTreeSet::new();
+        for (name, file) in map {
+            // A shard lies in the folder itself: a path that leads elsewhere is not followed.
+            match file
+                .as_str()
+                .filter(|f| !f.is_empty() && Path::new(f).file_name() == Some(f.as_ref()))
+            {
+                Some(file) => files.insert(file),
+                None => {
+                    return Err(Error::malformed(
+                        &index,
+                        format!("tensor {name:?}"),
+                        file,
+                        "a file name",
+                    ));
+                }
+            };
+        }
+        if let Some(file) = files.iter().find(|file| !folder.join(file).is_file()) {
+            let found = "no such file in the folder";
+            let expected = "every shard that the index lists: copy or download it again";
+            return Err(Error::malformed(
+                &index,
+                format!("shard {file}"),
+                found,
+                expected,
+            ));
+        }
+        Ok(Self {
+            names: map.keys().cloned().collect(),
+            files: files.into_iter().map(|file| folder.join(file)).collect(),
+            source: index,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod download;
 pub mod extract;
 pub mod finetune;
+mod inputs;
 mod labels;
 mod overlap;
 pub mod pipeline;

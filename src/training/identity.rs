@@ -38,20 +38,24 @@ impl Identity {
         Self(settings)
     }
 
-    /// Refuse to go on from `folder`, made by the run `made_by`, when a setting differs.
+    /// Refuse to go on from `folder`, made by the run `made_by`, when a setting differs, or only one of the two has it.
     ///
     /// # Errors
     /// [`Error::Mismatch`] that names the option and, where they are words or numbers, both values.
     pub fn check(&self, made_by: &Self, folder: &Path) -> Result<()> {
-        let former = |option: &String| made_by.0.iter().find(|(o, _)| o == option);
-        for (option, value) in &self.0 {
-            let other = match former(option) {
-                Some((_, other)) if other == value => continue,
-                Some((_, other)) => other,
-                None => &Value::Null,
-            };
-            let told = |v: &Value| v.is_number() || v.is_string();
-            let difference = if told(value) && told(other) {
+        let absent = Value::Null;
+        let of = |run: &'_ Self, option: &str| {
+            let found = run.0.iter().find(|(o, _)| o == option);
+            found.map_or(&absent, |(_, value)| value).clone()
+        };
+        for (option, _) in self.0.iter().chain(&made_by.0) {
+            let (value, other) = (of(self, option), of(made_by, option));
+            if value == other {
+                continue;
+            }
+            // A digest says nothing to people.
+            let told = |v: &Value| v.is_number() || v.as_str().is_some_and(|s| s.len() < 64);
+            let difference = if told(&value) && told(&other) {
                 format!("{option} {other}, not {value}")
             } else {
                 format!("another {option}")

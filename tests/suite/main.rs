@@ -24,6 +24,7 @@ mod hub_server;
 mod hub_whole;
 mod labels;
 mod layering;
+mod made_from;
 mod memory;
 mod models;
 mod prepare;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{Config, Opened, Run, SPLITS, StorageType, Tokens};
-use crate::artifact::Manifest;
+use crate::artifact::{Inputs, Manifest};
 use crate::dataset::Split;
 use crate::error::{Error, Result};
 use crate::models;
-use crate::pipelines::study::{add_checkpoint, add_split};
+use crate::pipelines::inputs::{Reads, add_checkpoint, add_splits};
 
 /// The format of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,13 +125,26 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// The settings and the digests of weights and data.
+    /// The settings, and what tells weights and data from others.
     pub fn manifest(&self) -> Result<Manifest> {
         let mut manifest = Manifest::new("data-cls", self.describe());
-        add_checkpoint(&mut manifest, self.folder)?;
-        for split in SPLITS {
-            add_split(&mut manifest, &self.run.data, split)?;
-        }
+        manifest.add_inputs(&inputs(self.run, self.folder, self.config.tokens)?)?;
         Ok(manifest)
     }
+}
+
+/// What is read for `run`: the checkpoint, which lies in `folder`, and both splits of the data.
+///
+/// # Errors
+/// Those of finding the files.
+pub(in crate::pipelines) fn inputs(run: &Run, folder: &Path, tokens: Tokens) -> Result<Inputs> {
+    let reads = match tokens {
+        // The tokenizer says where in its text a token stands.
+        Tokens::All => Reads::Both,
+        Tokens::Cls | Tokens::Mean => Reads::Model,
+    };
+    let mut inputs = Inputs::default();
+    add_checkpoint(&mut inputs, &run.checkpoint, folder, reads)?;
+    add_splits(&mut inputs, &run.data, &SPLITS)?;
+    Ok(inputs)
 }

@@ -28,6 +28,7 @@ use crate::pipelines::labels::side_by_side;
 
 pub use crate::artifact::{Part, Shard};
 pub use crate::feature_extraction::Tokens;
+pub(super) use job::inputs;
 use job::{Format, Job};
 pub use layers::LayerList;
 pub use storage::StorageType;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Config, EvalStrategy};
+use crate::artifact::Fingerprints;
 use crate::dataset::Split;
 use crate::error::Result;
 use crate::training::Identity;
@@ -11,14 +12,28 @@ use crate::training::Identity;
 /// Rows of a split.
 type Selection<'a> = (&'a Split, &'a [usize]);
 
-/// The identity of a run that trains on the rows `train` and is evaluated on the rows `test`. These count only where the run is
-/// evaluated before its end: the checkpoint that it goes on from knows nothing of them otherwise.
-pub(super) fn of(config: &Config, train: Selection<'_>, test: Selection<'_>) -> Result<Identity> {
+/// The identity of a run that starts from the files of `checkpoint`, trains on the rows `train` and is evaluated on the rows `test`.
+/// These count only where the run is evaluated before its end: the checkpoint that it goes on from knows nothing of them otherwise.
+pub(super) fn of(
+    config: &Config,
+    checkpoint: &Fingerprints,
+    train: Selection<'_>,
+    test: Selection<'_>,
+) -> Result<Identity> {
+    let files: Vec<(String, Value)> = checkpoint
+        .iter()
+        .map(|(name, digest)| (format!("-c (its {name})"), json!(digest)))
+        .collect();
     let mut settings = vec![
         ("-c", json!(config.checkpoint)),
         ("--dropout", json!(config.dropout)),
         ("-a", json!(train.1.len())),
     ];
+    settings.extend(
+        files
+            .iter()
+            .map(|(file, digest)| (&file[..], digest.clone())),
+    );
     let evaluated = config.arguments.eval_strategy != EvalStrategy::No;
     if evaluated {
         settings.push(("-b", json!(test.1.len())));

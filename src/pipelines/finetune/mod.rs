@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
+use super::inputs::{Reads, add_checkpoint, add_splits};
 use super::labels::side_by_side;
 use super::overlap::{Same, keep_inputs};
 use super::{prepare, shared_folder};
-use crate::artifact::AtomicDir;
+use crate::artifact::{AtomicDir, Digests, Fingerprints, Inputs, Manifest};
 use crate::batching::subset;
 use crate::corpus::{Classes, ReadOptions};
 use crate::dataset::{DatasetDict, Split};
@@ -30,6 +31,9 @@ pub use seeds::{SeedsSummary, run_seeds};
 
 /// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
 const SUBSET_SEED: u64 = 42;
+
+/// The splits to train on and to test on.
+const SPLITS: [&str; 2] = ["train", "test"];
 
 /// What to fine-tune, on what, and how.
 #[derive(Debug, Clone)]
@@ -119,7 +123,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     // From here on no other run writes the folder, nor the checkpoints beside it.
     let dir = AtomicDir::create(&save, config.overwrite)?;
     let (checkpoint, prepared) = inputs(config, &save)?;
-    run_on(config, &checkpoint, &prepared.path(), dir)
+    run_on(config, &checkpoint, &prepared, dir)
 }
 
 /// The checkpoint's folder, and the data.
@@ -128,11 +132,62 @@ fn inputs(config: &Config, save: &Path) -> Result<(PathBuf, Prepared)> {
     Ok((checkpoint, prepare_if_needed(config, save)?))
 }
 
+/// What a run reads: the checkpoint, which lies in `folder`, with the tokenizer that is handed on, and the data where they are given.
+///
+/// # Errors
+/// Those of finding the files.
+pub(super) fn inputs_of(
+    checkpoint: &str,
+    folder: &Path,
+    datasets: Option<&Path>,
+) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    add_checkpoint(&mut inputs, checkpoint, folder, Reads::Both)?;
+    if let Some(datasets) = datasets {
+        add_splits(&mut inputs, datasets, &SPLITS)?;
+    }
+    Ok(inputs)
+}
+
+/// What a run is made from.
+struct Origins {
+    /// The settings and all that is read.
+    manifest: Manifest,
+    /// The files of the checkpoint alone.
+    checkpoint: Fingerprints,
+}
+
+impl Origins {
+    /// Of the checkpoint in `folder` and the data. Those that were prepared for this run alone are gone when it ends: what they
+    /// were made from counts.
+    fn of(config: &Config, folder: &Path, prepared: &Prepared) -> Result<Self> {
+        let mut manifest = Manifest::new("flue-cls-finetune", output::settings(config));
+        let mut digests = Digests::default();
+        let checkpoint = inputs_of(&config.checkpoint, folder, None)?;
+        let checkpoint = checkpoint.fingerprints_with(&mut digests)?;
+        let datasets = config.datasets.as_deref();
+        let all = inputs_of(&config.checkpoint, folder, datasets)?;
+        manifest.inputs = all.fingerprints_with(&mut digests)?;
+        manifest.commits = all.commits().clone();
+        if let Prepared::Temporary(_) = prepared {
+            let made = Manifest::read(&prepared.path().join(output::MANIFEST))?;
+            manifest.inputs.extend(made.inputs);
+            manifest.commits.extend(made.commits);
+        }
+        Ok(Self {
+            manifest,
+            checkpoint,
+        })
+    }
+}
+
 /// [`run`] on data and a checkpoint that are at hand, into `dir`.
-fn run_on(config: &Config, folder: &Path, datasets: &Path, dir: AtomicDir) -> Result<Summary> {
+fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -> Result<Summary> {
+    let datasets = &prepared.path();
+    let origins = Origins::of(config, folder, prepared)?;
     let data = DatasetDict::open(datasets)?;
     let map = &config.reading.label_map;
-    let (splits, classes) = side_by_side([data.split("train")?, data.split("test")?], map)?;
+    let (splits, classes) = side_by_side([data.split(SPLITS[0])?, data.split(SPLITS[1])?], map)?;
     let (model, [train, test], report) = load(config, folder, splits, &classes)?;
     let train_rows = subset(&train, config.num_train, SUBSET_SEED)?;
     let test_rows = subset(&test, config.num_test, SUBSET_SEED)?;
@@ -156,7 +211,12 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, dir: AtomicDir) -> Re
         eval_rows: &test_rows,
         checkpoints,
         resume: config.resume,
-        identity: identity::of(config, (&train, &train_rows), (&test, &test_rows))?,
+        identity: identity::of(
+            config,
+            &origins.checkpoint,
+            (&train, &train_rows),
+            (&test, &test_rows),
+        )?,
     };
     let mut output = trainer.train()?;
     let evaluation = evaluate(model.as_ref(), &test, &test_rows, &config.arguments)?;
@@ -166,6 +226,7 @@ fn run_on(config: &Config, folder: &Path, datasets: &Path, dir: AtomicDir) -> Re
         rows: &test_rows,
         categories: test.categories()?,
     };
+    origins.manifest.write(&dir.path().join(output::MANIFEST))?;
     output::write(config, folder, dir, model.as_ref(), &output, &results)?;
     if let Err(e) = trainer.clear_checkpoints() {
         tracing::warn!("{e}; the model is complete, and its checkpoints may be removed");

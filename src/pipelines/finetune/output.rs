@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::results::{self, Results};
 use super::{Config, chart};
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::AtomicDir;
 use crate::error::{Error, Result, presence};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
@@ -21,7 +21,8 @@ pub(super) const RESULTS: &str = "all_results.json";
 /// What made the folder.
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// Leave the folder that `save_pretrained` would, with Trainer's records and a picture of the run.
+/// Leave the folder that `save_pretrained` would, with Trainer's records and a picture of the run, beside the manifest that is in
+/// `dir` already.
 pub(super) fn write(
     config: &Config,
     checkpoint: &Path,
@@ -46,9 +47,6 @@ pub(super) fn write(
     write_json(&dir.path().join(RESULTS), &results)?;
     let picture = chart::of(&config.checkpoint, &config.arguments, &output.state);
     plotting::save(&picture, dir.path(), "training")?;
-    let mut manifest = Manifest::new("flue-cls-finetune", settings(config));
-    manifest.add_input(&checkpoint.join("config.json"))?;
-    manifest.write(&dir.path().join(MANIFEST))?;
     dir.commit()
 }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::output::{MANIFEST, RESULTS, settings};
-use super::{Config, inputs, run_on};
-use crate::artifact::{AtomicDir, AtomicFile, Manifest};
+use super::{Config, Origins, Prepared, inputs, run_on};
+use crate::artifact::{AtomicDir, AtomicFile, Manifest, difference};
 use crate::error::{Error, Result, presence, read_text};
 use crate::pipelines::shared_folder;
 use crate::training::Identity;
@@ -84,10 +84,10 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
         let mut config = config.clone();
         config.arguments.seed = seed;
         let folder = save.join(format!("seed-{seed}"));
-        if !(config.resume && is_complete(&config, &folder)?) {
+        if !(config.resume && is_complete(&config, &folder, &checkpoint, &prepared)?) {
             tracing::info!("seed {seed}, run {number} of {}", seeds.len());
             let dir = AtomicDir::create(&folder, config.overwrite)?;
-            run_on(&config, &checkpoint, &prepared.path(), dir)?;
+            run_on(&config, &checkpoint, &prepared, dir)?;
         }
         results.push(read_results(&folder)?);
     }
@@ -140,14 +140,26 @@ fn identity(settings: &Value, path: &Path) -> Result<Identity> {
     Ok(Identity::new(&arguments, others))
 }
 
-/// Whether `folder` holds the complete run of `config`.
-fn is_complete(config: &Config, folder: &Path) -> Result<bool> {
+/// Whether `folder` holds the complete run of `config` on these files.
+fn is_complete(
+    config: &Config,
+    folder: &Path,
+    checkpoint: &Path,
+    prepared: &Prepared,
+) -> Result<bool> {
     if !presence::is_taken(folder)? {
         return Ok(false);
     }
     let path = folder.join(MANIFEST);
-    let made_by = Manifest::read(&path)?.config;
-    identity(&settings(config), &path)?.check(&identity(&made_by, &path)?, folder)?;
+    let made_by = Manifest::read(&path)?;
+    identity(&settings(config), &path)?.check(&identity(&made_by.config, &path)?, folder)?;
+    let now = Origins::of(config, checkpoint, prepared)?.manifest;
+    if let Some(difference) = difference(&made_by.inputs, &now.inputs) {
+        return Err(Error::Mismatch(format!(
+            "{} was made from {difference}: restore what was read, or start anew with --overwrite in place of --resume",
+            folder.display()
+        )));
+    }
     tracing::info!("{} is complete", folder.display());
     Ok(true)
 }

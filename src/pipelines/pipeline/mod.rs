@@ -1,8 +1,9 @@
 //! `study pipeline`: everything, for both models: prepare, fine-tune, data-cls, all studies, the report.
 //!
-//! Each step leaves one output that appears whole or not at all, so a step whose output is there is done: a run that was
-//! stopped goes on where it was. The settings are kept beside the outputs; other settings are refused, and so are outputs of
-//! the same names that no pipeline made there.
+//! Each step leaves one output that appears whole or not at all, so a step whose output is there, made from what it would
+//! read now, is done: a run that was stopped goes on where it was. The settings are kept beside the outputs, with what tells the
+//! corpus and the checkpoints from others; other settings and other files are refused, and so are outputs of the same names that no
+//! pipeline made there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -82,7 +83,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let _lock = shared_folder::lock(&config.out)?;
     let mut run = Run {
         config,
-        record: Record::open(config)?,
+        record: Record::open(config, &steps::sources(config)?)?,
     };
     let both = Model::both(config);
     for model in &both {

@@ -1,16 +1,16 @@
-//! What a run of the pipeline remembers beside its outputs: its settings, which outputs it has begun, and the summary of every
-//! step that is done.
+//! What a run of the pipeline remembers beside its outputs: its settings, what it was made from, which outputs it has begun, and
+//! what every step that is done read and found.
 //!
 //! All of it is one file, which changes in one step: summaries never stand beside the settings of another run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Config, places};
-use crate::artifact::AtomicFile;
+use crate::artifact::{AtomicFile, Digests, Fingerprints, Inputs, difference};
 use crate::error::{Error, Result, presence, read_text};
 
 /// Where it is kept.
@@ -21,6 +21,8 @@ pub(super) struct Record {
     path: PathBuf,
     overwrite: bool,
     kept: Kept,
+    /// Of files that were read already and that no step has made since.
+    digests: Digests,
 }
 
 /// The file.
@@ -28,25 +30,32 @@ pub(super) struct Record {
 #[serde(default)]
 struct Kept {
     settings: Value,
+    /// What tells the corpus and the checkpoints from others.
+    sources: Fingerprints,
     /// Outputs by their names in the folder. Only these are a pipeline's to replace.
     begun: BTreeSet<String>,
+    /// What each step read, by the names of the steps.
+    inputs: BTreeMap<String, Fingerprints>,
     /// By the names of the steps.
     summaries: Map<String, Value>,
 }
 
 impl Record {
-    /// What an earlier run with the same settings left in the folder of outputs, or nothing.
+    /// What an earlier run with the same settings on the same `sources` left in the folder of outputs, or nothing.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when that run had other settings, or an output that no pipeline made stands in the folder, and they
-    /// are not to be replaced.
-    pub fn open(config: &Config) -> Result<Self> {
+    /// [`Error::Mismatch`] when that run had other settings or sources, or an output that no pipeline made stands in the folder, and
+    /// they are not to be replaced; [`Error::Io`] when a source cannot be read.
+    pub fn open(config: &Config, sources: &Inputs) -> Result<Self> {
         let path = config.out.join(RECORD);
         let settings = settings(config);
+        let mut digests = Digests::default();
+        let sources = sources.fingerprints_with(&mut digests)?;
         let overwrite = config.execution.overwrite;
         let earlier = read(&path)?;
         let found = earlier.is_some();
         let mut kept = earlier.unwrap_or_default();
+        let difference = difference(&kept.sources, &sources);
         if overwrite {
             kept.summaries.clear();
         } else if found && kept.settings != settings {
@@ -54,14 +63,21 @@ impl Record {
                 "{} holds the outputs of a run with other settings: pass --overwrite to run every step again, or choose another --out",
                 config.out.display()
             )));
+        } else if let Some(difference) = difference.filter(|_| found) {
+            return Err(Error::Mismatch(format!(
+                "{} holds the outputs of a run on {difference}: restore what was read, pass --overwrite to run every step again, or choose \
+                 another --out",
+                config.out.display()
+            )));
         } else if found {
             tracing::info!("going on in {}", config.out.display());
         }
-        kept.settings = settings;
+        (kept.settings, kept.sources) = (settings, sources);
         let record = Self {
             path,
             overwrite,
             kept,
+            digests,
         };
         for output in places::outputs(config) {
             record.may_replace(&output)?;
@@ -71,22 +87,40 @@ impl Record {
         Ok(record)
     }
 
-    /// Run `work`, told whether to replace what is there, unless its `output` is there and its summary is kept.
+    /// Run `work`, told whether to replace what is there, unless its `output` is there, its summary is kept, and what it `reads` is
+    /// what was read for it: an earlier step may have been run again, or somebody has put something else in its place.
     ///
     /// # Errors
-    /// Those of [`make`](Self::make), and of writing the summary.
+    /// Those of [`make`](Self::make), of reading the inputs, and of writing the summary.
     pub fn step<S: Serialize>(
         &mut self,
         name: String,
         output: &Path,
+        reads: &Inputs,
         work: impl FnOnce(bool) -> Result<S>,
     ) -> Result<()> {
+        let now = reads.fingerprints_with(&mut self.digests)?;
+        let now: Fingerprints = now
+            .into_iter()
+            .map(|(path, fingerprint)| (self.name(Path::new(&path)), fingerprint))
+            .collect();
         if self.kept.summaries.contains_key(&name) && presence::is_taken(output)? {
-            tracing::info!("{name}: done already");
-            return Ok(());
+            let then = self.kept.inputs.get(&name);
+            match then.and_then(|then| difference(then, &now)) {
+                None if then.is_some() => {
+                    tracing::info!("{name}: done already");
+                    return Ok(());
+                }
+                None => {}
+                Some(difference) => {
+                    tracing::info!("{name}: made from {difference}; it is made again")
+                }
+            }
         }
         tracing::info!("{name}");
         let summary = self.make(output, work)?;
+        self.digests = Digests::default();
+        self.kept.inputs.insert(name.clone(), now);
         self.kept.summaries.insert(name, json!(summary));
         self.write()
     }

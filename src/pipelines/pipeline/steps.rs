@@ -4,15 +4,46 @@ use std::path::PathBuf;
 
 use super::places::{self, Model, Stage};
 use super::{Config, Record};
-use crate::artifact::Part;
+use crate::artifact::{Inputs, Part};
 use crate::error::Result;
+use crate::hub::Hub;
 use crate::pipelines::study::{
-    Count, Execution, arrays, cls, compare, cone, convergence, export, layers,
+    self, Count, Execution, arrays, cls, compare, cone, convergence, export, layers,
 };
 use crate::pipelines::{extract, finetune, prepare, report};
 
 /// Sentences whose tokens are sampled to compare a model before and after fine-tuning.
 const COMPARED: Count = Count::First(200);
+
+/// What the pipeline starts from: the corpus, and the checkpoints with their tokenizers.
+///
+/// # Errors
+/// Those of finding the files.
+pub(super) fn sources(config: &Config) -> Result<Inputs> {
+    let mut all = Inputs::default();
+    for model in Model::both(config) {
+        let folder = folder(config, model.base)?;
+        all.append(finetune::inputs_of(model.base, &folder, None)?);
+        all.append(prepare::inputs_of(&preparation(config, &model))?);
+    }
+    Ok(all)
+}
+
+/// How the corpus is prepared for a model.
+fn preparation(config: &Config, model: &Model<'_>) -> prepare::Config {
+    prepare::Config {
+        checkpoint: model.base.into(),
+        source: config.data.clone(),
+        reading: config.reading.clone(),
+        hub: config.execution.hub.clone(),
+        ..prepare::Config::new(&model.data)
+    }
+}
+
+/// Where a checkpoint lies.
+fn folder(config: &Config, checkpoint: &str) -> Result<PathBuf> {
+    Hub::new(config.execution.hub.clone()).checkpoint(checkpoint)
+}
 
 /// A run with the steps done so far.
 pub(super) struct Run<'a> {
@@ -29,16 +60,31 @@ impl Run<'_> {
         }
     }
 
+    /// What a study of these checkpoints on a model's data reads.
+    fn reads(&self, checkpoints: &[&str], model: &Model<'_>) -> Result<Inputs> {
+        let folders = checkpoints
+            .iter()
+            .map(|name| folder(self.config, name))
+            .collect::<Result<Vec<_>>>()?;
+        let folders = folders.iter().map(PathBuf::as_path);
+        let models: Vec<_> = checkpoints.iter().copied().zip(folders).collect();
+        study::inputs(&models, &model.data)
+    }
+
+    /// The `[CLS]` states of all layers, of both models raw and fine-tuned.
+    fn all_arrays(&self) -> Result<Inputs> {
+        let both = Model::both(self.config);
+        let files = both
+            .iter()
+            .flat_map(|model| Stage::BOTH.map(|stage| model.all_layers(stage)));
+        arrays::inputs(files.collect::<Vec<_>>().iter())
+    }
+
     pub fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         let name = format!("prepare {}", model.name);
-        let config = prepare::Config {
-            checkpoint: model.base.into(),
-            source: self.config.data.clone(),
-            reading: self.config.reading.clone(),
-            hub: self.config.execution.hub.clone(),
-            ..prepare::Config::new(&model.data)
-        };
-        self.record.step(name, &model.data, |overwrite| {
+        let config = preparation(self.config, model);
+        let reads = prepare::inputs_of(&config)?;
+        self.record.step(name, &model.data, &reads, |overwrite| {
             let summary = prepare::run(&prepare::Config {
                 overwrite,
                 ..config
@@ -51,7 +97,9 @@ impl Run<'_> {
     pub fn finetune(&mut self, model: &Model<'_>) -> Result<()> {
         let c = self.config;
         let name = format!("fine-tune {}", model.name);
-        self.record.step(name, &model.tuned, |overwrite| {
+        let folder = folder(c, model.base)?;
+        let reads = finetune::inputs_of(model.base, &folder, Some(&model.data))?;
+        self.record.step(name, &model.tuned, &reads, |overwrite| {
             finetune::run(&finetune::Config {
                 datasets: Some(model.data.clone()),
                 source: c.data.clone(),
@@ -84,7 +132,9 @@ impl Run<'_> {
         let layers = "all".parse()?;
         let label_map = self.config.reading.label_map.clone();
         let name = format!("data-cls {arrays}, all layers");
-        self.record.step(name, &out, |overwrite| {
+        let folder = folder(self.config, &run.checkpoint)?;
+        let reads = extract::inputs(&run, &folder, extract::Tokens::Cls)?;
+        self.record.step(name, &out, &reads, |overwrite| {
             extract::run(&extract::Config {
                 runs: vec![run],
                 layers,
@@ -107,10 +157,11 @@ impl Run<'_> {
         let arrays = model.arrays(stage);
         let (from, to) = (model.all_layers(stage), model.selected(stage));
         let layers = &self.config.layers;
-        self.record
-            .step(format!("data-cls {arrays}"), &to, |overwrite| {
-                arrays::select(&from, &to, layers, overwrite)
-            })
+        let name = format!("data-cls {arrays}");
+        let reads = arrays::inputs([&from].into_iter())?;
+        self.record.step(name, &to, &reads, |overwrite| {
+            arrays::select(&from, &to, layers, overwrite)
+        })
     }
 
     /// The name of the step [`layers`](Self::layers).
@@ -134,7 +185,8 @@ impl Run<'_> {
             execution: self.execution(false),
         };
         let name = self.layers_step(model, stage);
-        self.record.step(name, &out, |overwrite| {
+        let reads = self.reads(&[&config.checkpoint], model)?;
+        self.record.step(name, &out, &reads, |overwrite| {
             config.execution.overwrite = overwrite;
             layers::run(&config)
         })
@@ -153,7 +205,8 @@ impl Run<'_> {
             seed: self.config.amounts.seed,
             execution: self.execution(false),
         };
-        self.record.step(name, &out, |overwrite| {
+        let reads = self.reads(&[&config.checkpoint, &config.other], model)?;
+        self.record.step(name, &out, &reads, |overwrite| {
             config.execution.overwrite = overwrite;
             compare::run(&config)
         })
@@ -172,7 +225,8 @@ impl Run<'_> {
             label_map: self.config.reading.label_map.clone(),
             execution: self.execution(false),
         };
-        self.record.step(name, &out, |overwrite| {
+        let reads = self.reads(&[&config.checkpoint], model)?;
+        self.record.step(name, &out, &reads, |overwrite| {
             config.execution.overwrite = overwrite;
             convergence::run(&config)
         })
@@ -191,7 +245,8 @@ impl Run<'_> {
             seed: self.config.amounts.seed,
             overwrite: false,
         };
-        self.record.step("cls".into(), &out, |overwrite| {
+        let reads = self.all_arrays()?;
+        self.record.step("cls".into(), &out, &reads, |overwrite| {
             cls::run(&cls::Config {
                 overwrite,
                 ..config
@@ -203,7 +258,8 @@ impl Run<'_> {
         let out = places::cone(self.config);
         let npy = places::all_layers(self.config);
         let label_map = self.config.reading.label_map.clone();
-        self.record.step("cone".into(), &out, |overwrite| {
+        let reads = self.all_arrays()?;
+        self.record.step("cone".into(), &out, &reads, |overwrite| {
             cone::run(&cone::Config {
                 npy,
                 out: out.clone(),

@@ -58,10 +58,21 @@ impl Input {
     }
 
     /// The files behind them.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
         match self {
-            Input::Corpus(corpus) => corpus.files(),
-            Input::Dataset { dict, .. } => dict.files(),
+            Input::Corpus(corpus) => Ok(corpus.files()),
+            Input::Dataset { dict, .. } => dict.files(dict.split_names()),
+        }
+    }
+
+    /// The files behind `source`.
+    pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
+        match source {
+            Source::Path(path) if DatasetDict::is_at(path) => {
+                let dict = DatasetDict::open(path)?;
+                dict.files(dict.split_names())
+            }
+            _ => Corpus::files_of(source, hub, options),
         }
     }
 

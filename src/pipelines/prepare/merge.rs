@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{Counts, PROGRAM, Summary, finished, leave};
-use crate::artifact::{AtomicDir, Manifest, Shard, ShardSet};
+use crate::artifact::{AtomicDir, Fingerprints, Manifest, Shard, ShardSet, difference};
 use crate::corpus::FLUE_CLASSES;
 use crate::dataset::{
     Columns, DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter,
@@ -37,6 +37,7 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     let start = Instant::now();
     let (set, begun) = ShardSet::open(&config.output)?;
     set.require_all()?;
+    require_one_source(&set, &begun.inputs)?;
     let settings = &begun.config["settings"];
     let format: Format = serde_json::from_value(settings["format"].clone()).unwrap_or_default();
     let max_shard_bytes = settings["max_shard_bytes"].as_u64();
@@ -86,9 +87,24 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     summary.output = config.output.clone();
     summary.seconds = start.elapsed().as_secs_f64();
     let mut manifest = Manifest::new(PROGRAM, with_count(settings, set.count()));
-    manifest.inputs = begun.inputs;
+    (manifest.inputs, manifest.commits) = (begun.inputs, begun.commits);
     leave(output, &mut manifest, &summary)?;
     Ok(summary)
+}
+
+/// Require that every shard was made from the files that the first was begun with: one may have been brought from elsewhere.
+fn require_one_source(set: &ShardSet, inputs: &Fingerprints) -> Result<()> {
+    for index in 0..set.count() {
+        let path = set.path(index);
+        let shard = Manifest::read(&path.join("manifest.json"))?;
+        if let Some(difference) = difference(&shard.inputs, inputs) {
+            return Err(Error::Mismatch(format!(
+                "{}: made from {difference}, unlike the shards beside it: make this shard again with --overwrite",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The settings of the shards and their number.

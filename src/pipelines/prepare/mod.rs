@@ -13,15 +13,14 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::artifact::{self, AtomicDir, Manifest, ShardSet, sha256_file};
+use crate::artifact::{self, AtomicDir, Inputs, Manifest, ShardSet};
 use crate::corpus::{FLUE_CLASSES, ReadOptions, Source};
 use crate::dataset::{Columns, DEFAULT_SHARD_BYTES, DatasetDictWriter, Padding, WriteOptions};
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::pipelines::inputs::{Reads, add_checkpoint, add_data};
 use crate::pipelines::{Same, keep_inputs};
-use crate::tokenization::{
-    TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained,
-};
+use crate::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
 
 pub use crate::artifact::Shard;
 pub use crate::dataset::Format;
@@ -236,7 +235,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         token_type_ids: tokenizer.has_token_type_ids(),
         category,
     };
-    let mut manifest = manifest(config, max_length, &folder, &input)?;
+    let mut manifest = manifest(config, max_length);
+    manifest.add_inputs(&inputs(config, &folder, input.files()?)?)?;
     let target = match config.shard {
         None => config.output.clone(),
         Some(shard) => {
@@ -354,8 +354,27 @@ fn max_length(config: &Config, tokenizer: &dyn Tokenizer) -> Result<usize> {
     }
 }
 
-/// What decides about every cell of the output, and the digests of what was read.
-fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) -> Result<Manifest> {
+/// What [`run`] reads.
+///
+/// # Errors
+/// Those of finding the files.
+pub(super) fn inputs_of(config: &Config) -> Result<Inputs> {
+    let hub = Hub::new(config.hub.clone());
+    let source = Source::named(config.source.as_deref());
+    let reviews = Input::files_of(&source, &hub, &config.reading)?;
+    inputs(config, &hub.tokenizer(&config.checkpoint)?, reviews)
+}
+
+/// The tokenizer of the checkpoint, which lies in `folder`, and the files of the reviews.
+fn inputs(config: &Config, folder: &Path, reviews: Vec<PathBuf>) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    add_checkpoint(&mut inputs, &config.checkpoint, folder, Reads::Tokenizer)?;
+    add_data(&mut inputs, reviews);
+    Ok(inputs)
+}
+
+/// The settings that decide about every cell of the output.
+fn manifest(config: &Config, max_length: usize) -> Manifest {
     let settings: Value = json!({
         "checkpoint": config.checkpoint,
         "revision": config.hub.revision,
@@ -367,18 +386,5 @@ fn manifest(config: &Config, max_length: usize, folder: &Path, input: &Input) ->
         "format": config.format,
         "max_shard_bytes": config.max_shard_bytes,
     });
-    let mut manifest = Manifest::new(PROGRAM, settings);
-    for file in input.files() {
-        manifest.add_input(&file)?;
-    }
-    for name in TOKENIZER_FILES {
-        let path = folder.join(name);
-        if presence::is_file(&path)? {
-            let digest = sha256_file(&path)?;
-            manifest
-                .inputs
-                .insert(format!("{}/{name}", config.checkpoint), digest);
-        }
-    }
-    Ok(manifest)
+    Manifest::new(PROGRAM, settings)
 }

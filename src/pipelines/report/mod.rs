@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::artifact::AtomicFile;
+use crate::artifact::{AtomicFile, Manifest};
 use crate::error::{Error, Result};
 
 mod figures;
@@ -54,7 +54,10 @@ pub fn run(config: &Config) -> Result<Summary> {
     let found = results::Results::read(&config.results)?;
     let mut file = AtomicFile::create(&config.out, config.overwrite)?;
     let links = page::Links::new(&config.results, config.out.parent());
-    let page = sections::build(&found, links, config.language)?;
+    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new("study report", settings);
+    manifest.add_inputs(&found.tables)?;
+    let page = sections::build(&found, &manifest, links, config.language)?;
     file.write_all(page.finish().as_bytes())
         .map_err(Error::io(&config.out, "write"))?;
     file.commit()?;

@@ -1,9 +1,9 @@
 //! Whether what was studied is what the original study looked at, so that its published figures may stand beside ours.
 //!
 //! A name proves nothing: a folder can be called anything. What counts is where the weights were read from, as manifests keep it
-//! with their digests: the snapshot of a repository in the hub's cache.
+//! with their digests: from a repository of the hub, through its cache.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -92,57 +92,12 @@ fn is_flue(data: &Manifest) -> bool {
             .all(|(split, n)| rows(split) == Some(&(*n).into()))
 }
 
-/// Whether the checkpoint that a program read lay in the hub's cache of one of the repositories.
+/// Whether the checkpoint that a program read came from one of the repositories. Only what lies in the hub's cache has such a name in
+/// a manifest.
 fn comes_from(manifest: &Manifest, original: &Original) -> bool {
-    let mut configs = manifest.inputs.keys().map(Path::new);
-    let config = configs.find(|path| path.ends_with("config.json"));
-    let repository = config.and_then(repository);
-    repository.is_some_and(|found| original.repositories.contains(&&found[..]))
-}
-
-/// The repository of a file in the hub's cache: `.../models--OWNER--NAME/snapshots/COMMIT/FILE`.
-fn repository(file: &Path) -> Option<String> {
-    let parts: Vec<&str> = file
-        .components()
-        .filter_map(|part| match part {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        })
-        .collect();
-    let [.., folder, "snapshots", commit, _] = parts[..] else {
-        return None;
+    let is_read = |repository: &&str| {
+        let config = format!("hf://{repository}/config.json");
+        manifest.inputs.contains_key(&config)
     };
-    let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
-    let name = folder.strip_prefix("models--").filter(|_| is_commit)?;
-    Some(name.replace("--", "/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn repositories_are_told_by_their_place_in_the_cache() {
-        let commit = "1".repeat(40);
-        let of = |path: String| repository(Path::new(&path));
-        assert_eq!(
-            of(format!(
-                "/c/hub/models--a--b/snapshots/{commit}/config.json"
-            )),
-            Some("a/b".into())
-        );
-        assert_eq!(
-            of(format!(
-                "/c/models--camembert-base/snapshots/{commit}/config.json"
-            )),
-            Some("camembert-base".into())
-        );
-        for other in [
-            "camembert-base/config.json".to_string(),
-            "/c/models--camembert-base/snapshots/main/config.json".into(),
-            format!("/c/camembert-base/snapshots/{commit}/config.json"),
-        ] {
-            assert_eq!(of(other), None);
-        }
-    }
+    original.repositories.iter().any(is_read)
 }

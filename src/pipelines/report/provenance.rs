@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::page::Page;
 use super::results::{Results, source_manifest};
 use crate::artifact::Manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Write the last section.
-pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
+/// Write the last section; `own` is the manifest of the page itself.
+pub(super) fn write(page: &mut Page, found: &Results, own: &Manifest) -> Result<()> {
     let words = page.words();
     page.section("provenance", words.provenance);
     page.paragraph(words.provenance_text);
@@ -35,9 +35,10 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
         page.heading(words.commands);
         page.preformatted(&commands.join("\n"));
     }
-    for (name, manifest) in &made {
-        let json = serde_json::to_string_pretty(manifest).unwrap_or_default();
-        let title = format!("{name}: {} {}", manifest.program, manifest.version);
+    let named = made.iter().map(|(name, m)| (format!("{name}: "), m));
+    for (name, manifest) in named.chain([(String::new(), own)]) {
+        let json = serde_json::to_string_pretty(manifest).map_err(Error::compute("manifest"))?;
+        let title = format!("{name}{} {}", manifest.program, manifest.version);
         page.details(&title, &json);
     }
     Ok(())

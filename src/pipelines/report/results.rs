@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::original;
-use crate::artifact::Manifest;
+use crate::artifact::{Inputs, Manifest};
 use crate::error::{Error, Result, presence, read_text};
 use crate::metrics::quantile;
 use crate::pipelines::study::charts::Series;
@@ -247,6 +247,8 @@ pub(super) struct Results {
     pub comparable: bool,
     /// The manifests of all folders, by the names of these.
     pub manifests: Vec<(String, Manifest)>,
+    /// The tables in all folders.
+    pub tables: Inputs,
 }
 
 impl Results {
@@ -294,6 +296,11 @@ impl Results {
     fn add(&mut self, name: &str, folder: &Path) -> Result<()> {
         let table = |stem: &str| Table::read(&folder.join(format!("{stem}.csv")));
         let manifest = read_manifest(folder)?;
+        let names = presence::names(folder)?;
+        for name in names.iter().filter(|name| name.ends_with(".csv")) {
+            let path = folder.join(name);
+            self.tables.add(path.display().to_string(), path);
+        }
         self.runs.extend(Run::read(folder)?);
         for (slot, stem) in [
             (&mut self.comparisons, "comparison"),

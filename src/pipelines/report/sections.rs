@@ -8,11 +8,17 @@ use super::page::{Links, Page};
 use super::results::{Results, Run, Table};
 use super::words::Language;
 use super::{overview, provenance};
+use crate::artifact::Manifest;
 use crate::error::Result;
 use crate::plotting::Chart;
 
 /// The whole page, ready to be finished.
-pub(super) fn build(found: &Results, links: Links, language: Language) -> Result<Page> {
+pub(super) fn build(
+    found: &Results,
+    manifest: &Manifest,
+    links: Links,
+    language: Language,
+) -> Result<Page> {
     let mut page = Page::new(language, links);
     overview::write(&mut page, found)?;
     for (family, runs) in found.families() {
@@ -30,7 +36,7 @@ pub(super) fn build(found: &Results, links: Links, language: Language) -> Result
     convergence(&mut page, found)?;
     probes(&mut page, found)?;
     cone(&mut page, found)?;
-    provenance::write(&mut page, found)?;
+    provenance::write(&mut page, found, manifest)?;
     Ok(page)
 }
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 
 use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
-use crate::artifact::{AtomicFile, Manifest, ShardSet, manifest_beside};
+use crate::artifact::{AtomicFile, Inputs, Manifest, ShardSet, manifest_beside};
 use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result, presence};
+use crate::pipelines::inputs::add_arrays;
 
 /// The layers that the original stores.
 const DEFAULT_LAYERS: [usize; 5] = [5, 7, 9, 11, 12];
@@ -107,6 +108,18 @@ pub(super) fn find(folder: &Path) -> Result<Vec<(Source, PathBuf)>> {
         });
     }
     Ok(found)
+}
+
+/// What a study reads that is made from these files.
+///
+/// # Errors
+/// [`Error::Io`] when the system does not tell what stands beside one.
+pub(in crate::pipelines) fn inputs<'p>(files: impl Iterator<Item = &'p PathBuf>) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    for path in files {
+        add_arrays(&mut inputs, path)?;
+    }
+    Ok(inputs)
 }
 
 /// Write the `wanted` layers of a file of `data-cls` to another: what `data-cls --layers` writes, its manifest too.

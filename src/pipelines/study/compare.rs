@@ -93,9 +93,18 @@ pub fn run(config: &Config) -> Result<Summary> {
     let split = super::test_split(&config.data)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study compare", settings);
-    let one = sample(config, &config.checkpoint, &split, &mut manifest)?;
-    let other = sample(config, &config.other, &split, &mut manifest)?;
-    super::add_data(&mut manifest, &config.data)?;
+    let hub = Hub::new(config.execution.hub.clone());
+    let folders = [
+        hub.checkpoint(&config.checkpoint)?,
+        hub.checkpoint(&config.other)?,
+    ];
+    let models = [
+        (&config.checkpoint[..], folders[0].as_path()),
+        (&config.other, &folders[1]),
+    ];
+    manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
+    let one = sample(config, &folders[0], &split)?;
+    let other = sample(config, &folders[1], &split)?;
     let values: Vec<Vec<Estimate>> = one
         .layers
         .par_iter()
@@ -126,16 +135,9 @@ struct Sampled {
     layers: Vec<Representation>,
 }
 
-fn sample(
-    config: &Config,
-    checkpoint: &str,
-    split: &Split,
-    manifest: &mut Manifest,
-) -> Result<Sampled> {
+fn sample(config: &Config, folder: &Path, split: &Split) -> Result<Sampled> {
     let device = crate::device::select(config.execution.device.as_deref())?;
-    let folder = Hub::new(config.execution.hub.clone()).checkpoint(checkpoint)?;
-    super::add_checkpoint(manifest, &folder)?;
-    let encoder = checkpoint::load_encoder(&folder, &device)?;
+    let encoder = checkpoint::load_encoder(folder, &device)?;
     let layers = encoder.config().num_layers + 1;
     let mut sink = Sampler(TokenSample::new(SAMPLE, config.seed));
     let options = ExtractOptions {

@@ -71,6 +71,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let mut table = TableWriter::create(out.path(), "cone", &columns)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study cone", settings);
+    manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
     let mut cones = Vec::new();
     for (source, path) in models {
         let mut arrays = arrays::read(&path, config.layers.as_deref())?;
@@ -91,7 +92,6 @@ pub fn run(config: &Config) -> Result<Summary> {
             table.row(&[name, split.into(), row.into(), label.into(), cosine.into()])?;
         }
         draw(out.path(), source, arrays, &cosines, &labels)?;
-        manifest.add_input(&arrays.path)?;
         cones.push(Cone {
             model: source.name.into(),
             layer: arrays.layers[last],

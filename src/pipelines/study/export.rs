@@ -12,7 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::{AtomicDir, Inputs, Manifest};
 use crate::dataset::read_table;
 use crate::error::{Error, Result, presence};
 use crate::pipelines::{Same, keep_inputs};
@@ -62,13 +62,19 @@ pub fn run(config: &Config) -> Result<Summary> {
         });
     }
     let out = AtomicDir::create(&config.out, config.overwrite)?;
+    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new("study export", settings);
+    let mut inputs = Inputs::default();
+    for Source { path, .. } in sources.values().flatten() {
+        inputs.add(path.display().to_string(), path.clone());
+    }
+    manifest.add_inputs(&inputs)?;
     let mut tables = BTreeMap::new();
     for (name, parts) in sources {
         let rows = gather(&out.path().join(format!("{name}.parquet")), &parts)?;
         tables.insert(name, rows);
     }
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    Manifest::new("study export", settings).write(&out.path().join("manifest.json"))?;
+    manifest.write(&out.path().join("manifest.json"))?;
     out.commit()?;
     Ok(Summary {
         out: config.out.clone(),

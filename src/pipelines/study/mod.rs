@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::artifact::Manifest;
+use crate::artifact::Inputs;
 use crate::dataset::{DatasetDict, Split};
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
+use crate::pipelines::inputs::{Reads, add_checkpoint, add_splits};
 
 pub mod arrays;
 pub mod cls;
@@ -37,27 +38,15 @@ fn test_split(data: &Path) -> Result<Split> {
     Ok(split)
 }
 
-/// Note the digest of the data's `test` split, where `datasets` left its state.
-fn add_data(manifest: &mut Manifest, data: &Path) -> Result<()> {
-    add_split(manifest, data, "test")
-}
-
-/// Note the digest of one split, where `datasets` left its state.
-pub(super) fn add_split(manifest: &mut Manifest, data: &Path, split: &str) -> Result<()> {
-    let state = data.join(split).join("state.json");
-    if presence::is_file(&state)? {
-        manifest.add_input(&state)?;
+/// What a study reads: the models called so, from these folders, and the data's `test` split.
+///
+/// # Errors
+/// Those of finding the files.
+pub(super) fn inputs(models: &[(&str, &Path)], data: &Path) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    for (name, folder) in models {
+        add_checkpoint(&mut inputs, name, folder, Reads::Model)?;
     }
-    Ok(())
-}
-
-/// Note the digests of a checkpoint's configuration and weights.
-pub(super) fn add_checkpoint(manifest: &mut Manifest, folder: &Path) -> Result<()> {
-    for name in ["config.json", "model.safetensors", "pytorch_model.bin"] {
-        let path = folder.join(name);
-        if presence::is_file(&path)? {
-            manifest.add_input(&path)?;
-        }
-    }
-    Ok(())
+    add_splits(&mut inputs, data, &["test"])?;
+    Ok(inputs)
 }

@@ -108,7 +108,7 @@ fn layers_agree_with_transformers_and_numpy() {
         let manifest = fs::read_to_string(w.path(model).join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         assert_eq!(manifest["config"]["cosine_sentences"], "8");
-        assert_eq!(manifest["inputs"].as_object().unwrap().len(), 3);
+        assert_eq!(manifest["inputs"].as_object().unwrap().len(), 6);
     }
 }
 

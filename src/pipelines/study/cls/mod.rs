@@ -106,10 +106,12 @@ pub fn run(config: &Config) -> Result<Summary> {
     let out = AtomicDir::create(&config.out, config.overwrite)?;
     let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
     let mut manifest = Manifest::new("study cls", settings);
+    let models = arrays::find(&config.npy)?;
+    manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
     let mut trained = Vec::new();
     let mut all = None;
     // One model at a time: with all layers the vectors of each are many.
-    for (source, path) in arrays::find(&config.npy)? {
+    for (source, path) in models {
         let mut arrays = arrays::read(&path, config.layers.as_deref())?;
         let classes = arrays.classes(&config.label_map)?;
         // The same classes in all files, with the numbers of FLUE CLS where they are its classes.
@@ -119,7 +121,6 @@ pub fn run(config: &Config) -> Result<Summary> {
         });
         arrays.relabel(&classes.places_in(reference)?)?;
         trained.extend(train_all(config, source, &arrays)?);
-        manifest.add_input(&path)?;
     }
     tables::write(out.path(), &trained)?;
     charts::draw(out.path(), &trained)?;

@@ -88,6 +88,10 @@ pub fn run(config: &Config) -> Result<Summary> {
     let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
     let device = crate::device::select(config.execution.device.as_deref())?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
+    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new("study convergence", settings);
+    let models = [(&config.checkpoint[..], folder.as_path())];
+    manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
     let model_config = ModelConfig::read(&folder)?;
     let (model, report) = checkpoint::load_classifier(&folder, model_config, &device, 0)?;
     if !report.initialised.is_empty() {
@@ -116,10 +120,6 @@ pub fn run(config: &Config) -> Result<Summary> {
     let correlations = correlate(&sentences, categories.as_ref())?;
     write_tables(out.path(), &sentences, categories.as_ref(), &correlations)?;
     draw(out.path(), &config.title, &correlations)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study convergence", settings);
-    super::add_checkpoint(&mut manifest, &folder)?;
-    super::add_data(&mut manifest, &config.data)?;
     manifest.write(&out.path().join("manifest.json"))?;
     out.commit()?;
     let last = model.config().num_layers;

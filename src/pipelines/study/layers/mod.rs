@@ -204,7 +204,7 @@ impl Study<'_> {
         }
     }
 
-    /// The settings, what they met (`found`), and the digests of weights and data.
+    /// The settings, what they met (`found`), and what tells weights and data from others.
     fn manifest(&self) -> Result<Manifest> {
         let (config, sizes, model) = (self.config, self.sizes, &self.model);
         let mut settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
@@ -217,8 +217,8 @@ impl Study<'_> {
                 "measures": sizes.measures },
         });
         let mut manifest = Manifest::new("study layers", settings);
-        super::add_checkpoint(&mut manifest, self.folder)?;
-        super::add_data(&mut manifest, &config.data)?;
+        let models = [(&config.checkpoint[..], self.folder)];
+        manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
         Ok(manifest)
     }
 }
