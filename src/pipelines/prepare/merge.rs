@@ -9,8 +9,7 @@ use serde_json::Value;
 use super::{Counts, PROGRAM, Summary, finished, leave};
 use crate::artifact::{AtomicDir, Manifest, Shard, ShardSet};
 use crate::dataset::{
-    DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter,
-    WriteOptions,
+    DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter, WriteOptions,
 };
 use crate::error::{Error, Result, interrupt};
 use crate::progress::Progress;
@@ -37,8 +36,17 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     let (set, begun) = ShardSet::open(&config.output)?;
     set.require_all()?;
     let settings = &begun.config["settings"];
-    let format: Format = serde_json::from_value(settings["format"].clone()).unwrap_or_default();
-    let max_shard_bytes = settings["max_shard_bytes"].as_u64();
+    let damaged = |key: &str, expected: &str| {
+        let found = &settings[key];
+        let place = format!("key `config.settings.{key}`");
+        let manifest = set.path(0).with_file_name("manifest.json");
+        Error::malformed(manifest, place, found, expected)
+    };
+    let format: Format = serde_json::from_value(settings["format"].clone())
+        .map_err(|_| damaged("format", "arrow or parquet"))?;
+    let max_shard_bytes = settings["max_shard_bytes"]
+        .as_u64()
+        .ok_or_else(|| damaged("max_shard_bytes", "a number of bytes"))?;
     let dicts = (0..set.count())
         .map(|index| DatasetDict::open(set.path(index)))
         .collect::<Result<Vec<_>>>()?;
@@ -55,7 +63,7 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     let mut summary = sum(&set)?;
     let options = WriteOptions {
         format,
-        max_shard_bytes: max_shard_bytes.unwrap_or(DEFAULT_SHARD_BYTES),
+        max_shard_bytes,
         token_type_ids: dicts[0].split(&names[0])?.has_token_type_ids(),
     };
     let mut writer = DatasetDictWriter::new(output.path(), options);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::page::Page;
 use super::results::{Results, source_manifest};
 use crate::artifact::Manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Write the last section.
 pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
@@ -36,7 +36,7 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
         page.preformatted(&commands.join("\n"));
     }
     for (name, manifest) in &made {
-        let json = serde_json::to_string_pretty(manifest).unwrap_or_default();
+        let json = serde_json::to_string_pretty(manifest).map_err(Error::compute("manifest"))?;
         let title = format!("{name}: {} {}", manifest.program, manifest.version);
         page.details(&title, &json);
     }
