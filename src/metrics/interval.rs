@@ -27,10 +27,10 @@ pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 /// The 95 % interval of a share of `successes` in `n` trials (Wilson 1927): unlike the textbook one it never leaves
 /// [0, 1] and holds for few trials. Everything is possible when `n` is 0: 0 to 1.
 ///
+/// `(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)`
+///
 /// # Panics
 /// When there are more successes than trials.
-///
-/// `(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)`
 pub fn wilson_interval(successes: u64, n: u64) -> Interval {
     assert!(successes <= n, "{successes} successes in {n} trials");
     if n == 0 {

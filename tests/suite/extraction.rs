@@ -156,7 +156,8 @@ fn storage_types_round_what_was_computed() {
 fn states_that_half_precision_cannot_hold_are_refused() {
     let w = prepared("camembert");
     fs::create_dir(w.path("loud")).unwrap();
-    for entry in fs::read_dir(w.path("tiny-camembert")).unwrap() {
+    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny-camembert");
+    for entry in fs::read_dir(tiny).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, w.path("loud").join(path.file_name().unwrap())).unwrap();
     }
