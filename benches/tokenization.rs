@@ -4,12 +4,7 @@
 //! `cargo bench --bench tokenization` measures with criterion. With `FLUE_TEXTS` (a JSON lines file of strings) and
 //! `FLUE_TOKENIZERS` (folders, separated by colons) it prints one JSON line for each folder instead: seconds of the best
 //! of `FLUE_ROUNDS` rounds over all texts, on all cores (`RAYON_NUM_THREADS` limits them), truncated at 512.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::hint::black_box;
 use std::path::Path;

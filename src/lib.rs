@@ -6,7 +6,6 @@
     test,
     allow(
         clippy::unwrap_used,
-        clippy::expect_used,
         clippy::panic,
         clippy::print_stdout,
         clippy::print_stderr

@@ -41,6 +41,8 @@ fn poisson(u: f64) -> u8 {
 /// A weighted mean over sentences, `Σ mass · value / Σ mass`, and its replicates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bootstrap {
+    /// Sentences that have a value.
+    sentences: u64,
     whole: (f64, f64),
     replicates: Vec<(f64, f64)>,
 }
@@ -49,16 +51,24 @@ impl Bootstrap {
     /// Nothing seen yet.
     pub fn new(replicates: usize) -> Self {
         Self {
+            sentences: 0,
             whole: (0.0, 0.0),
             replicates: vec![(0.0, 0.0); replicates],
         }
     }
 
-    /// Add the value of a sentence, which counts `mass` times (its pairs, its tokens, or 1). NaN is left out.
+    /// Add the value of a sentence, which counts `mass` times (its pairs, its tokens, or 1). NaN, the value of a sentence
+    /// that has none, is left out.
+    ///
+    /// # Panics
+    /// When there are not as many weights as replicates.
     pub fn add(&mut self, value: f64, mass: f64, weights: &Weights) {
-        if !value.is_finite() {
+        let (given, replicates) = (weights.0.len(), self.replicates.len());
+        assert_eq!(given, replicates, "every replicate has its weight");
+        if value.is_nan() {
             return;
         }
+        self.sentences += 1;
         self.whole.0 += mass * value;
         self.whole.1 += mass;
         for (replicate, &weight) in self.replicates.iter_mut().zip(&weights.0) {
@@ -80,6 +90,7 @@ impl Bootstrap {
                 other.replicates.len()
             )));
         }
+        self.sentences += other.sentences;
         let theirs = other.replicates.iter().chain([&other.whole]);
         let mine = self.replicates.iter_mut().chain([&mut self.whole]);
         for (mine, theirs) in mine.zip(theirs) {
@@ -94,8 +105,16 @@ impl Bootstrap {
         self.whole.0 / self.whole.1
     }
 
-    /// Its 95 % percentile interval; NaN when there is no sentence.
+    /// Sentences that have a value.
+    pub fn sentences(&self) -> u64 {
+        self.sentences
+    }
+
+    /// Its 95 % percentile interval; NaN for fewer than two sentences: one alone, drawn however often, gives the same mean each time.
     pub fn interval(&self) -> Interval {
+        if self.sentences < 2 {
+            return Interval::UNKNOWN;
+        }
         percentiles(self.means().collect())
     }
 
@@ -105,9 +124,12 @@ impl Bootstrap {
     }
 }
 
-/// The 95 % percentile interval of what replicates give; those that are not finite are left out.
+/// The 95 % percentile interval of what replicates give; those that are not finite are left out. NaN when fewer than two are left.
 pub fn percentiles(mut values: Vec<f64>) -> Interval {
     values.retain(|v| v.is_finite());
+    if values.len() < 2 {
+        return Interval::UNKNOWN;
+    }
     values.sort_unstable_by(f64::total_cmp);
     Interval {
         low: quantile(&values, 0.025),
@@ -177,5 +199,38 @@ mod tests {
         b.add(f64::NAN, 1.0, &Weights::of(1, 0, 10));
         b.add(3.0, 2.0, &Weights::of(1, 1, 10));
         assert_eq!(b.estimate(), 3.0);
+    }
+
+    #[test]
+    fn one_sentence_has_no_interval() {
+        let of = |sentences: &[f64]| {
+            let mut b = Bootstrap::new(200);
+            for (i, &value) in sentences.iter().enumerate() {
+                b.add(value, 2.0, &Weights::of(1, i as u64, 200));
+            }
+            (b.sentences(), b.interval())
+        };
+        for (n, one) in [of(&[3.0]), of(&[f64::NAN, 3.0, f64::NAN])] {
+            assert_eq!(n, 1);
+            assert!(one.low.is_nan() && one.high.is_nan(), "{one:?}");
+        }
+        let (n, two) = of(&[3.0, 4.0]);
+        assert!(n == 2 && two.low < two.high, "{two:?}");
+        // one in each of two shards
+        let one = |i: u64| {
+            let mut b = Bootstrap::new(200);
+            b.add(3.0 + i as f64, 2.0, &Weights::of(1, i, 200));
+            b
+        };
+        let mut merged = one(0);
+        merged.merge(&one(1)).unwrap();
+        assert_eq!(merged.interval(), two);
+        assert!(percentiles(vec![1.0, f64::NAN]).low.is_nan());
+    }
+
+    #[test]
+    #[should_panic = "every replicate"]
+    fn weights_of_another_bootstrap_are_a_mistake() {
+        Bootstrap::new(10).add(1.0, 1.0, &Weights::of(1, 0, 9));
     }
 }

@@ -40,7 +40,8 @@ impl Representation {
     /// all representations that are compared.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when groups and points differ in number.
+    /// [`Error::Mismatch`] when groups and points differ in number or points have no dimension; [`Error::Compute`] when a number is NaN or
+    /// infinite, or too large to be squared.
     pub fn new(x: ArrayView2<'_, f32>, groups: &[usize]) -> Result<Self> {
         if groups.len() != x.nrows() {
             return Err(Error::Mismatch(format!(
@@ -54,7 +55,7 @@ impl Representation {
         let count = groups.iter().max().map_or(0, |g| g + 1);
         let within = |g: usize| groups.iter().filter(|&&own| own <= g).count();
         let ends: Vec<usize> = (0..count).map(within).collect();
-        let (kernel, squares) = kernel(x, &order);
+        let (kernel, squares) = kernel(x, &order)?;
         let mut made = Self {
             sums: sums(&kernel, &squares, &ends),
             ends,
@@ -68,7 +69,8 @@ impl Representation {
 
     /// Linear CKA with another representation of the same points: `‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖)` with Frobenius norms, which is the cosine of
     /// the two centred kernels. 1 when one is a rotation and scaling of the other, 0 when they have nothing in common. NaN when one
-    /// does not vary. The interval is the jackknife's over groups, taken of artanh(CKA) so that it stays below 1.
+    /// does not vary, as with fewer than two points. The interval is the jackknife's over groups, taken of artanh(CKA) so that it stays
+    /// below 1; NaN when fewer than two of the groups can be left out and the others still vary.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when they have different numbers of points or groups.
@@ -83,16 +85,18 @@ impl Representation {
         let both = self.likeness(other);
         let cka = |both: f64, mine: f64, theirs: f64| both / (mine * theirs).sqrt();
         let value = cka(both.whole, self.own.whole, other.own.whole);
-        if value > WHOLE {
-            return Ok(Estimate::new(1.0, &[1.0; 2]));
-        }
         let own = self.own.without.iter().zip(&other.own.without);
         let without: Vec<f64> = both
             .without
             .iter()
             .zip(own)
-            .map(|(&both, (&mine, &theirs))| cka(both, mine, theirs).min(WHOLE).atanh())
+            // clamp keeps NaN, where min would make it a likeness of 1
+            .map(|(&both, (&mine, &theirs))| cka(both, mine, theirs).clamp(-WHOLE, WHOLE).atanh())
             .collect();
+        if value > WHOLE {
+            let known = without.iter().filter(|z| z.is_finite()).count();
+            return Ok(Estimate::new(1.0, &[1.0; 2][..known.min(2)]));
+        }
         Ok(Estimate {
             value,
             // clamp keeps NaN, the interval of a single group, where max would make it 0
@@ -160,11 +164,8 @@ impl Representation {
 }
 
 /// The products of all pairs of points around their mean, i > j, the points in this order; and those of each point with itself.
-fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> (Vec<f32>, Vec<f32>) {
-    let mean = x.mapv(f64::from).mean_axis(Axis(0));
-    let Some(mean) = mean else {
-        return Default::default();
-    };
+fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
+    let mean = x.mapv(f64::from).sum_axis(Axis(0)) / x.nrows() as f64;
     let mut centred = Vec::with_capacity(x.len());
     for &i in order {
         let row = x.row(i);
@@ -172,9 +173,19 @@ fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> (Vec<f32>, Vec<f32>) {
         centred.extend(row.map(|(&x, m)| (f64::from(x) - m) as f32));
     }
     let mut products = Vec::new();
-    pairwise_products(&centred, x.ncols(), &mut products, |_| ());
-    let rows = centred.chunks_exact(x.ncols().max(1));
-    (products, rows.map(|row| dot(row, row) as f32).collect())
+    pairwise_products(&centred, x.ncols(), &mut products, |_| ())?;
+    let rows = centred.chunks_exact(x.ncols());
+    let squares: Vec<f32> = rows.map(|row| dot(row, row) as f32).collect();
+    // The product of two points is not larger than the larger of their squares.
+    if squares.iter().any(|square| !square.is_finite()) {
+        return Err(Error::Compute {
+            context: "likeness of representations".into(),
+            source:
+                "a vector holds NaN, infinite or far too large values; check the model's weights"
+                    .into(),
+        });
+    }
+    Ok((products, squares))
 }
 
 /// The sums of each point's products with those of each group.
@@ -198,4 +209,74 @@ fn sums(kernel: &[f32], squares: &[f32], ends: &[usize]) -> Array2<f64> {
         sums[[i, group]] += f64::from(square);
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    fn points(n: usize) -> Array2<f32> {
+        let mut random = Stream::new(5, "points");
+        Array2::from_shape_fn((n, 4), |_| random.normal() as f32)
+    }
+
+    fn of(x: &Array2<f32>, groups: &[usize]) -> Representation {
+        Representation::new(x.view(), groups).unwrap()
+    }
+
+    fn unknown(found: Estimate) -> bool {
+        found.interval.low.is_nan() && found.interval.high.is_nan()
+    }
+
+    #[test]
+    fn what_does_not_vary_has_no_likeness() {
+        let x = points(6);
+        let same = Array2::from_elem((6, 3), 0.1f32);
+        let groups = [0, 0, 1, 1, 2, 2];
+        let found = of(&x, &groups).cka(&of(&same, &groups)).unwrap();
+        assert!(found.value.is_nan() && unknown(found), "{found:?}");
+        for n in [0, 1] {
+            let few = of(&points(n), &vec![0; n]);
+            let found = few.cka(&few).unwrap();
+            assert!(found.value.is_nan() && unknown(found), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn one_sentence_has_no_interval() {
+        let (x, y) = (points(6), points(6).mapv(|v| v * v));
+        let one = [0; 6];
+        let found = of(&x, &one).cka(&of(&y, &one)).unwrap();
+        assert!(found.value > 0.0 && found.value < 1.0 && unknown(found));
+        let same = of(&x, &one).cka(&of(&x, &one)).unwrap();
+        assert!(same.value == 1.0 && unknown(same), "{same:?}");
+        let groups = [0, 0, 0, 1, 1, 1];
+        let same = of(&x, &groups).cka(&of(&x, &groups)).unwrap();
+        assert_eq!((same.interval.low, same.interval.high), (1.0, 1.0));
+    }
+
+    /// Without the first group one point is left, which has no likeness, and not one of 1.
+    #[test]
+    fn groups_whose_rest_does_not_vary_are_left_out() {
+        let (x, y) = (points(4), points(4).mapv(|v| v * v));
+        let groups = [0, 0, 0, 1];
+        let found = of(&x, &groups).cka(&of(&y, &groups)).unwrap();
+        assert!(found.value < 1.0 && unknown(found), "{found:?}");
+    }
+
+    #[test]
+    fn wrong_input_is_refused() {
+        let x = points(4);
+        assert!(Representation::new(x.view(), &[0; 3]).is_err());
+        assert!(Representation::new(Array2::zeros((4, 0)).view(), &[0; 4]).is_err());
+        assert!(of(&x, &[0; 4]).cka(&of(&points(5), &[0; 5])).is_err());
+        assert!(of(&x, &[0; 4]).cka(&of(&x, &[0, 0, 1, 1])).is_err());
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            let mut x = points(4);
+            x[[1, 2]] = bad;
+            let error = Representation::new(x.view(), &[0; 4]).unwrap_err();
+            assert!(matches!(error, Error::Compute { .. }), "{error}");
+        }
+    }
 }

@@ -12,21 +12,21 @@ const ROUNDING: f64 = 1e-10;
 pub struct ClassSimilarity {
     /// The mean cosine of all pairs of class 0; NaN for fewer than two vectors.
     pub within_0: f64,
-    /// The mean cosine of all pairs of class 1.
+    /// The mean cosine of all pairs of class 1; NaN for fewer than two vectors.
     pub within_1: f64,
-    /// The mean cosine of all pairs of one vector of each class.
+    /// The mean cosine of all pairs of one vector of each class; NaN when a class has none.
     pub between: f64,
     /// The mean silhouette (Rousseeuw 1987) with the cosine distance 1 − cos: `(b − a) / max(a, b)` for each vector, a its mean distance
-    /// to the others of its class, b to the other class; between −1 and 1. A class of one vector counts 0, and so do vectors that
-    /// all point the same way.
+    /// to the others of its class, b to the other class; between −1 and 1. The vector of a class of one counts 0, and so do vectors that
+    /// all point the same way. NaN when a class has no vector.
     pub silhouette: f64,
 }
 
 /// The similarity within and between the classes of the rows of a (vectors, dimensions) matrix, labels 0 and 1. All pairs are counted,
-/// from sums of unit vectors: the cost is that of one pass.
+/// from sums of unit vectors: the cost is that of one pass. A vector of zeros has cosine 0 with every other.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when labels and rows differ in number or a label is neither 0 nor 1.
+/// [`Error::Mismatch`] when labels and rows differ in number, a label is neither 0 nor 1, or a number is NaN or infinite.
 pub fn class_similarity(vectors: ArrayView2<'_, f32>, labels: &[i64]) -> Result<ClassSimilarity> {
     if vectors.nrows() != labels.len() || labels.iter().any(|l| !(0..=1).contains(l)) {
         return Err(Error::Mismatch(format!(
@@ -34,6 +34,11 @@ pub fn class_similarity(vectors: ArrayView2<'_, f32>, labels: &[i64]) -> Result<
             vectors.nrows(),
             labels.len()
         )));
+    }
+    if vectors.iter().any(|v| !v.is_finite()) {
+        return Err(Error::Mismatch(
+            "a vector holds NaN or infinite values".into(),
+        ));
     }
     let unit = |row: ndarray::ArrayView1<'_, f32>| {
         let row = row.mapv(f64::from);
@@ -54,7 +59,7 @@ pub fn class_similarity(vectors: ArrayView2<'_, f32>, labels: &[i64]) -> Result<
     let mut silhouette = 0.0;
     for (row, &label) in vectors.axis_iter(Axis(0)).zip(labels) {
         let (row, own) = (unit(row), label as usize);
-        if counts[own] < 2.0 || counts[1 - own] < 1.0 {
+        if counts[own] < 2.0 {
             continue;
         }
         let near = 1.0 - (row.dot(&sums[own]) - row.dot(&row)) / (counts[own] - 1.0);
@@ -76,7 +81,10 @@ pub fn class_similarity(vectors: ArrayView2<'_, f32>, labels: &[i64]) -> Result<
         within_0: within(0),
         within_1: within(1),
         between: sums[0].dot(&sums[1]) / (counts[0] * counts[1]),
-        silhouette: silhouette / labels.len() as f64,
+        silhouette: match counts {
+            [0.0, _] | [_, 0.0] => f64::NAN,
+            _ => silhouette / labels.len() as f64,
+        },
     })
 }
 
@@ -92,6 +100,36 @@ mod tests {
         assert_eq!(found.silhouette, 0.0);
         for cosine in [found.within_0, found.within_1, found.between] {
             assert!((cosine - 1.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn classes_of_few_vectors() {
+        let x = ndarray::array![[1.0f32, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]];
+        let of = |n: usize, labels: &[i64]| {
+            class_similarity(x.slice(ndarray::s![..n, ..]), labels).unwrap()
+        };
+        let one_class = of(3, &[0, 0, 0]);
+        assert!(one_class.within_0.is_finite() && one_class.within_1.is_nan());
+        assert!(one_class.between.is_nan() && one_class.silhouette.is_nan());
+        let one_each = of(2, &[0, 1]);
+        assert!(one_each.within_0.is_nan() && one_each.within_1.is_nan());
+        assert_eq!((one_each.between, one_each.silhouette), (0.0, 0.0));
+        let nothing = of(0, &[]);
+        assert!(nothing.between.is_nan() && nothing.silhouette.is_nan());
+        // 1/√2 with the first one, 0 with zeros
+        let zeros = of(4, &[0, 1, 0, 0]);
+        assert!((zeros.within_0 - 0.5f64.sqrt() / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn wrong_input_is_refused() {
+        let x = ndarray::array![[1.0f32], [2.0]];
+        assert!(class_similarity(x.view(), &[0]).is_err());
+        assert!(class_similarity(x.view(), &[0, 2]).is_err());
+        for bad in [f32::NAN, f32::INFINITY] {
+            let x = ndarray::array![[1.0f32], [bad]];
+            assert!(class_similarity(x.view(), &[0, 1]).is_err());
         }
     }
 }

@@ -5,10 +5,10 @@ use ndarray::{ArrayView1, ArrayView2, Axis};
 use crate::error::{Error, Result};
 
 /// The cosines of the rows of several (sentences, hidden) matrices, in their order, each with the first row of the first
-/// matrix; computed in f64. The first cosine is 1. A row of zeros has cosine 0.
+/// matrix; computed in f64. The first cosine is 1. A row of zeros has cosine 0, and all have when the first is one.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when there is no row or the matrices differ in width.
+/// [`Error::Mismatch`] when there is no row, the matrices differ in width, or a number is NaN or infinite.
 pub fn cosines_with_first(parts: &[ArrayView2<'_, f32>]) -> Result<Vec<f64>> {
     let rows = || parts.iter().flat_map(|part| part.axis_iter(Axis(0)));
     let Some(first) = rows().next() else {
@@ -19,6 +19,11 @@ pub fn cosines_with_first(parts: &[ArrayView2<'_, f32>]) -> Result<Vec<f64>> {
             "sentences have vectors of {} and of {} dimensions",
             first.len(),
             other.ncols()
+        )));
+    }
+    if let Some(row) = rows().position(|row| row.iter().any(|v| !v.is_finite())) {
+        return Err(Error::Mismatch(format!(
+            "the vector of sentence {row} holds NaN or infinite values"
         )));
     }
     let norm = product(first, first).sqrt();
@@ -58,5 +63,24 @@ mod tests {
         assert_eq!(got[2..], [-1.0, 0.0]);
         assert!(cosines_with_first(&[]).is_err());
         assert!(cosines_with_first(&[a.view(), array![[1.0f32]].view()]).is_err());
+        let empty = ndarray::Array2::zeros((0, 2));
+        assert_eq!(
+            cosines_with_first(&[empty.view(), a.view()]).unwrap()[0],
+            1.0
+        );
+        assert!(cosines_with_first(&[empty.view()]).is_err());
+        assert_eq!(
+            cosines_with_first(&[array![[0.0f32, 0.0]].view(), a.view()]).unwrap(),
+            [0.0; 3]
+        );
+    }
+
+    #[test]
+    fn not_a_number_is_no_cosine_of_0() {
+        let a = array![[3.0f32, 0.0]];
+        for bad in [f32::NAN, f32::INFINITY] {
+            let error = cosines_with_first(&[a.view(), array![[1.0, bad]].view()]).unwrap_err();
+            assert!(error.to_string().contains("sentence 1"), "{error}");
+        }
     }
 }

@@ -44,8 +44,13 @@ impl Cosine {
     /// it has fewer than two tokens and so no pair. A token that is all zeros has cosine 0 with every other.
     ///
     /// # Errors
-    /// [`Error::Compute`] when a value is NaN or infinite.
+    /// [`Error::Compute`] when a value is NaN or infinite; [`Error::Mismatch`] when vectors have no dimension.
     pub fn add_sentence(&mut self, tokens: ArrayView2<'_, f32>) -> Result<f64> {
+        if tokens.ncols() == 0 {
+            return Err(Error::Mismatch(
+                "cosines of vectors without a dimension".into(),
+            ));
+        }
         unit_rows(tokens, &mut self.unit)?;
         let parts = pairwise_products(
             &self.unit,
@@ -55,7 +60,7 @@ impl Cosine {
                 cosines.iter_mut().for_each(|c| *c = c.clamp(-1.0, 1.0));
                 Moments::of(cosines)
             },
-        );
+        )?;
         let mut own = Moments::default();
         parts.iter().for_each(|part| own.merge(part));
         self.moments.merge(&own);
@@ -87,9 +92,10 @@ const ROWS: usize = 64;
 /// Every row divided by its Euclidean norm, one after another; a row of zeros stays.
 fn unit_rows(rows: ArrayView2<'_, f32>, unit: &mut Vec<f32>) -> Result<()> {
     let values = rows.as_standard_layout();
-    let values = values.as_slice().unwrap_or_default();
+    let values = values.as_slice();
+    let values = values.expect("as_standard_layout puts the rows one after another");
     unit.resize(values.len(), 0.0);
-    let columns = rows.ncols().max(1);
+    let columns = rows.ncols();
     let parts = values.par_chunks(ROWS * columns);
     let parts = parts.zip(unit.par_chunks_mut(ROWS * columns)).enumerate();
     let bad = parts.filter_map(|(part, (values, unit))| {
@@ -120,4 +126,56 @@ fn normalise(row: &[f32], unit: &mut [f32]) -> bool {
         },
     );
     norm.is_finite()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn few_tokens_and_tokens_of_zeros() {
+        let mut cosine = Cosine::default();
+        for n in [0, 1] {
+            assert!(
+                cosine
+                    .add_sentence(Array2::ones((n, 3)).view())
+                    .unwrap()
+                    .is_nan()
+            );
+        }
+        let none = cosine.summary();
+        assert_eq!((none.count, none.error_bound), (0, 0.0));
+        assert!(none.mean.is_nan() && none.variance.is_nan());
+        assert!(none.five_numbers.iter().all(|v| v.is_nan()));
+        let x = array![[3.0f32, 4.0], [0.0, 0.0], [6.0, 8.0]];
+        // cosines 0, 1 and 0
+        let variance = cosine.add_sentence(x.view()).unwrap();
+        assert!((variance - 2.0 / 9.0).abs() < 1e-7, "{variance}");
+        let found = cosine.summary();
+        assert_eq!((found.count, found.five_numbers[2]), (3, 0.0));
+        assert!((found.five_numbers[4] - 1.0).abs() < 1e-6);
+    }
+
+    /// The rows of a view count, however they lie in memory.
+    #[test]
+    fn rows_of_any_layout() {
+        let x = Array2::from_shape_fn((5, 3), |(i, j)| (i * i + j) as f32 - 3.0);
+        let by_columns = x.t().as_standard_layout().into_owned().reversed_axes();
+        assert!(by_columns.as_slice().is_none());
+        let of = |x: ArrayView2<'_, f32>| Cosine::default().add_sentence(x).unwrap();
+        assert_eq!(of(x.view()), of(by_columns.view()));
+    }
+
+    #[test]
+    fn wrong_input_is_refused() {
+        let mut cosine = Cosine::default();
+        assert!(cosine.add_sentence(Array2::zeros((2, 0)).view()).is_err());
+        for bad in [f32::NAN, f32::INFINITY] {
+            let x = array![[1.0f32, 2.0], [1.0, bad]];
+            let error = cosine.add_sentence(x.view()).unwrap_err();
+            assert!(error.to_string().contains("token 1"), "{error}");
+        }
+        assert_eq!(cosine.summary().count, 0);
+    }
 }

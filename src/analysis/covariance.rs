@@ -16,7 +16,7 @@ pub struct CovarianceTrace {
 }
 
 impl CovarianceTrace {
-    /// Add a sentence of shape (tokens, hidden). Returns its trace, with n − 1: NaN when it has one token, as NumPy gives it.
+    /// Add a sentence of shape (tokens, hidden). Returns its trace, with n − 1: NaN when it has one token or none, as NumPy gives it.
     ///
     /// # Errors
     /// [`Error::Compute`] when a value is NaN or infinite.
@@ -48,5 +48,36 @@ impl CovarianceTrace {
             .collect();
         sorted.sort_unstable_by(f64::total_cmp);
         [0.0, 0.25, 0.5, 0.75, 1.0].map(|q| quantile(&sorted, q))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn sentences_of_few_tokens_have_no_trace() {
+        let mut trace = CovarianceTrace::default();
+        assert!(trace.five_numbers().iter().all(|v| v.is_nan()));
+        for n in [0, 1] {
+            assert!(
+                trace
+                    .add_sentence(Array2::ones((n, 3)).view())
+                    .unwrap()
+                    .is_nan()
+            );
+        }
+        assert!(trace.five_numbers().iter().all(|v| v.is_nan()));
+        assert_eq!(
+            trace.add_sentence(Array2::ones((4, 3)).view()).unwrap(),
+            0.0
+        );
+        let two = array![[0.0f32, 1.0], [2.0, 1.0]];
+        assert_eq!(trace.add_sentence(two.view()).unwrap(), 2.0);
+        assert_eq!(trace.five_numbers(), [0.0, 0.5, 1.0, 1.5, 2.0]);
+        let bad = array![[0.0f32, 1.0], [f32::NAN, 1.0]];
+        assert!(trace.add_sentence(bad.view()).is_err());
+        assert_eq!(trace.five_numbers()[4], 2.0);
     }
 }

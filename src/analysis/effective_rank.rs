@@ -61,7 +61,7 @@ impl EffectiveRank {
 }
 
 /// `exp(−Σ p ln p)` with `p = σ / Σσ`: the exponential of the entropy of the singular values, between 1 and their number.
-/// A zero σ adds nothing. NaN when all are zero.
+/// A zero σ adds nothing. NaN when all are zero, there is none, or one is NaN or infinite.
 pub fn effective_rank(singular_values: &[f64]) -> f64 {
     let sum: f64 = singular_values.iter().sum();
     if sum.is_nan() || sum <= 0.0 {
@@ -87,5 +87,29 @@ mod tests {
         let want = (4f64.ln() - 0.75 * 3f64.ln()).exp();
         assert!((effective_rank(&[3.0, 1.0]) - want).abs() < 1e-14);
         assert!(effective_rank(&[]).is_nan() && effective_rank(&[0.0]).is_nan());
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(effective_rank(&[1.0, bad]).is_nan());
+        }
+    }
+
+    #[test]
+    fn of_few_tokens() {
+        let mut rank = EffectiveRank::new(2);
+        assert!(rank.value().unwrap().is_nan());
+        rank.add_sentence(ndarray::Array2::zeros((3, 2)).view())
+            .unwrap();
+        assert!(rank.value().unwrap().is_nan());
+        rank.add_sentence(ndarray::array![[3.0f32, 4.0]].view())
+            .unwrap();
+        assert!((rank.value().unwrap() - 1.0).abs() < 1e-12);
+        assert_eq!(rank.tokens(), 4);
+        assert!(
+            rank.add_sentence(ndarray::Array2::zeros((1, 3)).view())
+                .is_err()
+        );
+        assert!(rank.merge(&EffectiveRank::new(3)).is_err());
+        rank.add_sentence(ndarray::array![[f32::NAN, 4.0]].view())
+            .unwrap();
+        assert!(rank.value().is_err());
     }
 }

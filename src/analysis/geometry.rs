@@ -24,13 +24,14 @@ pub struct Reference {
 pub struct SentenceGeometry {
     /// Its number of tokens.
     pub tokens: usize,
-    /// The mean Euclidean norm of its tokens.
+    /// The mean Euclidean norm of its tokens; NaN when it has none.
     pub norm: f64,
-    /// The mean cosine of all pairs of its tokens; NaN for fewer than two.
+    /// The mean cosine of all pairs of its tokens, 0 with a token of zeros; NaN for fewer than two.
     pub cosine: f64,
-    /// The same of the vectors less the layer's mean.
+    /// The same of the vectors less the layer's mean; 0 with a token that is the mean.
     pub centred_cosine: f64,
-    /// The mean cosine of its tokens with their mean vector: the intra-sentence similarity of Ethayarajh (2019).
+    /// The mean cosine of its tokens with their mean vector: the intra-sentence similarity of Ethayarajh (2019). NaN when that mean is
+    /// zero.
     pub intra_similarity: f64,
 }
 
@@ -52,6 +53,8 @@ struct Sums {
     centred: Vec<f64>,
     centred_weight: f64,
     reduced: Vec<Vec<f64>>,
+    /// Tokens that are not zeros, and those that are not the layer's mean.
+    not_zero: [usize; 2],
 }
 
 impl Geometry {
@@ -100,8 +103,8 @@ impl Geometry {
         Ok(SentenceGeometry {
             tokens: n,
             norm: sums.norms / n as f64,
-            cosine: mean_cosine(&sums.units, n),
-            centred_cosine: mean_cosine(&sums.centred, n),
+            cosine: mean_cosine(&sums.units, n, sums.not_zero[0]),
+            centred_cosine: mean_cosine(&sums.centred, n, sums.not_zero[1]),
             intra_similarity: along / (length * n as f64),
         })
     }
@@ -116,6 +119,7 @@ impl Geometry {
             centred: zeros(),
             centred_weight: 0.0,
             reduced: vec![zeros(); leading.len()],
+            not_zero: [0; 2],
         };
         let mean_square = dot(mean, mean);
         for row in tokens.axis_iter(Axis(0)) {
@@ -132,6 +136,8 @@ impl Geometry {
             let weight = inverse(centred.sqrt());
             add_scaled(&mut sums.centred, &row, weight);
             sums.centred_weight += weight;
+            sums.not_zero[0] += usize::from(norm > 0.0);
+            sums.not_zero[1] += usize::from(weight > 0.0);
             let mut left = square;
             for (sum, &d) in sums.reduced.iter_mut().zip(leading) {
                 left = (left - f64::from(row[d]).powi(2)).max(0.0);
@@ -191,5 +197,56 @@ fn inverse(norm: f64) -> f64 {
 fn add_scaled(sum: &mut [f64], row: &[f32], scale: f64) {
     for (s, &x) in sum.iter_mut().zip(row) {
         *s += f64::from(x) * scale;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    fn geometry(mean: Vec<f32>) -> Geometry {
+        let leading = Vec::new();
+        Geometry::new(Reference { mean, leading })
+    }
+
+    #[test]
+    fn tokens_of_zeros_have_cosine_0() {
+        let x = array![[3.0f32, 4.0], [0.0, 0.0], [6.0, 8.0]];
+        let found = geometry(vec![0.0; 2]).add_sentence(x.view()).unwrap();
+        assert!((found.cosine - 1.0 / 3.0).abs() < 1e-15, "{found:?}");
+        assert!((found.centred_cosine - 1.0 / 3.0).abs() < 1e-15);
+        assert_eq!(found.norm, 5.0);
+        assert!((found.intra_similarity - 2.0 / 3.0).abs() < 1e-15);
+        // two tokens that are the mean, and one beside it
+        let x = array![[1.0f32, 2.0], [1.0, 2.0], [2.0, 2.0]];
+        let found = geometry(vec![1.0, 2.0]).add_sentence(x.view()).unwrap();
+        assert_eq!(found.centred_cosine, 0.0);
+    }
+
+    #[test]
+    fn few_tokens() {
+        let mut geometry = geometry(vec![0.0; 2]);
+        let none = geometry.add_sentence(Array2::zeros((0, 2)).view()).unwrap();
+        assert_eq!(none.tokens, 0);
+        assert!(none.norm.is_nan() && none.cosine.is_nan());
+        assert!(none.centred_cosine.is_nan() && none.intra_similarity.is_nan());
+        let one = geometry.add_sentence(array![[3.0f32, 4.0]].view()).unwrap();
+        assert!(one.norm == 5.0 && one.cosine.is_nan() && one.centred_cosine.is_nan());
+        assert_eq!(one.intra_similarity, 1.0);
+        assert!(geometry.directions().baseline().is_nan());
+        assert_eq!(geometry.norms().count(), 1);
+        let opposite = array![[1.0f32, 0.0], [-1.0, 0.0]];
+        let found = geometry.add_sentence(opposite.view()).unwrap();
+        assert!(found.cosine == -1.0 && found.intra_similarity.is_nan());
+    }
+
+    #[test]
+    fn wrong_input_is_refused() {
+        let mut geometry = geometry(vec![0.0; 2]);
+        assert!(geometry.add_sentence(Array2::zeros((2, 3)).view()).is_err());
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert!(geometry.add_sentence(array![[bad, 0.0]].view()).is_err());
+        }
     }
 }

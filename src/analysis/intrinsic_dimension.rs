@@ -22,7 +22,7 @@ const ROUGHNESS: f32 = 1e-5;
 /// For each point the ratio μ of the distances to its second and to its first neighbour is taken. On a surface of dimension d, μ has the
 /// distribution function F = 1 − μ⁻ᵈ; d is the slope of −ln(1 − F) over ln μ through the origin, with F estimated by the rank of μ
 /// over the number of points.
-/// Points with a twin (distance 0) are left out. NaN for fewer than ten points.
+/// Points with a twin (distance 0) are left out. NaN for fewer than ten others, or when all their neighbours are as far as each other.
 ///
 /// `groups` holds the number of each point's group, from 0 on; the interval is the jackknife's over them, with neighbours looked for outside
 /// the group that is left out.
@@ -30,7 +30,8 @@ const ROUGHNESS: f32 = 1e-5;
 /// One matrix product finds for each point the few others that may be its neighbours; their distances are then taken one by one.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when groups and points differ in number.
+/// [`Error::Mismatch`] when groups and points differ in number; [`Error::Compute`] when a number is NaN or infinite, or too large to be
+/// squared.
 pub fn two_nn(points: ArrayView2<'_, f32>, groups: &[usize]) -> Result<Estimate> {
     let count = groups.iter().max().map_or(0, |g| g + 1);
     let mut members = vec![Vec::new(); count];
@@ -99,10 +100,20 @@ fn nearest(points: ArrayView2<'_, f32>, members: &[Vec<usize>]) -> Result<Vec<Ve
     // Around their mean, where single precision tells distances best.
     let centred = &points - &mean;
     let squares: Vec<f32> = centred.rows().into_iter().map(|r| r.dot(&r)).collect();
+    // A distance of NaN would be longer and shorter than none: the point would be left out without a word.
+    if squares.iter().any(|square| !square.is_finite()) {
+        return Err(Error::Compute {
+            context: "intrinsic dimension".into(),
+            source:
+                "a vector holds NaN, infinite or far too large values; check the model's weights"
+                    .into(),
+        });
+    }
     let blocks: Vec<usize> = (0..points.nrows()).step_by(BLOCK).collect();
     let of_block = |from: usize| {
         let to = points.nrows().min(from + BLOCK);
         let products = row_products(centred.slice(s![from..to, ..]), centred.view());
+        let products = products.expect("rows of one matrix have as many columns");
         let own = |i: usize| -> Vec<Nearest> {
             let products = products.row(i - from);
             let within = |group: &Vec<usize>| within(points, (i, group), products, &squares);
@@ -174,5 +185,34 @@ mod tests {
         }
         assert!(ratio(&found[7], 2).is_none() && ratio(&found[7], 0).is_some());
         assert!(two_nn(points.view(), &[0; 299]).is_err());
+    }
+
+    #[test]
+    fn few_points_and_twins_have_no_dimension() {
+        let unknown = |points: &Array2<f32>, groups: &[usize]| {
+            let found = two_nn(points.view(), groups).unwrap();
+            found.value.is_nan() && found.interval.low.is_nan() && found.interval.high.is_nan()
+        };
+        let mut random = Stream::new(4, "points");
+        let points = Array2::from_shape_fn((40, 3), |_| random.normal() as f32);
+        for n in [0, 1, 2, 9] {
+            assert!(unknown(&points.slice(s![..n, ..]).to_owned(), &vec![0; n]));
+        }
+        assert!(unknown(&Array2::ones((40, 3)), &[0; 40]));
+        assert!(unknown(&Array2::zeros((40, 0)), &[0; 40]));
+        // A line of even steps: both neighbours of all but its ends are as far.
+        let line = Array2::from_shape_fn((40, 1), |(i, _)| i as f32);
+        assert!(unknown(&line, &[0; 40]));
+        let one_sentence = two_nn(points.view(), &[0; 40]).unwrap();
+        assert!(one_sentence.value > 1.0 && one_sentence.interval.low.is_nan());
+    }
+
+    #[test]
+    fn not_a_number_is_an_error() {
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            let mut points = Array2::from_shape_fn((20, 2), |(i, j)| (i * i + j) as f32);
+            points[[3, 1]] = bad;
+            assert!(two_nn(points.view(), &[0; 20]).is_err(), "{bad}");
+        }
     }
 }

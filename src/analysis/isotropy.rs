@@ -23,12 +23,16 @@ const SHARE: f64 = 0.99;
 /// `((tr C)² / ‖C‖² − 1) / (n − 1)`,
 ///
 /// which needs no eigenvalue. NaN for one dimension or no variance.
+///
+/// # Panics
+/// When the matrix is not square.
 pub fn iso_score(covariance: &Array2<f64>) -> f64 {
     score(participation(covariance), covariance.nrows())
 }
 
 /// `(tr C)² / ‖C‖²`: the number of dimensions if all in use had the same variance.
 fn participation(covariance: &Array2<f64>) -> f64 {
+    assert!(covariance.is_square(), "a covariance is square");
     covariance.diag().sum().powi(2) / covariance.iter().map(|c| c * c).sum::<f64>()
 }
 
@@ -57,8 +61,15 @@ impl SpreadBootstrap {
     /// Nothing seen yet; `mean` and `covariance` are those of the first look.
     ///
     /// # Errors
-    /// [`Error::Compute`] when the covariance holds NaN or infinity.
+    /// [`Error::Compute`] when the covariance holds NaN or infinity, [`Error::Mismatch`] when it is not of the mean's dimensions.
     pub fn new(mean: Vec<f32>, covariance: &Array2<f64>, replicates: usize) -> Result<Self> {
+        if covariance.dim() != (mean.len(), mean.len()) {
+            return Err(Error::Mismatch(format!(
+                "a mean of {} dimensions and a covariance of shape {:?}",
+                mean.len(),
+                covariance.dim()
+            )));
+        }
         Ok(Self {
             mean,
             axes: leading_axes(covariance, SHARE)?,
@@ -82,10 +93,11 @@ impl SpreadBootstrap {
         let centred = &tokens - &ndarray::ArrayView1::from(&self.mean);
         let square = |x: &Array2<f32>| {
             let values = x.as_slice_memory_order();
-            values.map_or(f64::NAN, |v| dot(v, v))
+            let values = values.expect("a matrix that owns its numbers has no gaps");
+            dot(values, values)
         };
         let n = tokens.nrows() as f64;
-        let along = row_products(centred.view(), self.axes.view());
+        let along = row_products(centred.view(), self.axes.view())?;
         self.spread.add(square(&centred) / n, n, weights);
         self.along.add(square(&along) / n, n, weights);
         Ok(())
@@ -96,7 +108,7 @@ impl SpreadBootstrap {
     /// # Errors
     /// [`Error::Mismatch`] when it comes from another first look.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
-        if self.mean != other.mean || self.axes.dim() != other.axes.dim() {
+        if self.mean != other.mean || self.axes != other.axes {
             return Err(Error::Mismatch(
                 "spreads around different means cannot be merged".into(),
             ));
@@ -105,8 +117,11 @@ impl SpreadBootstrap {
         self.along.merge(&other.along)
     }
 
-    /// The 95 % interval of the IsoScore of all sentences, whose covariance is `covariance`; NaN when there is none.
+    /// The 95 % interval of the IsoScore of all sentences, whose covariance is `covariance`; NaN for fewer than two.
     pub fn iso_score(&self, covariance: &Array2<f64>) -> Interval {
+        if self.spread.sentences() < 2 {
+            return Interval::UNKNOWN;
+        }
         let whole = participation(covariance);
         let change = |bootstrap: &Bootstrap, mean: f64| mean / bootstrap.estimate();
         let replicates = self.spread.means().zip(self.along.means());
@@ -120,7 +135,7 @@ impl SpreadBootstrap {
         )
     }
 
-    /// The 95 % interval of the trace of the covariance of all sentences.
+    /// The 95 % interval of the trace of the covariance of all sentences; NaN for fewer than two.
     pub fn trace(&self, covariance: &Array2<f64>) -> Interval {
         let scale = covariance.diag().sum() / self.spread.estimate();
         let Interval { low, high } = self.spread.interval();
@@ -145,5 +160,54 @@ mod tests {
         // k equal variances of n give (k − 1) / (n − 1), as the paper's section 4 shows
         let three = Array2::from_diag(&ndarray::array![2.0, 0.0, 2.0, 2.0, 0.0]);
         assert!((iso_score(&three) - 0.5).abs() < 1e-12);
+        assert!(iso_score(&Array2::eye(1)).is_nan());
+        assert!(iso_score(&Array2::zeros((0, 0))).is_nan());
+        assert!(iso_score(&Array2::from_elem((2, 2), f64::NAN)).is_nan());
+    }
+
+    #[test]
+    fn one_sentence_has_no_interval() {
+        let covariance = Array2::eye(2);
+        let one = ndarray::array![[1.0f32, 0.0], [0.0, 2.0], [0.5, 0.5]];
+        let other = ndarray::array![[3.0f32, 0.0], [0.0, 1.0]];
+        let run = |sentences: &[&Array2<f32>]| {
+            let mut spread = SpreadBootstrap::new(vec![0.0; 2], &covariance, 200).unwrap();
+            for (i, x) in sentences.iter().enumerate() {
+                let weights = Weights::of(1, i as u64, 200);
+                spread.add_sentence(x.view(), &weights).unwrap();
+            }
+            [spread.iso_score(&covariance), spread.trace(&covariance)]
+        };
+        for few in [&[][..], &[&one], &[&one, &Array2::zeros((0, 2))]] {
+            for interval in run(few) {
+                assert!(
+                    interval.low.is_nan() && interval.high.is_nan(),
+                    "{interval:?}"
+                );
+            }
+        }
+        let [score, trace] = run(&[&one, &other]);
+        assert!(score.low <= score.high && trace.low < trace.high);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let new =
+            |n: usize, covariance: Array2<f64>| SpreadBootstrap::new(vec![0.0; n], &covariance, 10);
+        assert!(new(3, Array2::eye(2)).is_err());
+        assert!(new(2, Array2::zeros((2, 3))).is_err());
+        assert!(new(2, Array2::from_elem((2, 2), f64::NAN)).is_err());
+        let mut spread = new(2, Array2::eye(2)).unwrap();
+        let weights = Weights::of(1, 0, 10);
+        assert!(
+            spread
+                .add_sentence(Array2::zeros((1, 3)).view(), &weights)
+                .is_err()
+        );
+        assert!(
+            spread
+                .merge(&new(2, Array2::eye(2) * 2.0).unwrap())
+                .is_err()
+        );
     }
 }

@@ -30,14 +30,23 @@ pub struct Estimate {
 
 impl Estimate {
     /// The figure `value` of all points and the figures `without` each group: `value ± t √((G − 1)/G Σ (θ₍g₎ − θ̄)²)`, with Student's
-    /// t of G − 1 degrees of freedom. At most [`GROUPS`] groups; groups without a finite figure are left out.
+    /// t of G − 1 degrees of freedom. Groups without a finite figure are left out.
+    ///
+    /// # Panics
+    /// When there are more than [`GROUPS`] groups.
     pub fn new(value: f64, without: &[f64]) -> Self {
+        assert!(
+            without.len() <= GROUPS,
+            "sentences are dealt out to {GROUPS} groups"
+        );
         let known: Vec<f64> = without.iter().copied().filter(|v| v.is_finite()).collect();
         let groups = known.len() as f64;
         let mean = known.iter().sum::<f64>() / groups;
         let squares: f64 = known.iter().map(|v| (v - mean).powi(2)).sum();
-        let t = known.len().checked_sub(2).and_then(|i| STUDENT.get(i));
-        let half = t.map_or(f64::NAN, |t| t * ((groups - 1.0) / groups * squares).sqrt());
+        let half = match known.len() {
+            0 | 1 => f64::NAN,
+            n => STUDENT[n - 2] * ((groups - 1.0) / groups * squares).sqrt(),
+        };
         Self {
             value,
             interval: Interval {
@@ -89,6 +98,18 @@ mod tests {
         assert!(Estimate::new(1.0, &[1.0]).interval.low.is_nan());
         let again = Estimate::new(mean, &[&without[..], &[f64::NAN]].concat());
         assert_eq!(again, got);
+        for few in [&[][..], &[1.0], &[1.0, f64::NAN], &[f64::INFINITY, 2.0]] {
+            let Estimate { value, interval } = Estimate::new(1.0, few);
+            assert!(value == 1.0 && interval.low.is_nan() && interval.high.is_nan());
+        }
+        assert!(Estimate::new(1.0, &[1.0; GROUPS]).interval.low == 1.0);
+        assert!(Estimate::new(f64::NAN, &[1.0; 3]).interval.low.is_nan());
+    }
+
+    #[test]
+    #[should_panic = "20 groups"]
+    fn more_groups_than_are_dealt_are_a_mistake() {
+        Estimate::new(1.0, &[1.0; GROUPS + 1]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::probe::Rows;
+use super::probe::{Rows, check_pair};
 use crate::error::{Error, Result, interrupt};
 use crate::linalg::{Cholesky, GramMatrix};
 use crate::metrics::ConfusionMatrix;
@@ -57,18 +57,17 @@ impl Selected {
 /// then the control task with that strength. Folds and shuffled labels are of `seed`, the same for all layers.
 ///
 /// # Errors
-/// Those of [`Rows`] that do not fit; [`Error::Mismatch`] when a class has fewer training rows than there are folds;
-/// [`Error::Interrupted`].
+/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0 nor 1, a number is NaN or infinite, or
+/// a class has fewer training rows than there are folds; [`Error::Compute`] when there is no convergence; [`Error::Interrupted`].
 pub fn select(train: Rows<'_>, test: Rows<'_>, seed: u64) -> Result<Selected> {
-    train.check("training rows")?;
-    test.check("test rows")?;
+    check_pair(train, test)?;
     let scale = Standard::of(train.vectors);
     let (x, z) = (scale.apply(train.vectors), scale.apply(test.vectors));
     let folds = stratified_folds(train.labels, seed)?;
     let validation = validate(&x, train.labels, &folds)?;
     let best = validation.iter().copied().fold(0.0, f64::max);
     let chosen = validation.iter().position(|&a| a == best);
-    let strength = STRENGTHS[chosen.unwrap_or_default()];
+    let strength = STRENGTHS[chosen.expect("the highest accuracy is one of them")];
     let trained = |labels: &[i64], test_labels: &[i64]| -> Result<Logistic> {
         let all: Vec<usize> = (0..labels.len()).collect();
         let start = vec![0.0; x.ncols() + 1];
@@ -139,19 +138,25 @@ struct Standard {
 
 impl Standard {
     fn of(x: ArrayView2<'_, f32>) -> Self {
-        let x = x.mapv(f64::from);
-        let n = x.nrows() as f64;
-        let mean = x.sum_axis(Axis(0)) / n;
-        let deviation = (&x - &mean).mapv(|d| d * d).sum_axis(Axis(0)) / n;
-        Self {
-            mean,
-            // A column that does not vary says nothing and stays 0.
-            deviation: deviation.mapv(|v| if v > 0.0 { v.sqrt() } else { 1.0 }),
+        let wide = x.mapv(f64::from);
+        let n = wide.nrows() as f64;
+        let mut mean = wide.sum_axis(Axis(0)) / n;
+        let deviation = (&wide - &mean).mapv(|d| d * d).sum_axis(Axis(0)) / n;
+        let mut deviation = deviation.mapv(f64::sqrt);
+        // A column that does not vary says nothing and becomes 0. The rounding of its mean, taken for a deviation, would blow up
+        // what the test rows differ by.
+        for (k, column) in x.columns().into_iter().enumerate() {
+            if column.iter().all(|&v| v == column[0]) {
+                (mean[k], deviation[k]) = (f64::from(column[0]), 1.0);
+            }
         }
+        Self { mean, deviation }
     }
 
+    /// In standard layout.
     fn apply(&self, x: ArrayView2<'_, f32>) -> Array2<f64> {
-        (x.mapv(f64::from) - &self.mean) / &self.deviation
+        let standard = (x.mapv(f64::from) - &self.mean) / &self.deviation;
+        standard.as_standard_layout().into_owned()
     }
 }
 
@@ -171,7 +176,8 @@ fn answers(
 /// A row of a matrix in standard layout, which all matrices here are.
 fn row(x: &Array2<f64>, i: usize) -> &[f64] {
     let d = x.ncols();
-    x.as_slice().map_or(&[], |values| &values[i * d..][..d])
+    let values = x.as_slice();
+    &values.expect("Standard::apply gives the standard layout")[i * d..][..d]
 }
 
 /// The last weight is the intercept.
@@ -271,6 +277,13 @@ impl<'a> Problem<'a> {
         let mut factor = self.hessian(&here.curvature)?;
         for _ in 0..MAX_STEPS {
             interrupt::check()?;
+            // NaN is left out of the steepness, which would then look like that of a minimum.
+            if !here.value.is_finite() {
+                return Err(Error::Compute {
+                    context: format!("logistic regression with C = {}", self.strength),
+                    source: "the loss overflows".into(),
+                });
+            }
             if here.steepness() <= goal {
                 return Ok(here.weights);
             }

@@ -85,6 +85,10 @@ mod tests {
         assert_eq!((m.count(), m.mean(), m.variance()), (4, 3.0, 2.5));
         let none = Moments::of(&[]);
         assert!(none.mean().is_nan() && none.variance().is_nan());
+        assert!(Moments::default().mean().is_nan());
+        let one = Moments::of(&[3.0]);
+        assert_eq!((one.mean(), one.variance()), (3.0, 0.0));
+        assert!(Moments::of(&[1.0, f32::NAN]).mean().is_nan());
     }
 
     #[test]

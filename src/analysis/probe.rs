@@ -39,6 +39,25 @@ impl Default for ProbeOptions {
     }
 }
 
+impl ProbeOptions {
+    fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Usage(format!("a probe with {what}")));
+        if self.batch_size == 0 {
+            return wrong("no row in a step".into());
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return wrong(format!(
+                "a dropout of {}, not from 0 to below 1",
+                self.dropout
+            ));
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate >= 0.0) {
+            return wrong(format!("a step size of {}", self.learning_rate));
+        }
+        Ok(())
+    }
+}
+
 /// The rows of one layer and their labels, 0 or 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
@@ -75,7 +94,7 @@ pub struct Probe {
 }
 
 impl Rows<'_> {
-    pub(super) fn check(&self, what: &str) -> Result<()> {
+    fn check(&self, what: &str) -> Result<()> {
         if self.vectors.nrows() != self.labels.len() {
             return Err(Error::Mismatch(format!(
                 "{what}: {} vectors and {} labels",
@@ -100,12 +119,8 @@ impl Rows<'_> {
     }
 }
 
-/// Train a probe on `train` and watch it on `test`. `name` separates the random numbers of several probes of one seed.
-///
-/// # Errors
-/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row or a label is neither 0 nor 1;
-/// [`Error::Interrupted`] between two epochs.
-pub fn train(train: Rows<'_>, test: Rows<'_>, options: &ProbeOptions, name: &str) -> Result<Probe> {
+/// Require that rows to learn from and rows to test on can be used, and used together.
+pub(super) fn check_pair(train: Rows<'_>, test: Rows<'_>) -> Result<()> {
     train.check("training rows")?;
     test.check("test rows")?;
     if train.vectors.ncols() != test.vectors.ncols() {
@@ -115,6 +130,19 @@ pub fn train(train: Rows<'_>, test: Rows<'_>, options: &ProbeOptions, name: &str
             test.vectors.ncols()
         )));
     }
+    Ok(())
+}
+
+/// Train a probe on `train` and watch it on `test`. `name` separates the random numbers of several probes of one seed. A column that
+/// does not vary, or a class without a training row, is nothing special; without an epoch the answers are those of the initial weights.
+///
+/// # Errors
+/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0 nor 1, or a number is NaN or infinite;
+/// [`Error::Usage`] for options that make no sense; [`Error::Compute`] when the output overflows, so that there is no answer;
+/// [`Error::Interrupted`] between two epochs.
+pub fn train(train: Rows<'_>, test: Rows<'_>, options: &ProbeOptions, name: &str) -> Result<Probe> {
+    options.check()?;
+    check_pair(train, test)?;
     let stream = |what: &str| Stream::new(options.seed, &format!("probe/{name}/{what}"));
     let mut unit = Unit::new(train.vectors.ncols(), options, &mut stream("weights"));
     let (mut order, mut dropout) = (stream("order"), stream("dropout"));
@@ -133,7 +161,10 @@ pub fn train(train: Rows<'_>, test: Rows<'_>, options: &ProbeOptions, name: &str
         });
         answers = confusion;
     }
-    let bias = unit.parameters.pop().unwrap_or_default();
+    let bias = unit
+        .parameters
+        .pop()
+        .expect("the last parameter is the bias");
     Ok(Probe {
         weights: unit.parameters,
         bias,
@@ -179,7 +210,7 @@ impl Unit {
     fn epoch(&mut self, rows: Rows<'_>, order: &[usize], random: &mut Stream) -> (f64, f64) {
         let (mut loss, mut right) = (0.0, 0u64);
         let keep = 1.0 - self.options.dropout;
-        for batch in order.chunks(self.options.batch_size.max(1)) {
+        for batch in order.chunks(self.options.batch_size) {
             self.gradient.fill(0.0);
             for &i in batch {
                 let row = rows.vectors.index_axis(Axis(0), i);
@@ -231,6 +262,13 @@ impl Unit {
         let (mut confusion, mut loss) = (ConfusionMatrix::new(2), 0.0);
         for (row, &label) in rows.vectors.axis_iter(Axis(0)).zip(rows.labels) {
             let z = self.logit(&contiguous(&row));
+            // NaN is above nothing and would count as an answer of class 0.
+            if !z.is_finite() {
+                return Err(Error::Compute {
+                    context: "a probe".into(),
+                    source: "its output overflows: the vectors are far too large".into(),
+                });
+            }
             loss += cross_entropy(z, label);
             confusion.add(label as usize, usize::from(z > 0.0))?;
         }

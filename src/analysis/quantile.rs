@@ -86,7 +86,7 @@ impl Bins {
             }
             below += n;
         }
-        1.0
+        unreachable!("a rank is below the number of numbers, all of which are in bins")
     }
 }
 
@@ -114,9 +114,9 @@ impl Quantiles {
         let (min, max) = ends(values);
         if !(min >= -1.0 && max <= 1.0) {
             let bad = values.iter().find(|v| !(-1.0..=1.0).contains(*v));
+            let bad = bad.expect("ends beyond the range, or NaN, are those of such a number");
             return Err(Error::Mismatch(format!(
-                "{} is not a number between -1 and 1",
-                bad.unwrap_or(&f32::NAN)
+                "{bad} is not a number between -1 and 1"
             )));
         }
         self.min = self.min.min(min);
@@ -137,11 +137,14 @@ impl Quantiles {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.count += other.count;
-        if self.count > EXACT_LIMIT as u64 {
+        if self.count > EXACT_LIMIT as u64 || other.bins.is_some() {
             self.spill();
         }
         match (&mut self.bins, &other.bins) {
-            (None, _) => self.kept.extend_from_slice(&other.kept),
+            (None, None) => self.kept.extend_from_slice(&other.kept),
+            (None, Some(_)) => {
+                unreachable!("this side was counted in bins above, as the other one is")
+            }
             (Some(mine), None) => other.kept.iter().for_each(|&v| mine.add(v)),
             (Some(mine), Some(theirs)) => mine.merge(theirs),
         }
@@ -299,7 +302,13 @@ mod tests {
             assert_eq!(q.five_numbers(), exact(&values));
             assert_eq!((q.error_bound(), q.count()), (0.0, n as u64));
         }
-        assert!(Quantiles::default().five_numbers()[2].is_nan());
+        let none = Quantiles::default();
+        assert!(none.five_numbers().iter().all(|v| v.is_nan()));
+        assert_eq!((none.count(), none.error_bound()), (0, 0.0));
+        let mut same = Quantiles::default();
+        same.extend(&[0.25; 7]).unwrap();
+        same.merge(&none);
+        assert_eq!(same.five_numbers(), [0.25; 5]);
     }
 
     #[test]

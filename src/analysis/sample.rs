@@ -32,13 +32,23 @@ impl TokenSample {
     /// Offer the tokens of sentence number `sentence`: (tokens, hidden) of every layer.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when layers differ in their number of tokens.
+    /// [`Error::Mismatch`] when there is no layer, layers differ in their number of tokens, or they are not those of the tokens before.
     pub fn add_sentence(&mut self, sentence: u64, layers: &[ArrayView2<'_, f32>]) -> Result<()> {
-        let count = layers.first().map_or(0, |l| l.nrows());
+        let wrong = |what: &str| Err(Error::Mismatch(format!("sentence {sentence}: {what}")));
+        let Some(count) = layers.first().map(|l| l.nrows()) else {
+            return wrong("no layer");
+        };
         if layers.iter().any(|l| l.nrows() != count) {
-            return Err(Error::Mismatch(format!(
-                "sentence {sentence}: layers of different numbers of tokens"
-            )));
+            return wrong("layers of different numbers of tokens");
+        }
+        let known = self.tokens.first_key_value();
+        if known.is_some_and(|(_, token)| {
+            !token
+                .iter()
+                .map(Vec::len)
+                .eq(layers.iter().map(|l| l.ncols()))
+        }) {
+            return wrong("other layers, or other dimensions, than those of the sentences before");
         }
         for token in 0..count {
             let words = self.stream.block(sentence << 32 | token as u64);
@@ -64,11 +74,20 @@ impl TokenSample {
         }
     }
 
-    /// Add the sample of other sentences, of the same seed and size.
-    pub fn merge(&mut self, other: &Self) {
+    /// Add the sample of other sentences.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when it has another seed or size.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.size != other.size || self.stream != other.stream {
+            return Err(Error::Mismatch(
+                "samples of different seeds or sizes cannot be merged".into(),
+            ));
+        }
         self.tokens
             .extend(other.tokens.iter().map(|(k, v)| (*k, v.clone())));
         self.shrink();
+        Ok(())
     }
 
     /// How many tokens it holds.
@@ -86,12 +105,15 @@ impl TokenSample {
         self.tokens.keys().map(|key| key.1).collect()
     }
 
-    /// The vectors of layer number `layer` of those that were offered, (tokens, hidden), in a random order.
+    /// The vectors of layer number `layer` of those that were offered, (tokens, hidden), in a random order; (0, 0) when there is no token.
+    ///
+    /// # Panics
+    /// When so many layers were not offered.
     pub fn layer(&self, layer: usize) -> Array2<f32> {
         let rows: Vec<&[f32]> = self
             .tokens
             .values()
-            .filter_map(|layers| layers.get(layer).map(Vec::as_slice))
+            .map(|layers| &layers[layer][..])
             .collect();
         let hidden = rows.first().map_or(0, |r| r.len());
         Array2::from_shape_fn((rows.len(), hidden), |(i, j)| rows[i][j])
@@ -126,14 +148,14 @@ mod tests {
         assert_eq!(whole.len(), 50);
         assert_eq!(run((0..400).rev()).layer(0), whole.layer(0));
         let mut merged = run(0..3);
-        merged.merge(&run(100..400));
-        merged.merge(&run(3..100));
+        merged.merge(&run(100..400)).unwrap();
+        merged.merge(&run(3..100)).unwrap();
         assert_eq!(merged.layer(0), whole.layer(0));
         assert_eq!(merged.layer(1), whole.layer(0) * 2.0);
         let sentences: Vec<u64> = whole.layer(0).column(0).iter().map(|&s| s as u64).collect();
         assert_eq!(merged.sentences(), sentences);
         let mut lost = run(0..3);
-        lost.merge(&run(100..400));
+        lost.merge(&run(100..400)).unwrap();
         assert_ne!(lost.layer(0), whole.layer(0));
     }
 
@@ -171,5 +193,19 @@ mod tests {
                 .add_sentence(0, &[x.view(), y.view()])
                 .is_err()
         );
+        assert_eq!(TokenSample::new(5, 1).layer(3).dim(), (0, 0));
+    }
+
+    #[test]
+    fn other_layers_and_other_samples_are_refused() {
+        let mut sample = run(0..6);
+        let x = sentence(9);
+        assert!(sample.add_sentence(9, &[]).is_err());
+        assert!(sample.add_sentence(9, &[x.view()]).is_err());
+        let wide = Array2::zeros((4, 3));
+        assert!(sample.add_sentence(9, &[x.view(), wide.view()]).is_err());
+        assert!(sample.merge(&TokenSample::new(50, 8)).is_err());
+        assert!(sample.merge(&TokenSample::new(49, 7)).is_err());
+        assert_eq!(sample.len(), 10);
     }
 }

@@ -164,12 +164,9 @@ impl PackedBatch {
             self.ids.push(non_negative("token id", id.into())?);
             self.columns.push(column as u32);
             if let Some(types) = &mut self.token_type_ids {
-                let kind = example
-                    .token_type_ids
-                    .and_then(|t| t.get(column))
-                    .copied()
-                    .unwrap_or(0);
-                types.push(non_negative("token type", kind.into())?);
+                let stored = example.token_type_ids;
+                let stored = stored.expect("the split says that it has token types");
+                types.push(non_negative("token type", stored[column].into())?);
             }
         }
         if self.bounds.last() == Some(&self.ids.len()) {

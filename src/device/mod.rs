@@ -25,7 +25,10 @@ pub fn select(spec: Option<&str>) -> Result<Device> {
                     Device::metal_if_available(0)
                 }
             })
-            .unwrap_or(Device::Cpu)),
+            .unwrap_or_else(|error| {
+                tracing::warn!("the CPU is used, as the GPU that this build is for fails: {error}");
+                Device::Cpu
+            })),
         Some("cpu") => Ok(Device::Cpu),
         Some("metal") => Device::new_metal(0).map_err(|_| unavailable("metal")),
         Some("cuda") => Device::new_cuda(0).map_err(|_| unavailable("cuda")),

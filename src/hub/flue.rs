@@ -6,7 +6,7 @@ use super::client::{Client, network};
 use super::repository::{Repository, replace};
 use super::settings::Settings;
 use super::webis;
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result, presence, read_text};
 
 const DATASET: &str = "GETALP/flue";
 const CONFIG: &str = "CLS";
@@ -54,7 +54,8 @@ pub(super) fn parquet(
     Ok(Some(found))
 }
 
-/// The files in the cache, if a list of the same commit from an earlier run or, without one, the usual names say that all are there.
+/// The files in the cache, if a list of the same commit from an earlier run or, without one, the usual names say that all are there. A
+/// folder that holds others too, which another program left, is not of these: a split may have any number of files.
 fn cached_parquet(
     repository: &Repository<'_>,
     config: &str,
@@ -63,13 +64,28 @@ fn cached_parquet(
         return Ok(None);
     };
     let snapshot = repository.snapshot(&commit);
-    let list = read_text(&list_of(repository, config)).unwrap_or_default();
+    let list = list_of(repository, config);
+    let list = match presence::is_file(&list)? {
+        true => read_text(&list)?,
+        false => String::new(),
+    };
     let names: Vec<String> = match list.split_once('\n') {
         Some((of, names)) if of == commit => names.lines().map(str::to_owned).collect(),
-        _ => ["train", "test"]
-            .iter()
-            .map(|split| format!("{config}/{split}/0000.parquet"))
-            .collect(),
+        _ => {
+            let usual = ["train", "test"].map(|split| format!("{config}/{split}/0000.parquet"));
+            for split in presence::names(&snapshot.join(config))? {
+                let folder = snapshot.join(config).join(&split);
+                if !presence::is_dir(&folder)? {
+                    return Ok(None);
+                }
+                for name in presence::names(&folder)? {
+                    if !usual.contains(&format!("{config}/{split}/{name}")) {
+                        return Ok(None);
+                    }
+                }
+            }
+            usual.to_vec()
+        }
     };
     let found: Vec<_> = names
         .iter()
@@ -152,5 +168,40 @@ mod tests {
         assert_eq!(split_of("CLS/test/0000.parquet"), "test");
         assert_eq!(split_of("CLS/partial-train/0001.parquet"), "train");
         assert_eq!(split_of("CLS/flue-test.parquet"), "test");
+    }
+
+    /// Another program's cache has no list: of a train split in two files the first was once taken for all.
+    #[test]
+    fn the_usual_names_are_not_trusted_beside_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = crate::hub::HubOptions {
+            offline: true,
+            cache_dir: Some(folder.path().into()),
+            ..Default::default()
+        };
+        let settings = Settings::resolve(&options, &|_| None).unwrap();
+        let repository = Repository::dataset(&settings, "a/b", CONVERSION);
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let write = |path: PathBuf, text: &str| {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(repository.folder().join("refs").join(CONVERSION), commit);
+        let file = |name: &str| repository.snapshot(commit).join("default").join(name);
+        write(file("train/0000.parquet"), "");
+        assert_eq!(cached_parquet(&repository, "default").unwrap(), None);
+        write(file("test/0000.parquet"), "");
+        let found = cached_parquet(&repository, "default").unwrap().unwrap();
+        assert_eq!(found.len(), 2);
+        write(file("train/0001.parquet"), "");
+        assert_eq!(cached_parquet(&repository, "default").unwrap(), None);
+        let names = ["train/0000", "train/0001", "test/0000"];
+        let names = names.map(|n| format!("default/{n}.parquet")).join("\n");
+        write(
+            list_of(&repository, "default"),
+            &format!("{commit}\n{names}"),
+        );
+        let found = cached_parquet(&repository, "default").unwrap().unwrap();
+        assert_eq!(found.len(), 3);
     }
 }

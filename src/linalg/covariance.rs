@@ -2,15 +2,16 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
+use super::row_major;
 use super::vector::vectorised;
 
-/// The mean of the rows, in f64; zeros when there is none.
+/// The mean of the rows, in f64; NaN when there is none.
 fn mean(rows: ArrayView2<'_, f32>) -> Array1<f64> {
     let mut sum = Array1::<f64>::zeros(rows.ncols());
     for row in rows.axis_iter(Axis(0)) {
         sum.zip_mut_with(&row, |s, &x| *s += f64::from(x));
     }
-    let n = rows.nrows().max(1) as f64;
+    let n = rows.nrows() as f64;
     sum.mapv_into(|s| s / n)
 }
 
@@ -19,14 +20,15 @@ fn mean(rows: ArrayView2<'_, f32>) -> Array1<f64> {
 /// `Σ (Σ d² − (Σ d)² / n) / (n − 1)` over the columns. As s is one of the rows, the difference is never less than 1/n of `Σ d²`, so
 /// rounding costs a factor of n at most: less than 10⁻¹⁰ of the trace for 512 rows.
 ///
-/// One row has no covariance: NaN, like NumPy. Equal rows give 0.
+/// One row, or none, has no covariance: NaN, like NumPy. Equal rows give 0, and so do rows without a column. NaN when a number is NaN or
+/// infinite.
 pub fn covariance_trace(rows: ArrayView2<'_, f32>) -> f64 {
     if rows.nrows() < 2 {
         return f64::NAN;
     }
     let (n, columns) = (rows.nrows() as f64, rows.ncols());
     let values = rows.as_standard_layout();
-    let values = values.as_slice().unwrap_or_default();
+    let values = row_major(&values);
     let squares = vectorised(
         #[inline(always)]
         || {
@@ -51,7 +53,9 @@ const WIDTH: usize = 16;
 #[inline(always)]
 fn squares<const N: usize>(values: &[f32], columns: usize, first: usize) -> f64 {
     let mut rows = values.chunks_exact(columns);
-    let Some(start) = rows.next() else { return 0.0 };
+    let start = rows
+        .next()
+        .expect("a covariance is taken of two rows or more");
     let start: [f64; N] = std::array::from_fn(|k| f64::from(start[first + k]));
     let (mut sums, mut squares) = ([0f64; N], [0f64; N]);
     for row in rows {
@@ -70,7 +74,7 @@ fn squares<const N: usize>(values: &[f32], columns: usize, first: usize) -> f64 
     whole
 }
 
-/// The (dimensions, dimensions) covariance of the rows, with n − 1, as `np.cov(x.T)` gives it. NaN for one row.
+/// The (dimensions, dimensions) covariance of the rows, with n − 1, as `np.cov(x.T)` gives it. NaN for one row or none.
 pub fn covariance(rows: ArrayView2<'_, f32>) -> Array2<f64> {
     let (n, columns) = rows.dim();
     if n < 2 {
@@ -117,6 +121,12 @@ mod tests {
         assert_eq!(covariance_trace(x.view()), 0.0);
         assert!(covariance_trace(x.slice(ndarray::s![..1, ..])).is_nan());
         assert!(covariance_trace(x.slice(ndarray::s![..0, ..])).is_nan());
+        let none = covariance(x.slice(ndarray::s![..0, ..]));
+        assert!(none.dim() == (2, 2) && none.iter().all(|v| v.is_nan()));
+        for bad in [f32::NAN, f32::INFINITY] {
+            let x = array![[1.0f32, 2.0], [1.0, bad], [0.0, 1.0]];
+            assert!(covariance_trace(x.view()).is_nan());
+        }
         assert!(
             covariance(x.slice(ndarray::s![..1, ..]))
                 .iter()

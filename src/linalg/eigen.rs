@@ -6,18 +6,24 @@ use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_
 use faer::{MatRef, Par, Side};
 use ndarray::{Array2, ArrayView2};
 
+use super::row_major;
 use crate::error::{Error, Result};
 
-fn as_faer<'a>(x: &'a Array2<f64>) -> Option<MatRef<'a, f64>> {
-    let (rows, columns) = x.dim();
-    x.as_slice()
-        .map(|values| MatRef::from_row_major_slice(values, rows, columns))
-}
-
-fn failed(what: &str, shape: (usize, usize)) -> Error {
+fn failed(what: &str, shape: (usize, usize), why: &str) -> Error {
     Error::Compute {
         context: format!("{what} of a matrix of shape {shape:?}"),
-        source: "no convergence: the matrix holds NaN or infinite values".into(),
+        source: why.into(),
+    }
+}
+
+const NO_CONVERGENCE: &str = "the iteration does not converge";
+
+fn square(x: &Array2<f64>, what: &str) -> Result<usize> {
+    match x.dim() {
+        (rows, columns) if rows == columns => Ok(rows),
+        shape => Err(Error::Mismatch(format!(
+            "{what} need a square matrix, not one of shape {shape:?}"
+        ))),
     }
 }
 
@@ -25,14 +31,10 @@ fn failed(what: &str, shape: (usize, usize)) -> Error {
 /// parallel loop, else on all.
 ///
 /// # Errors
-/// [`Error::Compute`] when the iteration does not converge (NaN, infinity) and [`Error::Mismatch`] when it is not square.
+/// [`Error::Compute`] when a number is NaN or infinite, the iteration does not converge or memory does not suffice, and
+/// [`Error::Mismatch`] when the matrix is not square.
 pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
-    let shape = x.dim();
-    if shape.0 != shape.1 {
-        return Err(Error::Mismatch(format!(
-            "eigenvalues need a square matrix, not one of shape {shape:?}"
-        )));
-    }
+    let n = square(x, "eigenvalues")?;
     let x = x.as_standard_layout();
     finite(x.view(), "eigenvalues")?;
     let par = match rayon::current_thread_index() {
@@ -40,16 +42,21 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
         None => Par::rayon(0),
     };
     let space =
-        self_adjoint_evd_scratch::<f64>(shape.0, ComputeEigenvectors::No, par, Default::default());
-    let mut values = Diag::<f64>::zeros(shape.0);
-    x.as_slice()
-        .map(|values| MatRef::from_row_major_slice(values, shape.0, shape.0))
-        .and_then(|x| {
-            let stack = &mut MemBuffer::try_new(space).ok()?;
-            let stack = MemStack::new(stack);
-            self_adjoint_evd(x, values.as_mut(), None, par, stack, Default::default()).ok()
-        })
-        .ok_or_else(|| failed("eigenvalues", shape))?;
+        self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::No, par, Default::default());
+    let mut values = Diag::<f64>::zeros(n);
+    let matrix = MatRef::from_row_major_slice(row_major(&x), n, n);
+    let mut memory = MemBuffer::try_new(space)
+        .map_err(|_| failed("eigenvalues", (n, n), "not enough memory"))?;
+    let stack = MemStack::new(&mut memory);
+    self_adjoint_evd(
+        matrix,
+        values.as_mut(),
+        None,
+        par,
+        stack,
+        Default::default(),
+    )
+    .map_err(|_| failed("eigenvalues", (n, n), NO_CONVERGENCE))?;
     Ok(values.column_vector().iter().copied().collect())
 }
 
@@ -58,17 +65,23 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// As [`symmetric_eigenvalues`].
+///
+/// # Panics
+/// When the share is not above 0 and at most 1.
 pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
-    let shape = x.dim();
-    let x = x.as_standard_layout().into_owned();
+    assert!(share > 0.0 && share <= 1.0, "{share} is no share");
+    let n = square(x, "axes")?;
+    let x = x.as_standard_layout();
     finite(x.view(), "axes")?;
+    if n == 0 {
+        return Ok(Array2::zeros((0, 0)));
+    }
     super::on_this_thread();
-    let parts = as_faer(&x)
-        .filter(|_| shape.0 == shape.1)
-        .and_then(|m| m.self_adjoint_eigen(Side::Lower).ok())
-        .ok_or_else(|| failed("axes", shape))?;
+    let parts = MatRef::from_row_major_slice(row_major(&x), n, n)
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|_| failed("axes", (n, n), NO_CONVERGENCE))?;
     let (values, axes) = (parts.S().column_vector(), parts.U());
-    let falling: Vec<f64> = (0..shape.0).rev().map(|k| values[k].max(0.0)).collect();
+    let falling: Vec<f64> = (0..n).rev().map(|k| values[k].max(0.0)).collect();
     let goal = share * falling.iter().map(|v| v * v).sum::<f64>();
     let mut held = 0.0;
     let kept = falling.iter().take_while(|&&v| {
@@ -77,29 +90,30 @@ pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
         wanted
     });
     let kept = kept.count();
-    Ok(Array2::from_shape_fn((kept, shape.0), |(k, i)| {
-        (falling[k].sqrt() * axes[(i, shape.0 - 1 - k)]) as f32
+    Ok(Array2::from_shape_fn((kept, n), |(k, i)| {
+        (falling[k].sqrt() * axes[(i, n - 1 - k)]) as f32
     }))
 }
 
-/// The singular values of a matrix, in falling order.
+/// The singular values of a matrix, in falling order: as many as its smaller side, none without a row or a column.
 ///
 /// # Errors
-/// [`Error::Compute`] when the iteration does not converge (NaN, infinity).
+/// [`Error::Compute`] when a number is NaN or infinite or the iteration does not converge.
 pub fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
-    let x = x.as_standard_layout().into_owned();
+    let (rows, columns) = x.dim();
+    let x = x.as_standard_layout();
     finite(x.view(), "singular values")?;
     super::on_this_thread();
-    as_faer(&x)
-        .and_then(|m| m.singular_values().ok())
-        .ok_or_else(|| failed("singular values", x.dim()))
+    MatRef::from_row_major_slice(row_major(&x), rows, columns)
+        .singular_values()
+        .map_err(|_| failed("singular values", (rows, columns), NO_CONVERGENCE))
 }
 
 fn finite(x: ArrayView2<'_, f64>, what: &str) -> Result<()> {
     if x.iter().all(|v| v.is_finite()) {
         Ok(())
     } else {
-        Err(failed(what, x.dim()))
+        Err(failed(what, x.dim(), "it holds NaN or infinite values"))
     }
 }
 
@@ -131,13 +145,44 @@ mod tests {
             leading_axes(&Array2::zeros((3, 3)), 0.9).unwrap().nrows(),
             0
         );
-        assert!(leading_axes(&Array2::zeros((2, 3)), 0.9).is_err());
+        let error = leading_axes(&Array2::zeros((2, 3)), 0.9).unwrap_err();
+        assert!(error.to_string().contains("square"), "{error}");
+    }
+
+    #[test]
+    fn nothing_has_no_values() {
+        assert!(
+            symmetric_eigenvalues(&Array2::zeros((0, 0)))
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            leading_axes(&Array2::zeros((0, 0)), 1.0).unwrap().dim(),
+            (0, 0)
+        );
+        for shape in [(0, 0), (0, 3), (3, 0)] {
+            assert!(singular_values(&Array2::zeros(shape)).unwrap().is_empty());
+        }
+        assert_eq!(singular_values(&Array2::zeros((2, 3))).unwrap(), [0.0, 0.0]);
+    }
+
+    /// The order in memory does not matter.
+    #[test]
+    fn a_transposed_matrix_is_read_by_its_rows() {
+        let x = ndarray::array![[3.0, 1.0], [0.0, 2.0], [1.0, 5.0]];
+        let by_columns = x.t().as_standard_layout().into_owned().reversed_axes();
+        assert!(by_columns.as_slice().is_none());
+        assert_eq!(
+            singular_values(&by_columns).unwrap(),
+            singular_values(&x).unwrap()
+        );
     }
 
     #[test]
     fn not_a_number_is_an_error() {
         let x = ndarray::array![[1.0, f64::NAN], [f64::NAN, 1.0]];
         assert!(symmetric_eigenvalues(&x).is_err());
+        assert!(leading_axes(&x, 0.9).is_err());
         assert!(singular_values(&x).is_err());
     }
 }

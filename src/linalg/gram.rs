@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::eigen::symmetric_eigenvalues;
 use super::products::equal_parts;
+use super::row_major;
 use crate::error::{Error, Result};
 
 /// Rows that wait for a product: enough to make it efficient.
@@ -43,7 +44,8 @@ impl GramMatrix {
     }
 
     /// The Gram matrix of some rows in double precision and, below them, some in single precision.
-    pub(super) fn of(columns: usize, above: MatRef<'_, f64>, below: &[f32]) -> Self {
+    pub(super) fn of(above: MatRef<'_, f64>, below: ArrayView2<'_, f32>) -> Self {
+        let columns = above.ncols();
         let mut gram = Self::new(columns);
         for i in 0..above.nrows() {
             gram.append((0..columns).map(|j| above[(i, j)]));
@@ -78,8 +80,7 @@ impl GramMatrix {
     /// [`Error::Mismatch`] when they have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f32>) -> Result<()> {
         self.check(rows.ncols())?;
-        let values = rows.as_standard_layout();
-        self.append_all(values.as_slice().unwrap_or_default());
+        self.append_all(rows);
         Ok(())
     }
 
@@ -101,9 +102,10 @@ impl GramMatrix {
         self.rows += 1;
     }
 
-    /// Add whole rows that stand one after another.
-    fn append_all(&mut self, rows: &[f32]) {
-        let mut rest = rows;
+    /// Add rows of the right number of columns.
+    fn append_all(&mut self, rows: ArrayView2<'_, f32>) {
+        let values = rows.as_standard_layout();
+        let mut rest = row_major(&values);
         while !rest.is_empty() {
             let room = BLOCK * self.columns - self.waiting.len();
             let (now, later) = rest.split_at(room.min(rest.len()));
@@ -113,7 +115,7 @@ impl GramMatrix {
             }
             rest = later;
         }
-        self.rows += rows.len().checked_div(self.columns).unwrap_or(0) as u64;
+        self.rows += rows.nrows() as u64;
     }
 
     /// Take in all rows of another Gram matrix.
@@ -131,16 +133,19 @@ impl GramMatrix {
 
     /// Add the products of the rows that wait.
     fn flush(&mut self) {
-        let columns = self.columns();
-        let n = self.waiting.len().checked_div(columns).unwrap_or(0);
-        if let Some(products) = self.products.as_slice_mut().filter(|_| n > 0) {
-            let rows = MatRef::from_row_major_slice(&self.waiting, n, columns);
-            add_products(products, rows);
+        // Rows without a column leave nothing to wait.
+        if self.waiting.is_empty() {
+            return;
         }
+        let (columns, n) = (self.columns, self.waiting.len() / self.columns);
+        let products = self.products.as_slice_mut();
+        let products = products.expect("the products were made in standard layout");
+        let rows = MatRef::from_row_major_slice(&self.waiting, n, columns);
+        add_products(products, rows);
         self.waiting.clear();
     }
 
-    /// `XᵀX`, both halves.
+    /// `XᵀX`, both halves; zeros when there is no row.
     pub fn products(&self) -> Array2<f64> {
         let mut whole = self.clone();
         whole.flush();
@@ -151,22 +156,28 @@ impl GramMatrix {
     /// Take in a matrix of `rows` rows whose `XᵀX` is `products`.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when it has another number of columns.
+    /// [`Error::Mismatch`] when it is not square or has another number of columns.
     pub fn add_products(&mut self, products: &Array2<f64>, rows: u64) -> Result<()> {
         self.check(products.ncols())?;
+        // A single row would be added to every row.
+        self.check(products.nrows())?;
         self.products += products;
         self.rows += rows;
         Ok(())
     }
 
-    /// The singular values of X in falling order: the square roots of the eigenvalues of XᵀX, those below rounding set to 0.
+    /// The singular values of X in falling order, as many as its smaller side: the square roots of the eigenvalues of XᵀX, those below
+    /// rounding set to 0.
     ///
     /// # Errors
     /// [`Error::Compute`] when a row held NaN or infinity.
     pub fn singular_values(&self) -> Result<Vec<f64>> {
         let mut values = symmetric_eigenvalues(&self.products())?;
         values.reverse();
-        let noise = values.first().copied().unwrap_or(0.0) * 1e-15 * self.columns() as f64;
+        let Some(&largest) = values.first() else {
+            return Ok(values);
+        };
+        let noise = largest * 1e-15 * self.columns() as f64;
         values.truncate(self.rows.min(self.columns() as u64) as usize);
         let root = |v: &f64| if *v > noise { v.sqrt() } else { 0.0 };
         Ok(values.iter().map(root).collect())
@@ -267,5 +278,28 @@ mod tests {
         close(&gram.singular_values().unwrap(), &want);
         assert!(gram.push(x.slice(s![.., ..5])).is_err());
         assert!(gram.merge(&GramMatrix::new(4)).is_err());
+        for shape in [(1, 9), (9, 1), (4, 4)] {
+            assert!(gram.add_products(&Array2::zeros(shape), 1).is_err());
+        }
+        assert_eq!(gram.rows(), 3);
+    }
+
+    #[test]
+    fn rows_without_a_column_are_counted() {
+        let mut gram = GramMatrix::new(0);
+        gram.push(Array2::zeros((3, 0)).view()).unwrap();
+        gram.push_row(std::iter::empty::<f64>()).unwrap();
+        assert_eq!((gram.rows(), gram.products().dim()), (4, (0, 0)));
+        assert!(gram.singular_values().unwrap().is_empty());
+    }
+
+    #[test]
+    fn rows_of_any_layout() {
+        let x = rows(300);
+        let by_columns = x.t().as_standard_layout().into_owned().reversed_axes();
+        let [mut one, mut other] = [GramMatrix::new(9), GramMatrix::new(9)];
+        one.push(x.view()).unwrap();
+        other.push(by_columns.view()).unwrap();
+        assert_eq!(one.products(), other.products());
     }
 }

@@ -4,6 +4,7 @@
 //! a silent NaN.
 
 use faer::Par;
+use ndarray::{CowArray, Ix2};
 
 mod covariance;
 mod eigen;
@@ -22,6 +23,12 @@ pub use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;
 pub use vector::{dot, sum, vectorised};
+
+/// The numbers of what `as_standard_layout` gave, row by row.
+fn row_major<'a, T>(x: &'a CowArray<'_, T, Ix2>) -> &'a [T] {
+    x.as_slice()
+        .expect("as_standard_layout puts the rows one after another")
+}
 
 /// Factorise on the calling thread: layers are many and run side by side, and matrices of some hundred columns gain nothing from
 /// more threads.

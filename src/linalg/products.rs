@@ -8,6 +8,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+use super::row_major;
+use crate::error::{Error, Result};
+
 /// Rows for each of which two parts are made: few enough that a part stays near the processor.
 const ROWS: usize = 256;
 /// Fewer rows are one part.
@@ -25,13 +28,22 @@ pub(super) fn equal_parts(rows: usize, parts: usize) -> Vec<Range<usize>> {
 ///
 /// Parts of the rows are shared out among threads. `each` is called with the products of every part, which it may change, while they are
 /// near the processor; what it gives is returned in the order of the parts. These depend on the number of rows alone, not on that of threads.
+///
+/// # Errors
+/// [`Error::Mismatch`] when `x` is not made of whole rows of at least one column.
 pub fn pairwise_products<R: Send>(
     x: &[f32],
     columns: usize,
     out: &mut Vec<f32>,
     each: impl Fn(&mut [f32]) -> R + Sync,
-) -> Vec<R> {
-    let rows = x.len().checked_div(columns).unwrap_or(0);
+) -> Result<Vec<R>> {
+    if columns == 0 || !x.len().is_multiple_of(columns) {
+        return Err(Error::Mismatch(format!(
+            "{} numbers are not rows of {columns} columns",
+            x.len()
+        )));
+    }
+    let rows = x.len() / columns;
     let pairs = |rows: usize| rows * rows.saturating_sub(1) / 2;
     out.resize(pairs(rows), 0.0);
     let count = if rows < FEW {
@@ -57,14 +69,14 @@ pub fn pairwise_products<R: Send>(
         each(own)
     };
     if parts.len() == 1 {
-        return parts.into_iter().map(one).collect();
+        return Ok(parts.into_iter().map(one).collect());
     }
-    parts.into_par_iter().map(one).collect()
+    Ok(parts.into_par_iter().map(one).collect())
 }
 
 /// The products of the rows from `first` on with all rows up to themselves; above the diagonal stands anything.
 fn rows_below(x: &[f32], columns: usize, first: usize) -> Vec<f32> {
-    let rows = x.len().checked_div(columns).unwrap_or(0);
+    let rows = x.len() / columns;
     let mut out = vec![0.0; (rows - first) * rows];
     let target = MatMut::from_row_major_slice_mut(&mut out, rows - first, rows);
     let (above, own) = target.split_at_col_mut(first);
@@ -86,24 +98,29 @@ fn rows_below(x: &[f32], columns: usize, first: usize) -> Vec<f32> {
 }
 
 /// `x · yᵀ` of two (vectors, dimensions) matrices of as many columns: entry (i, j) is the product of row i of x and row j of y. On
-/// the calling thread. Zeros when the numbers of columns differ.
-pub fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Array2<f32> {
-    let mut out = Array2::zeros((x.nrows(), y.nrows()));
-    let (columns, rows) = (x.ncols(), out.dim());
-    let (x, y) = (x.as_standard_layout(), y.as_standard_layout());
-    if let (Some(a), Some(b), Some(target)) = (x.as_slice(), y.as_slice(), out.as_slice_mut())
-        && columns == y.ncols()
-    {
-        matmul::matmul(
-            MatMut::from_row_major_slice_mut(target, rows.0, rows.1),
-            Accum::Replace,
-            MatRef::from_row_major_slice(a, rows.0, columns),
-            MatRef::from_row_major_slice(b, rows.1, columns).transpose(),
-            1.0,
-            Par::Seq,
-        );
+/// the calling thread.
+///
+/// # Errors
+/// [`Error::Mismatch`] when the numbers of columns differ.
+pub fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+    let (columns, rows) = (x.ncols(), (x.nrows(), y.nrows()));
+    if columns != y.ncols() {
+        return Err(Error::Mismatch(format!(
+            "products of vectors of {columns} and of {} dimensions",
+            y.ncols()
+        )));
     }
-    out
+    let (x, y) = (x.as_standard_layout(), y.as_standard_layout());
+    let mut out = vec![0.0; rows.0 * rows.1];
+    matmul::matmul(
+        MatMut::from_row_major_slice_mut(&mut out, rows.0, rows.1),
+        Accum::Replace,
+        MatRef::from_row_major_slice(row_major(&x), rows.0, columns),
+        MatRef::from_row_major_slice(row_major(&y), rows.1, columns).transpose(),
+        1.0,
+        Par::Seq,
+    );
+    Ok(Array2::from_shape_vec(rows, out).expect("a number for each pair of rows"))
 }
 
 #[cfg(test)]
@@ -127,10 +144,17 @@ mod tests {
     fn products_of_rows() {
         let x = Array2::from_shape_fn((31, 7), |(i, j)| ((i * 5 + j) % 13) as f32 - 6.0);
         let y = Array2::from_shape_fn((9, 7), |(i, j)| ((i * 3 + j) % 11) as f32 - 5.0);
-        assert_eq!(row_products(x.view(), y.view()), x.dot(&y.t()));
+        let product = |x, y| row_products(x, y).unwrap();
+        assert_eq!(product(x.view(), y.view()), x.dot(&y.t()));
+        assert!(row_products(x.view(), y.slice(s![.., 1..])).is_err());
+        assert_eq!(product(x.slice(s![..0, ..]), y.view()).dim(), (0, 9));
+        let by_columns = x.t().as_standard_layout().into_owned().reversed_axes();
+        assert_eq!(product(by_columns.view(), y.view()), x.dot(&y.t()));
+        // a sum of nothing
+        let none = Array2::<f32>::zeros((2, 0));
         assert_eq!(
-            row_products(x.view(), y.slice(s![.., 1..])),
-            Array2::<f32>::zeros((31, 9))
+            product(none.view(), none.view()),
+            Array2::<f32>::zeros((2, 2))
         );
     }
 
@@ -148,10 +172,19 @@ mod tests {
             let counts = pairwise_products(x.as_slice().unwrap(), columns, &mut out, |own| {
                 own.iter_mut().for_each(|v| *v += 1.0);
                 own.len()
-            });
+            })
+            .unwrap();
             assert_eq!(counts.iter().sum::<usize>(), want.len());
             assert!(out.iter().zip(&want).all(|(got, want)| *got == want + 1.0));
             assert_eq!(out.len(), want.len());
+        }
+    }
+
+    #[test]
+    fn parts_of_rows_are_refused() {
+        for (numbers, columns) in [(5, 2), (1, 3), (0, 0), (4, 0)] {
+            let found = pairwise_products(&vec![0.0; numbers], columns, &mut Vec::new(), |_| ());
+            assert!(found.is_err(), "{numbers} {columns}");
         }
     }
 }

@@ -4,6 +4,7 @@ use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, MatRef, Side};
 use ndarray::Array2;
 
+use super::row_major;
 use crate::error::{Error, Result};
 
 /// The factor L of a symmetric positive definite matrix A = L Lᵀ.
@@ -27,16 +28,11 @@ impl Cholesky {
         }
         super::on_this_thread();
         let values = matrix.as_standard_layout();
-        let factor = values
-            .as_slice()
-            .and_then(|v| {
-                let matrix = MatRef::from_row_major_slice(v, rows, columns);
-                matrix.llt(Side::Lower).ok()
-            })
-            .ok_or_else(|| Error::Compute {
-                context: format!("Cholesky factor of a matrix of {rows} rows"),
-                source: "it is not positive definite".into(),
-            })?;
+        let matrix = MatRef::from_row_major_slice(row_major(&values), rows, columns);
+        let factor = matrix.llt(Side::Lower).map_err(|_| Error::Compute {
+            context: format!("Cholesky factor of a matrix of {rows} rows"),
+            source: "it is not positive definite".into(),
+        })?;
         Ok(Self { factor, size: rows })
     }
 
@@ -81,5 +77,8 @@ mod tests {
         assert!(Cholesky::new(&Array2::zeros((2, 3))).is_err());
         let one = Cholesky::new(&Array2::eye(2)).unwrap();
         assert!(one.solve(&[1.0]).is_err());
+        assert!(Cholesky::new(&array![[1.0, 0.0], [0.0, f64::NAN]]).is_err());
+        let none = Cholesky::new(&Array2::zeros((0, 0))).unwrap();
+        assert!(none.solve(&[]).unwrap().is_empty());
     }
 }

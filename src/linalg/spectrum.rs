@@ -78,7 +78,7 @@ impl Spectrum {
     /// # Errors
     /// [`Error::Mismatch`](crate::error::Error::Mismatch) when it has another number of columns.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
-        if self.rows() + other.rows() > EXACT_ROWS {
+        if self.rows() + other.rows() > EXACT_ROWS || matches!(other.state, State::Gram(_)) {
             self.switch_to_gram()?;
         }
         match (&mut self.state, &other.state) {
@@ -87,8 +87,9 @@ impl Spectrum {
             (State::Gram(mine), State::Exact(theirs)) => {
                 mine.add_products(&theirs.products(), theirs.rows())?;
             }
-            // More than the limit on the other side: this side became a Gram matrix above.
-            (State::Exact(_), State::Gram(_)) => {}
+            (State::Exact(_), State::Gram(_)) => {
+                unreachable!("this side became a Gram matrix above, as the other one is")
+            }
         }
         self.sum += &other.sum;
         Ok(())
@@ -103,7 +104,7 @@ impl Spectrum {
         Ok(())
     }
 
-    /// The singular values in falling order: as many as the smaller side of the matrix.
+    /// The singular values in falling order: as many as the smaller side of the matrix, none when there is no row.
     ///
     /// # Errors
     /// [`Error::Compute`](crate::error::Error::Compute) when a row held NaN or infinity.
@@ -195,5 +196,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn little_or_nothing() {
+        let mut spectrum = Spectrum::new(2);
+        assert!(spectrum.singular_values().unwrap().is_empty());
+        assert!(spectrum.mean().iter().all(|v| v.is_nan()));
+        spectrum
+            .push(ndarray::array![[3.0f32, 4.0]].view())
+            .unwrap();
+        assert!((spectrum.singular_values().unwrap()[0] - 5.0).abs() < 1e-12);
+        assert!(spectrum.covariance().iter().all(|v| v.is_nan()));
+        assert_eq!(spectrum.mean(), ndarray::array![3.0, 4.0]);
+        assert!(spectrum.push(Array2::zeros((1, 3)).view()).is_err());
+        assert!(spectrum.merge(&Spectrum::new(3)).is_err());
+        assert_eq!(spectrum.rows(), 1);
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::eigen::{singular_values, symmetric_eigenvalues};
 use super::gram::GramMatrix;
+use super::row_major;
 use crate::error::{Error, Result};
 
 /// The ratio of squared singular values down to which those of XᵀX are as good as those of X.
@@ -81,7 +82,7 @@ impl TallFactor {
         }
         let limit = 4 * self.columns * self.columns;
         let values = rows.as_standard_layout();
-        let mut rest = values.as_slice().unwrap_or_default();
+        let mut rest = row_major(&values);
         while !rest.is_empty() {
             // Whole rows: a reduction and what is left of the limit are multiples of a row's length.
             let (now, later) = rest.split_at((limit - self.waiting.len()).min(rest.len()));
@@ -140,7 +141,14 @@ impl TallFactor {
 
     /// `XᵀX` of all rows.
     pub fn products(&self) -> Array2<f64> {
-        GramMatrix::of(self.columns, self.r.as_ref(), &self.waiting).products()
+        let shape = (self.waiting_rows(), self.columns);
+        let waiting = ArrayView2::from_shape(shape, &self.waiting).expect("whole rows wait");
+        GramMatrix::of(self.r.as_ref(), waiting).products()
+    }
+
+    /// Rows without a column leave nothing to wait.
+    fn waiting_rows(&self) -> usize {
+        self.waiting.len() / self.columns.max(1)
     }
 
     fn reduce(&mut self) {
@@ -152,7 +160,7 @@ impl TallFactor {
     /// R of [R; below; the rows that wait].
     fn stack(&mut self, below: &Mat<f64>) {
         let (top, middle) = (self.r.nrows(), self.r.nrows() + below.nrows());
-        let waiting = self.waiting.len().checked_div(self.columns).unwrap_or(0);
+        let waiting = self.waiting_rows();
         let stacked = Mat::from_fn(middle + waiting, self.columns, |i, j| {
             if i < top {
                 self.r[(i, j)]
@@ -243,6 +251,35 @@ mod tests {
         );
         assert!(merged.merge(&TallFactor::new(11)).is_err());
         assert!(merged.push(x.slice(s![.., ..5])).is_err());
+    }
+
+    #[test]
+    fn little_or_nothing() {
+        assert!(TallFactor::new(3).singular_values().unwrap().is_empty());
+        assert_eq!(TallFactor::new(3).products(), Array2::<f64>::zeros((3, 3)));
+        let mut one = TallFactor::new(2);
+        one.push(ndarray::array![[3.0f32, 4.0]].view()).unwrap();
+        close(&one.singular_values().unwrap(), &[5.0]);
+        let mut no_columns = TallFactor::new(0);
+        no_columns.push(Array2::zeros((3, 0)).view()).unwrap();
+        assert_eq!(
+            (no_columns.rows(), no_columns.products().dim()),
+            (3, (0, 0))
+        );
+        assert!(no_columns.singular_values().unwrap().is_empty());
+        let mut zeros = TallFactor::new(2);
+        zeros.push(Array2::zeros((5, 2)).view()).unwrap();
+        assert_eq!(zeros.singular_values().unwrap(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn rows_of_any_layout() {
+        let x = rows(40, 12, 1);
+        let by_columns = x.t().as_standard_layout().into_owned().reversed_axes();
+        let [mut one, mut other] = [TallFactor::new(12), TallFactor::new(12)];
+        one.push(x.view()).unwrap();
+        other.push(by_columns.view()).unwrap();
+        assert_eq!(one.products(), other.products());
     }
 
     #[test]

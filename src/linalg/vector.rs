@@ -9,8 +9,16 @@ pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
-/// The product of two vectors in double precision.
+/// The product of two vectors in double precision; 0 for vectors without a dimension.
+///
+/// # Panics
+/// When one is longer than the other.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(
+        a.len(),
+        b.len(),
+        "vectors of one space have as many numbers"
+    );
     vectorised(
         #[inline(always)]
         || {
@@ -59,5 +67,12 @@ mod tests {
             assert_eq!(dot(&a, &vec![3.0; n]), want);
             assert_eq!(sum(&a, |x| 3.0 * x), want);
         }
+    }
+
+    /// The rest of the shorter one would have stood against other numbers than its own.
+    #[test]
+    #[should_panic = "as many numbers"]
+    fn vectors_of_two_lengths_have_no_product() {
+        dot(&[1.0; 17], &[1.0; 33]);
     }
 }

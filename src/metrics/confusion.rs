@@ -54,13 +54,18 @@ impl ConfusionMatrix {
         Ok(())
     }
 
-    /// How often the true class `truth` was predicted as `predicted`; 0 for a class that does not exist.
+    /// How often the true class `truth` was predicted as `predicted`.
+    ///
+    /// # Panics
+    /// When one is not below the number of classes.
     pub fn count(&self, truth: usize, predicted: usize) -> u64 {
-        if truth < self.classes && predicted < self.classes {
-            self.counts[truth * self.classes + predicted]
-        } else {
-            0
-        }
+        let n = self.classes;
+        assert!(
+            truth < n && predicted < n,
+            "class {} of {n}",
+            truth.max(predicted)
+        );
+        self.counts[truth * n + predicted]
     }
 
     /// How many predictions were counted.
@@ -80,6 +85,9 @@ impl ConfusionMatrix {
 
     /// `2 tp / (2 tp + fp + fn)` of one class: the harmonic mean of precision and recall. 0 when nothing was right, NaN
     /// when the class was neither true nor predicted.
+    ///
+    /// # Panics
+    /// When it is not below the number of classes.
     pub fn f1(&self, class: usize) -> f64 {
         let right = self.count(class, class);
         let truth: u64 = (0..self.classes).map(|p| self.count(class, p)).sum();
@@ -87,7 +95,8 @@ impl ConfusionMatrix {
         2.0 * right as f64 / (truth + predicted) as f64
     }
 
-    /// The mean F1 of the classes that were true or predicted at least once, as scikit-learn's `f1_score(average="macro")`.
+    /// The mean F1 of the classes that were true or predicted at least once, as scikit-learn's `f1_score(average="macro")`. NaN
+    /// when there is no prediction.
     pub fn macro_f1(&self) -> f64 {
         let scores: Vec<f64> = (0..self.classes)
             .map(|c| self.f1(c))
@@ -118,6 +127,25 @@ mod tests {
     fn wrong_input_is_refused() {
         assert!(ConfusionMatrix::of(2, &[0], &[]).is_err());
         assert!(ConfusionMatrix::of(2, &[0], &[2]).is_err());
-        assert!(ConfusionMatrix::new(2).accuracy().is_nan());
+    }
+
+    #[test]
+    fn no_prediction_and_one_class() {
+        for classes in [0, 1, 2] {
+            let none = ConfusionMatrix::new(classes);
+            assert_eq!((none.total(), none.correct()), (0, 0));
+            assert!(none.accuracy().is_nan() && none.macro_f1().is_nan());
+        }
+        let one = ConfusionMatrix::of(2, &[1, 1], &[1, 1]).unwrap();
+        assert_eq!((one.accuracy(), one.macro_f1()), (1.0, 1.0));
+        assert!(one.f1(0).is_nan());
+        let wrong = ConfusionMatrix::of(2, &[1], &[0]).unwrap();
+        assert_eq!((wrong.f1(0), wrong.f1(1)), (0.0, 0.0));
+    }
+
+    #[test]
+    #[should_panic = "class 2 of 2"]
+    fn a_class_that_does_not_exist_is_a_mistake() {
+        ConfusionMatrix::new(2).count(0, 2);
     }
 }

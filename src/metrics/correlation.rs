@@ -41,14 +41,18 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 }
 
 /// The 95 % interval of Spearman's correlation `r` of `n` pairs: Fisher's transformation with the variance `(1 + r²/2) / (n − 3)` of
-/// Bonett and Wright (2000). NaN for fewer than four pairs.
+/// Bonett and Wright (2000). NaN for fewer than four pairs or when `r` is NaN. The transformation has no end at r = 1 or −1: both ends
+/// are then r.
+///
+/// # Panics
+/// When r is beyond −1 or 1 by more than rounding.
 pub fn spearman_interval(r: f64, n: usize) -> Interval {
     if n < 4 || r.is_nan() {
-        return Interval {
-            low: f64::NAN,
-            high: f64::NAN,
-        };
+        return Interval::UNKNOWN;
     }
+    assert!(r.abs() < 1.0 + 1e-9, "a correlation of {r}");
+    // Beyond 1 by rounding, artanh is NaN.
+    let r = r.clamp(-1.0, 1.0);
     let half = Z_95 * ((1.0 + r * r / 2.0) / (n as f64 - 3.0)).sqrt();
     Interval {
         low: (r.atanh() - half).tanh(),
@@ -72,6 +76,7 @@ mod tests {
         assert!((spearman(&x, &y).unwrap() - 0.529_366_374_234_267_6).abs() < 1e-12);
         assert!(spearman(&x, &[1.0; 7]).unwrap().is_nan());
         assert!(spearman(&[], &[]).unwrap().is_nan());
+        assert!(spearman(&[1.0], &[2.0]).unwrap().is_nan());
         assert!(spearman(&x, &y[1..]).is_err());
         assert!(spearman(&[f64::NAN], &[1.0]).is_err());
     }
@@ -92,6 +97,12 @@ mod tests {
             covered += u32::from(i.low <= truth && truth <= i.high);
         }
         assert!((925..=975).contains(&covered), "{covered}");
-        assert!(spearman_interval(0.5, 3).low.is_nan());
+        for none in [spearman_interval(0.5, 3), spearman_interval(f64::NAN, 9)] {
+            assert!(none.low.is_nan() && none.high.is_nan());
+        }
+        for r in [1.0, 1.0 + 1e-15] {
+            let i = spearman_interval(r, 9);
+            assert_eq!((i.low, i.high), (1.0, 1.0));
+        }
     }
 }

@@ -13,14 +13,26 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// The interval of what is not known well enough to have one. JSON writes its ends as null.
+    pub const UNKNOWN: Self = Self {
+        low: f64::NAN,
+        high: f64::NAN,
+    };
+}
+
 /// The normal quantile of a two-sided interval of 95 %.
 pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
 /// The 95 % interval of a share of `successes` in `n` trials (Wilson 1927): unlike the textbook one it never leaves
-/// [0, 1] and holds for few trials. Everything is possible when `n` is 0.
+/// [0, 1] and holds for few trials. Everything is possible when `n` is 0: 0 to 1.
 ///
 /// `(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)`
+///
+/// # Panics
+/// When there are more successes than trials.
 pub fn wilson_interval(successes: u64, n: u64) -> Interval {
+    assert!(successes <= n, "{successes} successes in {n} trials");
     if n == 0 {
         return Interval {
             low: 0.0,
@@ -39,18 +51,16 @@ pub fn wilson_interval(successes: u64, n: u64) -> Interval {
 }
 
 /// The 95 % percentile interval (Efron 1979) of a statistic of `n` observations: `statistic` is called with `resamples`
-/// lists of n positions drawn with replacement. NaN when there is no observation.
+/// lists of n positions drawn with replacement. NaN for fewer than two observations, of which all resamples are alike, and for fewer than
+/// two resamples; an end is NaN where the statistic is.
 pub fn bootstrap_interval(
     n: usize,
     resamples: usize,
     stream: &mut Stream,
     mut statistic: impl FnMut(&[usize]) -> f64,
 ) -> Interval {
-    if n == 0 || resamples == 0 {
-        return Interval {
-            low: f64::NAN,
-            high: f64::NAN,
-        };
+    if n < 2 || resamples < 2 {
+        return Interval::UNKNOWN;
     }
     let mut drawn = vec![0; n];
     let mut values: Vec<f64> = (0..resamples)
@@ -67,11 +77,15 @@ pub fn bootstrap_interval(
 }
 
 /// The quantile `q` of a sorted list, straight lines between neighbours: NumPy's default method. NaN of an empty list.
+///
+/// # Panics
+/// When `q` is not between 0 and 1.
 pub fn quantile<T: Copy + Into<f64>>(sorted: &[T], q: f64) -> f64 {
+    assert!((0.0..=1.0).contains(&q), "there is no quantile {q}");
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
-    let place = q.clamp(0.0, 1.0) * last as f64;
+    let place = q * last as f64;
     let below = place.floor() as usize;
     let (a, b): (f64, f64) = (sorted[below].into(), sorted[(below + 1).min(last)].into());
     a + (b - a) * (place - below as f64)
@@ -115,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    #[should_panic = "no quantile"]
+    fn a_quantile_beyond_1_is_a_mistake() {
+        quantile(&[1.0, 2.0], 25.0);
+    }
+
+    #[test]
+    fn what_is_not_known_is_null_in_json() {
+        let json = serde_json::to_string(&Interval::UNKNOWN).unwrap();
+        assert_eq!(json, r#"{"low":null,"high":null}"#);
+    }
+
+    #[test]
     fn the_bootstrap_of_a_mean_is_its_normal_interval() {
         let n = 400;
         let mut values = Stream::new(1, "values");
@@ -128,10 +154,11 @@ mod tests {
         assert!((got.high - (centre + half)).abs() < 0.1 * half);
         let again = bootstrap_interval(n, 2000, &mut Stream::new(1, "bootstrap"), mean);
         assert_eq!(got, again);
-        assert!(
-            bootstrap_interval(0, 10, &mut Stream::new(1, ""), mean)
-                .low
-                .is_nan()
-        );
+        for (n, resamples) in [(0, 10), (1, 10), (n, 0), (n, 1)] {
+            let few = bootstrap_interval(n, resamples, &mut Stream::new(1, ""), mean);
+            assert!(few.low.is_nan() && few.high.is_nan(), "{few:?}");
+        }
+        let undefined = bootstrap_interval(9, 50, &mut Stream::new(1, ""), |_| f64::NAN);
+        assert!(undefined.low.is_nan() && undefined.high.is_nan());
     }
 }

@@ -1,11 +1,12 @@
 //! Loading a checkpoint as transformers' `from_pretrained` does, and saving one that it loads without a remark.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
-use safetensors::tensor::Dtype;
+use candle_core::{DType, Device, Tensor};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use super::config::Config;
 use super::loading::{Builder, Names};
@@ -78,7 +79,7 @@ fn load(
     crate::nn::keep_freed_memory();
     let names = Names::of(config.family);
     let mut weights = Weights::read(folder)?;
-    normalise_names(&mut weights, names);
+    normalise_names(&mut weights, names)?;
     let builder = Builder {
         weights: &mut weights,
         device,
@@ -116,7 +117,7 @@ fn load(
 }
 
 /// The names of today: layer norms once had `gamma` and `beta`; a checkpoint of the bare encoder lacks the prefix.
-fn normalise_names(weights: &mut Weights, names: &Names) {
+fn normalise_names(weights: &mut Weights, names: &Names) -> Result<()> {
     let bare = !weights.left().any(|n| n.starts_with(names.prefix));
     let of_encoder = |n: &str| {
         !names
@@ -136,63 +137,107 @@ fn normalise_names(weights: &mut Weights, names: &Names) {
         } else {
             n
         }
-    });
+    })
 }
 
-/// A tensor whose bytes are made when they are written, one tensor at a time.
-struct Stored(Tensor);
-
-impl safetensors::View for Stored {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        self.0.dims()
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        let values = self
-            .0
+/// Write tensors as f32 into a new file, by their names, one at a time: the copies of all would take the memory of the model again.
+/// Not with the safetensors crate, which has no word for a tensor that cannot be copied, from a device that is lost for example.
+fn write_tensors(path: &Path, mut tensors: Vec<(String, Tensor)>) -> Result<()> {
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut end = 0;
+    let infos = tensors.iter().map(|(name, tensor)| {
+        let start = end;
+        end += size_of::<f32>() * tensor.elem_count();
+        let info = TensorInfo {
+            dtype: Dtype::F32,
+            shape: tensor.dims().to_vec(),
+            data_offsets: (start, end),
+        };
+        (name.clone(), info)
+    });
+    // Older transformers refuse a file without this key.
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let context = || format!("writing {}", path.display());
+    let header = Metadata::new(Some(format), infos.collect()).map_err(Error::compute(context()))?;
+    let mut header = serde_json::to_vec(&header).map_err(Error::compute(context()))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = File::create(path).map_err(Error::io(path, "create"))?;
+    let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(Error::io(path, "write"));
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
+    for (name, tensor) in tensors {
+        let values = tensor
             .flatten_all()
-            .and_then(|t| t.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>());
-        Cow::Owned(
-            values
-                .unwrap_or_default()
-                .iter()
-                .flat_map(|x| x.to_le_bytes())
-                .collect(),
-        )
+            .and_then(|t| t.to_dtype(DType::F32)?.to_vec1::<f32>())
+            .map_err(Error::compute(format!("{}, tensor {name:?}", context())))?;
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        write(&bytes)?;
     }
-    fn data_len(&self) -> usize {
-        self.0.elem_count() * 4
-    }
+    Ok(())
 }
 
 /// Write `config.json` and `model.safetensors` into `folder`, which exists: what `save_pretrained` leaves.
 ///
 /// # Errors
-/// [`Error::Io`] or a candle error.
+/// [`Error::Io`]; [`Error::Compute`] when a tensor cannot be copied from its device, and then the file is not whole.
 pub fn save_classifier(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
     let path = folder.join("config.json");
     let json = serde_json::to_string_pretty(&model.config().to_classifier_json())
         .map_err(Error::compute("config.json"))?;
     std::fs::write(&path, json + "\n").map_err(Error::io(&path, "write"))?;
-    let path = folder.join("model.safetensors");
-    let tensors = model
-        .parameters()
-        .named_tensors()?
-        .into_iter()
-        .map(|(name, t)| (name, Stored(t)));
-    // Older transformers refuse a file without this key.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(source) => Error::Io {
-            path: path.clone(),
-            action: "write",
-            source,
-        },
-        other => Error::Compute {
-            context: format!("writing {}", path.display()),
-            source: Box::new(other),
-        },
-    })
+    write_tensors(
+        &folder.join("model.safetensors"),
+        model.parameters().named_tensors()?,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_are_written_as_the_safetensors_crate_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let tensor = |n: usize, shape: &[usize]| {
+            let values: Vec<f32> = (0..n).map(|i| i as f32 / 7.0).collect();
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        let odd = tensor(6, &[2, 3]).t().unwrap();
+        let tensors = vec![
+            ("b.weight".to_owned(), odd),
+            ("a".to_owned(), tensor(1, &[])),
+            ("b.bias".to_owned(), tensor(3, &[3])),
+        ];
+        write_tensors(&path, tensors.clone()).unwrap();
+        let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+            .into_iter()
+            .map(|(name, t)| {
+                let values = t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                (name, t.dims().to_vec(), bytes)
+            })
+            .collect();
+        let views = bytes.iter().map(|(name, shape, bytes)| {
+            let view = safetensors::tensor::TensorView::new(Dtype::F32, shape.clone(), bytes);
+            (name, view.unwrap())
+        });
+        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let want = safetensors::serialize(views, Some(format)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), want);
+    }
+
+    /// It was once written as none, and all tensors behind it stood in the wrong place.
+    #[test]
+    fn a_tensor_that_cannot_be_copied_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        // candle holds numbers of this type and can do nothing with them
+        let lost = Tensor::from_raw_buffer(&[1; 4], DType::F8E8M0, &[4], &Device::Cpu).unwrap();
+        let good = Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap();
+        let tensors = vec![("a.weight".to_owned(), lost), ("b.weight".to_owned(), good)];
+        let error = write_tensors(&path, tensors).unwrap_err().to_string();
+        assert!(error.contains("model.safetensors"), "{error}");
+        assert!(error.contains("a.weight"), "{error}");
+    }
 }

@@ -135,7 +135,7 @@ impl Reader<'_> {
             return Ok(id);
         }
         let expected = format!("an id below the vocabulary's size, {vocab_size}");
-        Err(self.bad(key.or(keys.first().copied()).unwrap_or_default(), &expected))
+        Err(self.bad(key.unwrap_or(keys[0]), &expected))
     }
 }
 

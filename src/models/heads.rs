@@ -110,7 +110,8 @@ impl Head {
         };
         let of_input = match self {
             Self::Roberta { dense, out_proj } => {
-                let last_input = tape.last_input.as_ref().unwrap_or(&tape.input);
+                let last_input = tape.last_input.as_ref();
+                let last_input = last_input.expect("RoBERTa's head keeps the input of out_proj");
                 let of_last = out_proj.backward(last_input, gradient, gradients)?;
                 let of_dense = through_tanh(dropped(&of_last, config.head_dropout, 1, drop)?)?;
                 dense.backward(&tape.input, &of_dense, gradients)?

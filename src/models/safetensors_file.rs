@@ -29,9 +29,8 @@ pub(super) fn read(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Resul
     let length = file.metadata().map_err(Error::io(path, "read"))?.len();
     let (header, start) = header(path, &mut file, length)?;
     for name in header.offset_keys() {
-        let Some(info) = header.info(&name) else {
-            continue;
-        };
+        let info = header.info(&name);
+        let info = info.expect("the header gave this name");
         let wrong = |found: String, expected: &str| {
             Error::malformed(path, format!("tensor {name:?}"), found, expected)
         };

@@ -22,14 +22,27 @@ impl Weights {
     pub fn read(folder: &Path) -> Result<Self> {
         let WeightFiles {
             source,
-            names,
+            places,
             files,
         } = WeightFiles::find(folder)?;
         let mut tensors = BTreeMap::new();
         for file in files {
-            read_file(&file, &mut tensors)?;
+            let mut own = BTreeMap::new();
+            read_file(&file, &mut own)?;
+            // Of a tensor that stands in several shards the index says which one counts.
+            own.retain(|name, _| places.get(name).is_none_or(|place| *place == file));
+            for (name, tensor) in own {
+                if tensors.insert(name.clone(), tensor).is_some() {
+                    return Err(Error::malformed(
+                        &source,
+                        format!("tensor {name:?}"),
+                        "two shards have it, and the index does not say which one counts",
+                        "one of them",
+                    ));
+                }
+            }
         }
-        if let Some(name) = names.iter().find(|name| !tensors.contains_key(*name)) {
+        if let Some(name) = places.keys().find(|name| !tensors.contains_key(*name)) {
             return Err(Error::malformed(
                 &source,
                 format!("tensor {name:?}"),
@@ -86,11 +99,24 @@ impl Weights {
     }
 
     /// Give tensors other names.
-    pub fn rename(&mut self, f: impl Fn(&str) -> String) {
-        self.tensors = std::mem::take(&mut self.tensors)
-            .into_iter()
-            .map(|(name, t)| (f(&name), t))
-            .collect();
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when two get the same one.
+    pub fn rename(&mut self, f: impl Fn(&str) -> String) -> Result<()> {
+        let mut renamed = BTreeMap::new();
+        for (old, tensor) in std::mem::take(&mut self.tensors) {
+            let name = f(&old);
+            if renamed.insert(name.clone(), tensor).is_some() {
+                return Err(Error::malformed(
+                    &self.source,
+                    format!("tensor {old:?}"),
+                    format!("another one that stands for {name:?}"),
+                    "one of them",
+                ));
+            }
+        }
+        self.tensors = renamed;
+        Ok(())
     }
 }
 
@@ -110,8 +136,8 @@ pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
 struct WeightFiles {
     /// The file, or the index of the shards.
     source: PathBuf,
-    /// The tensors that an index lists.
-    names: Vec<String>,
+    /// The shard of each tensor that an index lists.
+    places: BTreeMap<String, PathBuf>,
     /// The file, or the shards.
     files: Vec<PathBuf>,
 }
@@ -126,7 +152,7 @@ impl WeightFiles {
             if presence::is_taken(&whole)? {
                 return Ok(Self {
                     source: whole.clone(),
-                    names: Vec::new(),
+                    places: BTreeMap::new(),
                     files: vec![whole],
                 });
             }
@@ -154,14 +180,17 @@ impl WeightFiles {
                 "tensor names with their files",
             )
         })?;
-        let mut files = BTreeSet::new();
+        let (mut files, mut places) = (BTreeSet::new(), BTreeMap::new());
         for (name, file) in map {
             // A shard lies in the folder itself: a path that leads elsewhere is not followed.
             match file
                 .as_str()
                 .filter(|f| !f.is_empty() && Path::new(f).file_name() == Some(f.as_ref()))
             {
-                Some(file) => files.insert(file),
+                Some(file) => {
+                    files.insert(file);
+                    places.insert(name.clone(), folder.join(file));
+                }
                 None => {
                     return Err(Error::malformed(
                         &index,
@@ -183,19 +212,19 @@ impl WeightFiles {
             ));
         }
         Ok(Self {
-            names: map.keys().cloned().collect(),
+            places,
             files: files.into_iter().map(|file| folder.join(file)).collect(),
             source: index,
         })
     }
 }
 
-/// The first number of a tensor on the CPU that is NaN or infinite, and where it stands in the order of the file.
+/// The first number of a tensor that is NaN or infinite, and where it stands in the order of the file.
 fn first_not_finite(tensor: &Tensor) -> Result<Option<(usize, f32)>> {
     let (storage, layout) = tensor.storage_and_layout();
     let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets())
     else {
-        return Ok(None);
+        unreachable!("files are read into whole tensors on the CPU")
     };
     let numbers = &storage.as_slice::<f32>()?[start..end];
     // A loop without a way out, which the compiler vectorises: nearly always it is the only one.

@@ -46,10 +46,12 @@ pub(super) fn with_mut(t: &Tensor, f: impl FnOnce(&mut [f32]) + Send) -> Result<
             else {
                 candle_core::bail!("expected a contiguous f32 tensor on the CPU")
             };
-            let f = self.0.lock().ok().and_then(|mut f| f.take());
-            if let Some(f) = f {
-                f(&mut values[start..end]);
-            }
+            let mut f = self
+                .0
+                .lock()
+                .expect("nothing panics while it holds the lock");
+            let f = f.take().expect("an operation is applied once");
+            f(&mut values[start..end]);
             Ok(())
         }
     }

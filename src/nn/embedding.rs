@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// The sum over the tables of the row that each token names: `tables[i]` (Vᵢ, H) with `ids[i]` (T) give (T, H).
 ///
 /// # Errors
-/// [`Error::Mismatch`] for an id outside its table; a candle error.
+/// [`Error::Mismatch`] for an id outside its table, and unless there is one list of ids a table, all of T; a candle error.
 #[tracing::instrument(level = "trace", skip_all)]
 pub fn embedding_sum(tables: &[&Tensor], ids: &[&[u32]]) -> Result<Tensor> {
     let (Some(first), Some(tokens)) = (tables.first(), ids.first().map(|i| i.len())) else {
@@ -17,6 +17,13 @@ pub fn embedding_sum(tables: &[&Tensor], ids: &[&[u32]]) -> Result<Tensor> {
             "an embedding needs at least one table".into(),
         ));
     };
+    if tables.len() != ids.len() || ids.iter().any(|i| i.len() != tokens) {
+        return Err(Error::Mismatch(format!(
+            "{} embedding tables and {} lists of ids, the first of {tokens} tokens",
+            tables.len(),
+            ids.len()
+        )));
+    }
     let width = first.dim(1)?;
     for (table, ids) in tables.iter().zip(ids) {
         let rows = table.dim(0)?;

@@ -26,8 +26,11 @@ impl<'a> Queries<'a> {
     /// How many rows there are of these tokens.
     pub fn rows(self) -> usize {
         match self {
-            Self::All(bounds) => bounds.last().copied().unwrap_or(0),
-            Self::First(bounds) => bounds.len().saturating_sub(1),
+            Self::All(bounds) => *bounds.last().expect("bounds end with T"),
+            Self::First(bounds) => {
+                let sequences = bounds.len().checked_sub(1);
+                sequences.expect("bounds end with T")
+            }
         }
     }
 

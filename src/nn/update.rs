@@ -4,7 +4,7 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use super::cpu::{applies, vectorised, with, with_mut};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Elements of one unit of parallel work.
 const CHUNK: usize = 1 << 14;
@@ -33,7 +33,8 @@ fn zip_in_place(
     plain: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
     f: impl Fn(&mut f32, f32) + Sync + Send,
 ) -> Result<Tensor> {
-    if !applies(&a) || !a.is_contiguous() || !b.is_contiguous() {
+    // candle refuses two shapes; what follows would leave the end of the longer one as it is.
+    if !applies(&a) || !a.is_contiguous() || !b.is_contiguous() || a.dims() != b.dims() {
         return plain(&a, b);
     }
     with(b, |b| {
@@ -131,7 +132,7 @@ pub struct AdamWStep {
 /// `moments` holds m and v, shaped like the parameter.
 ///
 /// # Errors
-/// A candle error, on mismatched shapes for instance.
+/// [`Error::Mismatch`] when shapes differ, a candle error.
 #[tracing::instrument(level = "trace", skip_all)]
 pub fn adamw_step(
     parameter: &Var,
@@ -139,6 +140,16 @@ pub fn adamw_step(
     moments: &mut [Tensor; 2],
     s: &AdamWStep,
 ) -> Result<()> {
+    let shape = parameter.dims();
+    if [gradient, &moments[0], &moments[1]]
+        .iter()
+        .any(|t| t.dims() != shape)
+    {
+        return Err(Error::Mismatch(format!(
+            "an update of a parameter of shape {shape:?} by a gradient of shape {:?}, or with the moments of another parameter",
+            gradient.dims()
+        )));
+    }
     let correction1 = 1.0 - s.beta1.powf(s.step as f64);
     let correction2 = (1.0 - s.beta2.powf(s.step as f64)).sqrt();
     if !applies(parameter) {

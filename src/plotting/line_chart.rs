@@ -59,7 +59,8 @@ impl Chart for LineChart {
         vertical_axis(&mut scene, &y);
         horizontal_axis(&mut scene, &x);
         for series in &self.series {
-            let k = names.iter().position(|n| *n == series.name).unwrap_or(0);
+            let k = names.iter().position(|n| *n == series.name);
+            let k = k.expect("names are those of all series");
             let known: Vec<_> = series
                 .points
                 .iter()

@@ -35,7 +35,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 ///
 /// The key of the generator is the seed; the upper half of its counter is the 64-bit FNV-1a hash of the name, the lower
 /// half the number of the block of four words.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
     key: [u32; 2],
     name: [u32; 2],

@@ -18,9 +18,9 @@ use crate::progress::Progress;
 /// What an evaluation found.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// Mean cross-entropy, in nats.
+    /// Mean cross-entropy, in nats; NaN without a row.
     pub loss: f64,
-    /// Share of rows whose highest logit is their label.
+    /// Share of rows whose highest logit is their label; NaN without a row.
     pub accuracy: f64,
     /// Seconds it took.
     pub runtime: f64,
@@ -59,7 +59,8 @@ impl Evaluation {
 
     /// The mean F1 of the classes; NaN when there is no row.
     pub fn macro_f1(&self) -> f64 {
-        self.confusion().map_or(f64::NAN, |m| m.macro_f1())
+        let confusion = self.confusion();
+        confusion.expect("no class is above the highest").macro_f1()
     }
 
     /// What the log keeps of an evaluation in training: the record, and the macro-F1 as `eval_f1`.
@@ -133,7 +134,7 @@ pub(super) fn evaluate_rows(
         steps += 1;
         done(chunk.len());
     }
-    let n = labels.len().max(1) as f64;
+    let n = labels.len() as f64;
     let correct = predictions
         .iter()
         .zip(&labels)

@@ -72,7 +72,9 @@ impl TrainerState {
 
     /// Append an entry, completed by `epoch` and `step`.
     pub fn push(&mut self, entry: Value) {
-        let mut entry = entry.as_object().cloned().unwrap_or_default();
+        let Value::Object(mut entry) = entry else {
+            unreachable!("an entry of the log is an object, not {entry}")
+        };
         entry.insert("epoch".into(), json!(self.epoch));
         entry.insert("step".into(), json!(self.global_step));
         self.log_history.push(entry);

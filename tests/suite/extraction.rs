@@ -151,6 +151,50 @@ fn storage_types_round_what_was_computed() {
     );
 }
 
+/// A number beyond 65,504 would be infinite in half precision.
+#[test]
+fn states_that_half_precision_cannot_hold_are_refused() {
+    let w = prepared("camembert");
+    fs::create_dir(w.path("loud")).unwrap();
+    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny-camembert");
+    for entry in fs::read_dir(tiny).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, w.path("loud").join(path.file_name().unwrap())).unwrap();
+    }
+    // The last layer's norm gives 70,000 in one dimension of every state.
+    let path = w.path("loud/model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let layer = "roberta.encoder.layer.11.output.LayerNorm";
+    let (weight, bias) = (format!("{layer}.weight"), format!("{layer}.bias"));
+    let hidden = tensors[&bias].elem_count();
+    let mut loud = vec![0f32; hidden];
+    loud[2] = 70_000.0;
+    let zeros = Tensor::zeros(hidden, DType::F32, &Device::Cpu).unwrap();
+    tensors.insert(weight, zeros);
+    tensors.insert(bias, Tensor::new(loud, &Device::Cpu).unwrap());
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let line = "data-cls -q --data d.datasets --checkpoint loud --limit 3 --layers 11,12";
+    for tokens in ["cls", "all", "mean"] {
+        let line = format!("{line} --tokens {tokens}");
+        for ending in ["parquet", "safetensors"] {
+            let words = &[
+                "loud: layer 12, row 0 of train",
+                "70000",
+                "65504",
+                "--dtype f32",
+            ];
+            w.fails(&format!("{line} --out h.{ending} --dtype f16"), 1, words);
+            assert!(!w.path(&format!("h.{ending}")).exists());
+        }
+        w.run(&format!("{line} --out {tokens}.safetensors --dtype bf16"));
+        w.run(&format!("{line} --out {tokens}.parquet"));
+    }
+    w.run(&format!("{line} --out f.npy"));
+    let train = read_arrays(&w.path("f.npy")).unwrap().remove(1);
+    assert_eq!(train.into_matrix().unwrap()[[0, 2]], 70_000.0);
+    w.fails(&format!("{line} --out h.npy --dtype f16"), 1, &["65504"]);
+}
+
 #[test]
 fn tokens_have_their_ids_and_places_and_their_mean_is_the_mean() {
     for model in ["camembert", "flaubert"] {

@@ -156,3 +156,78 @@ fn folds_hold_as_many_of_each_class() {
     }
     assert!(stratified_folds(&labels[..12], 1).is_err());
 }
+
+/// A view of a matrix that lies column by column: its rows once came out empty, and every answer was the intercept's.
+#[test]
+fn the_order_in_memory_does_not_matter() {
+    let (x, labels) = clouds(60, 5);
+    let by_columns = x.t().as_standard_layout().into_owned().reversed_axes();
+    assert!(by_columns.as_slice().is_none());
+    let of = |x: &Array2<f32>| {
+        let rows = Rows {
+            vectors: x.view(),
+            labels: &labels,
+        };
+        select(rows, rows, 42).unwrap()
+    };
+    let (one, other) = (of(&x), of(&by_columns));
+    assert!(one.real.test.accuracy() > 0.7);
+    assert_eq!(one.validation, other.validation);
+    assert_eq!(one.real.test, other.real.test);
+}
+
+/// The mean of sixty times 0.1 is not 0.1 in binary: its rounding is no deviation.
+#[test]
+fn a_column_that_does_not_vary_says_nothing() {
+    let (x, labels) = clouds(60, 5);
+    let (mut constant, mut test) = (x.clone(), x.clone());
+    constant.column_mut(3).fill(0.1);
+    test.column_mut(3).fill(0.100_001);
+    let scale = Standard::of(constant.view());
+    assert_eq!(
+        scale.apply(constant.view()).column(3),
+        Array1::<f64>::zeros(60)
+    );
+    assert!(
+        scale
+            .apply(test.view())
+            .column(3)
+            .iter()
+            .all(|v| v.abs() < 1e-5)
+    );
+    let rows = |x| Rows {
+        vectors: x,
+        labels: &labels,
+    };
+    let found = select(rows(constant.view()), rows(test.view()), 42).unwrap();
+    assert_eq!(found.real.weights[3], 0.0);
+    assert!(found.real.test.accuracy() > 0.7);
+}
+
+#[test]
+fn input_that_does_not_fit_is_refused() {
+    let (x, labels) = clouds(40, 1);
+    let rows = Rows {
+        vectors: x.view(),
+        labels: &labels,
+    };
+    for columns in [1, 11] {
+        let narrow = Rows {
+            vectors: x.slice(ndarray::s![.., ..columns]),
+            labels: &labels,
+        };
+        assert!(select(rows, narrow, 1).is_err());
+    }
+    let one_class = Rows {
+        vectors: x.view(),
+        labels: &[1; 40],
+    };
+    assert!(select(one_class, rows, 1).is_err());
+    let mut bad = x.clone();
+    bad[[0, 0]] = f32::NAN;
+    let bad = Rows {
+        vectors: bad.view(),
+        labels: &labels,
+    };
+    assert!(select(rows, bad, 1).is_err());
+}

@@ -125,4 +125,69 @@ fn input_that_does_not_fit_is_refused() {
     let mut bad = x.clone();
     bad[[1, 1]] = f32::NAN;
     assert!(try_train(&bad, &labels).is_err());
+    let test = Rows {
+        vectors: x.slice(ndarray::s![.., ..15]),
+        labels: &labels,
+    };
+    let rows = Rows {
+        vectors: x.view(),
+        labels: &labels,
+    };
+    assert!(train(rows, test, &ProbeOptions::default(), "").is_err());
+    let default = ProbeOptions::default();
+    for options in [
+        ProbeOptions {
+            batch_size: 0,
+            ..default
+        },
+        ProbeOptions {
+            dropout: 1.0,
+            ..default
+        },
+        ProbeOptions {
+            dropout: f64::NAN,
+            ..default
+        },
+        ProbeOptions {
+            learning_rate: f64::NAN,
+            ..default
+        },
+    ] {
+        let error = train(rows, rows, &options, "").unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+    }
+}
+
+/// NaN is not above 0: it would have been taken for class 0, and counted.
+#[test]
+fn an_output_that_overflows_is_no_answer() {
+    let (x, labels) = clouds(40, 1);
+    let large = x.mapv(|v| v.signum() * 3e38);
+    let rows = Rows {
+        vectors: large.view(),
+        labels: &labels,
+    };
+    let error = train(rows, rows, &ProbeOptions::default(), "").unwrap_err();
+    assert!(matches!(error, Error::Compute { .. }), "{error}");
+}
+
+#[test]
+fn one_class_one_row_and_columns_that_do_not_vary() {
+    let (x, _) = clouds(20, 1);
+    let of = |x: ArrayView2<'_, f32>, labels: &[i64]| {
+        let rows = Rows { vectors: x, labels };
+        train(rows, rows, &ProbeOptions::default(), "").unwrap()
+    };
+    for class in [0, 1] {
+        let probe = of(x.view(), &[class; 20]);
+        assert_eq!(probe.test.count(1 - class as usize, 0), 0);
+        assert_eq!(probe.test.total(), 20);
+        assert!(probe.history[29].test_loss.is_finite());
+    }
+    let one = of(x.slice(ndarray::s![..1, ..]), &[1]);
+    assert!(one.test.total() == 1 && one.history[29].train_loss.is_finite());
+    let same = of(Array2::from_elem((20, 3), 0.1).view(), &[1; 20]);
+    assert!(same.history[29].test_loss.is_finite());
+    let no_columns = of(Array2::zeros((20, 0)).view(), &[1; 20]);
+    assert!(no_columns.weights.is_empty() && no_columns.bias > 0.0);
 }

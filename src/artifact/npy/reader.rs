@@ -46,7 +46,8 @@ impl Array {
             Values::F64(v) => v.into_iter().map(|x| x as f32).collect(),
             Values::I32(_) | Values::I64(_) => return None,
         };
-        Array2::from_shape_vec((rows, columns), values).ok()
+        let matrix = Array2::from_shape_vec((rows, columns), values);
+        Some(matrix.expect("as many numbers were read as the shape has"))
     }
 
     /// The array as a list of whole numbers, when it has one axis and holds such.

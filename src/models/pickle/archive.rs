@@ -32,12 +32,18 @@ impl Zip {
             .filter_map(|name| name.ok()?.strip_suffix(PICKLE).map(str::to_owned))
             .find(|folder| folder.find('/') == folder.len().checked_sub(1));
         let folder = folder.ok_or_else(|| bad("", "no data.pkl".into()))?;
-        if let Ok(mut order) = archive.by_name(&format!("{folder}byteorder")) {
-            let mut text = String::new();
-            let read = order.by_ref().take(16).read_to_string(&mut text);
-            if read.is_ok() && text != "little" {
-                return Err(bad("byteorder", format!("{text:?}")));
+        match archive.by_name(&format!("{folder}byteorder")) {
+            Ok(mut order) => {
+                let mut text = String::new();
+                let read = order.by_ref().take(16).read_to_string(&mut text);
+                read.map_err(|e| bad("byteorder", e.to_string()))?;
+                if text != "little" {
+                    return Err(bad("byteorder", format!("{text:?}")));
+                }
             }
+            // Torch before 2.1 wrote none, and always little-endian numbers.
+            Err(ZipError::FileNotFound) => {}
+            Err(e) => return Err(bad("byteorder", e.to_string())),
         }
         let pickle = archive.by_name(&format!("{folder}{PICKLE}"));
         let pickle = pickle.map_err(|e| bad(PICKLE, e.to_string()))?;

@@ -143,7 +143,8 @@ impl View {
                 }
                 *i = 0;
             }
-            storage.get(place).copied().unwrap_or_default()
+            let number = storage.get(place);
+            *number.expect("elements_within has told that all lie within the storage")
         };
         (0..count).map(|_| next()).collect()
     }

@@ -186,3 +186,73 @@ fn a_checkpoint_that_shrinks_while_it_is_read_ends_in_a_message() {
         Weights::read(d.path()).unwrap();
     }
 }
+
+/// A tensor that stands in two shards is that of the shard which the index names, whatever the order of the files.
+#[test]
+fn the_index_says_which_shard_a_tensor_is_of() {
+    let d = tempfile::tempdir().unwrap();
+    let path = |name: &str| d.path().join(name);
+    std::fs::copy(
+        fixture("camembert").join("config.json"),
+        path("config.json"),
+    )
+    .unwrap();
+    let tensors = candle_core::safetensors::load(
+        fixture("camembert").join("model.safetensors"),
+        &Device::Cpu,
+    )
+    .unwrap();
+    let key = "roberta.embeddings.LayerNorm.bias";
+    let old = [(key.to_owned(), tensors[key].affine(1.0, 7.0).unwrap())];
+    let (new, stale) = ("1.safetensors", "2.safetensors");
+    candle_core::safetensors::save(&tensors, path(new)).unwrap();
+    let index = |listed: bool| {
+        let mut map: std::collections::BTreeMap<_, _> =
+            tensors.keys().map(|name| (name.clone(), new)).collect();
+        // the second shard is named for another tensor
+        map.insert("roberta.embeddings.position_ids".to_owned(), stale);
+        if !listed {
+            map.remove(key);
+        }
+        let json = serde_json::json!({ "weight_map": map });
+        std::fs::write(path("model.safetensors.index.json"), json.to_string()).unwrap();
+    };
+    let positions = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+    let mut second = std::collections::HashMap::from(old);
+    second.insert("roberta.embeddings.position_ids".to_owned(), positions);
+    candle_core::safetensors::save(&second, path(stale)).unwrap();
+    index(true);
+    let config = Config::read(d.path()).unwrap();
+    let (model, _) = load_classifier(d.path(), config, &Device::Cpu, 1).unwrap();
+    let found = model.parameters().named_tensors().unwrap();
+    let (_, found) = found.into_iter().find(|(name, _)| name == key).unwrap();
+    assert_eq!(
+        found.to_vec1::<f32>().unwrap(),
+        tensors[key].to_vec1::<f32>().unwrap()
+    );
+    index(false);
+    let message = load_encoder(d.path(), &Device::Cpu).err().unwrap();
+    let message = message.to_string();
+    assert!(
+        message.contains(key) && message.contains("two shards"),
+        "{message}"
+    );
+}
+
+/// Layer norms were once called `gamma` and `beta`: a file that has both names has two tensors for one place.
+#[test]
+fn two_tensors_for_one_place_are_refused() {
+    let d = tempfile::tempdir().unwrap();
+    let from = fixture("camembert");
+    std::fs::copy(from.join("config.json"), d.path().join("config.json")).unwrap();
+    let path = d.path().join("model.safetensors");
+    let load = || candle_core::safetensors::load(from.join("model.safetensors"), &Device::Cpu);
+    let mut tensors = load().unwrap();
+    let norm = "roberta.embeddings.LayerNorm";
+    let weight = tensors[&format!("{norm}.weight")].clone();
+    tensors.insert(format!("{norm}.gamma"), weight);
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let message = load_encoder(d.path(), &Device::Cpu).err().unwrap();
+    let message = message.to_string();
+    assert!(message.contains(&format!("{norm}.weight")), "{message}");
+}

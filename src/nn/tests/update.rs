@@ -57,3 +57,35 @@ fn sums_and_scales() {
         1e-6,
     );
 }
+
+/// The end of the longer one was once left as it was.
+#[test]
+fn tensors_of_two_shapes_are_refused() {
+    let (a, b) = (random("a", &[40_000]), random("b", &[39_999]));
+    assert!(add_in_place(own(&a), &b).is_err());
+    assert!(multiply_in_place(own(&a), &b).is_err());
+    let p = Var::from_tensor(&a).unwrap();
+    let s = AdamWStep {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        gradient_scale: 1.0,
+        step: 1,
+    };
+    let moments = |t: &candle_core::Tensor| [t.zeros_like().unwrap(), t.zeros_like().unwrap()];
+    assert!(adamw_step(&p, &b, &mut moments(&a), &s).is_err());
+    assert!(adamw_step(&p, &a, &mut moments(&b), &s).is_err());
+    assert!(adamw_step(&p, &a, &mut moments(&a), &s).is_ok());
+}
+
+/// A table without ids was once left out of the sum.
+#[test]
+fn every_embedding_table_has_its_ids() {
+    let (a, b) = (random("a", &[5, 4]), random("b", &[3, 4]));
+    let sum = |ids: &[&[u32]]| embedding_sum(&[&a, &b], ids);
+    assert!(sum(&[&[0, 4], &[2, 2]]).is_ok());
+    assert!(sum(&[&[0, 4]]).is_err());
+    assert!(sum(&[&[0, 4], &[2]]).is_err());
+}

@@ -46,6 +46,7 @@ pub(super) fn compute(
         for (path, rows) in missing {
             let mut sink = ChunkSink {
                 job,
+                split: SPLITS[s],
                 file: AtomicFile::replace(&path)?,
                 path: &path,
                 bytes: Vec::new(),
@@ -84,9 +85,28 @@ pub(super) fn bytes(job: &Job<'_>, shard: Option<Shard>) -> Result<u64> {
 /// Writes the states of sentences one after another.
 struct ChunkSink<'a> {
     job: &'a Job<'a>,
+    split: &'static str,
     file: AtomicFile,
     path: &'a Path,
     bytes: Vec<u8>,
+}
+
+impl ChunkSink<'_> {
+    /// A state that the file cannot hold: not a number, or one that the storage type would turn into infinity.
+    fn refused(&self, layer: usize, row: usize, value: f32) -> Error {
+        let place = format!(
+            "{}: layer {layer}, row {row} of {}",
+            self.job.run.checkpoint, self.split
+        );
+        let (name, most) = self.job.config.dtype.limit();
+        Error::Mismatch(if value.is_finite() {
+            format!(
+                "{place}: a state of {value} does not fit {name}, whose largest number is {most}: choose --dtype f32"
+            )
+        } else {
+            format!("{place}: a state is not finite: its weights or its config.json are damaged")
+        })
+    }
 }
 
 impl Sink for ChunkSink<'_> {
@@ -97,13 +117,8 @@ impl Sink for ChunkSink<'_> {
             let values = found.and_then(|(_, states)| states.to_slice());
             let values =
                 values.ok_or_else(|| Error::Mismatch(format!("layer {layer} was not computed")))?;
-            if !values.iter().all(|value| value.is_finite()) {
-                let checkpoint = &self.job.run.checkpoint;
-                return Err(Error::Mismatch(format!(
-                    "{checkpoint}: a state of layer {layer} is no finite number: its weights or its config.json are damaged"
-                )));
-            }
-            self.job.config.dtype.put(values, &mut self.bytes);
+            let put = self.job.config.dtype.put(values, &mut self.bytes);
+            put.map_err(|value| self.refused(layer, sentence.row, value))?;
         }
         self.file
             .write_all(&self.bytes)

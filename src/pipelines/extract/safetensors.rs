@@ -57,9 +57,7 @@ impl<'a> TensorFile<'a> {
     }
 
     fn put(&mut self, split: usize, tensor: &str, at: usize, bytes: &[u8]) -> Result<()> {
-        let Some(offset) = self.layout.offset(&format!("{}.{tensor}", SPLITS[split])) else {
-            return Ok(());
-        };
+        let offset = self.layout.offset(&format!("{}.{tensor}", SPLITS[split]));
         let position = SeekFrom::Start(self.start + offset + at as u64);
         self.file
             .seek(position)
@@ -94,8 +92,11 @@ impl Writer for TensorFile<'_> {
         self.put(split, "row", row * 8, &(row as i64).to_le_bytes())?;
         self.put(split, "label", row * 8, &stored.label.to_le_bytes())?;
         self.put(split, "idx", row * 8, &i64::from(stored.idx).to_le_bytes())?;
-        let known = |name: &str| self.categories.iter().position(|c| c == name);
-        let category = stored.category.and_then(known).map_or(-1, |c| c as i64);
+        let number = |name: &str| {
+            let place = self.categories.iter().position(|c| c == name);
+            place.expect("the names of all categories were gathered first") as i64
+        };
+        let category = stored.category.map_or(-1, number);
         self.put(split, "category", row * 8, &category.to_le_bytes())?;
         if self.job.config.tokens == Tokens::All {
             self.put_tokens(stored)?;
@@ -194,7 +195,8 @@ impl Layout {
         text
     }
 
-    fn offset(&self, name: &str) -> Option<u64> {
-        self.tensors.iter().find(|t| t.0 == name).map(|t| t.3)
+    fn offset(&self, name: &str) -> u64 {
+        let tensor = self.tensors.iter().find(|t| t.0 == name);
+        tensor.expect("what is written of a row was planned").3
     }
 }

@@ -91,14 +91,30 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
         }
         results.push(read_results(&folder)?);
     }
-    let value = |r: &Value, key: &str| r[key].as_f64().unwrap_or(f64::NAN);
-    let values = |key: &str| results.iter().map(|r| value(r, key)).collect();
+    let mut figures = BTreeMap::new();
+    for key in FIGURES {
+        let values = results.iter().zip(seeds).map(|(r, seed)| {
+            let path = || save.join(format!("seed-{seed}")).join(RESULTS);
+            figure(r, key).ok_or_else(|| {
+                Error::malformed(path(), format!("key {key:?}"), &r[key], "a number")
+            })
+        });
+        figures.insert(key, Spread::of(values.collect::<Result<_>>()?));
+    }
     let summary = SeedsSummary {
         seeds: seeds.to_vec(),
-        figures: FIGURES.map(|key| (key, Spread::of(values(key)))).into(),
+        figures,
     };
     write(&save.join("summary.json"), &summary)?;
     Ok(summary)
+}
+
+/// A figure of a run: NaN is written as null.
+fn figure(results: &Value, key: &str) -> Option<f64> {
+    match results.get(key)? {
+        Value::Null => Some(f64::NAN),
+        value => value.as_f64(),
+    }
 }
 
 /// Remove what killed runs left of seeds that this run may not come to.
@@ -187,7 +203,17 @@ fn write(path: &Path, summary: &SeedsSummary) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Spread;
+    use super::{Spread, figure};
+    use serde_json::json;
+
+    #[test]
+    fn a_figure_that_is_not_there_is_not_nan() {
+        let results = json!({"eval_loss": null, "eval_f1": 0.5, "train_loss": "x"});
+        assert!(figure(&results, "eval_loss").unwrap().is_nan());
+        assert_eq!(figure(&results, "eval_f1"), Some(0.5));
+        assert_eq!(figure(&results, "eval_accuracy"), None);
+        assert_eq!(figure(&results, "train_loss"), None);
+    }
 
     #[test]
     fn the_deviation_is_that_of_a_sample() {

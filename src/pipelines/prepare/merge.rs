@@ -10,8 +10,7 @@ use super::{Counts, PROGRAM, Summary, finished, leave};
 use crate::artifact::{AtomicDir, Fingerprints, Manifest, Shard, ShardSet, difference};
 use crate::corpus::FLUE_CLASSES;
 use crate::dataset::{
-    Columns, DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter,
-    WriteOptions,
+    Columns, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter, WriteOptions,
 };
 use crate::error::{Error, Result, interrupt};
 use crate::progress::Progress;
@@ -39,8 +38,17 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     set.require_all()?;
     require_one_source(&set, &begun.inputs)?;
     let settings = &begun.config["settings"];
-    let format: Format = serde_json::from_value(settings["format"].clone()).unwrap_or_default();
-    let max_shard_bytes = settings["max_shard_bytes"].as_u64();
+    let damaged = |key: &str, expected: &str| {
+        let found = &settings[key];
+        let place = format!("key `config.settings.{key}`");
+        let manifest = set.path(0).with_file_name("manifest.json");
+        Error::malformed(manifest, place, found, expected)
+    };
+    let format: Format = serde_json::from_value(settings["format"].clone())
+        .map_err(|_| damaged("format", "arrow or parquet"))?;
+    let max_shard_bytes = settings["max_shard_bytes"]
+        .as_u64()
+        .ok_or_else(|| damaged("max_shard_bytes", "a number of bytes"))?;
     let dicts = (0..set.count())
         .map(|index| DatasetDict::open(set.path(index)))
         .collect::<Result<Vec<_>>>()?;
@@ -62,7 +70,7 @@ pub fn merge(config: &MergeConfig) -> Result<Summary> {
     };
     let options = WriteOptions {
         format,
-        max_shard_bytes: max_shard_bytes.unwrap_or(DEFAULT_SHARD_BYTES),
+        max_shard_bytes,
         columns,
         class_names: FLUE_CLASSES.map(String::from).to_vec(),
         is_flue: first.is_flue(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde_json::Value;
 
@@ -26,13 +27,9 @@ impl Table {
             return Ok(None);
         }
         let malformed = |error: csv::Error| {
-            let line = error.position().map_or(0, |p| p.line());
-            Error::malformed(
-                path,
-                format!("line {line}"),
-                error,
-                "a table of this toolkit",
-            )
+            let place = error.position().map(|p| format!("line {}", p.line()));
+            let place = place.unwrap_or_default();
+            Error::malformed(path, place, error, "a table of this toolkit")
         };
         let mut reader = csv::Reader::from_path(path).map_err(malformed)?;
         let columns = reader.headers().map_err(malformed)?;
@@ -64,11 +61,20 @@ impl Table {
 
     /// The numbers of a column.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        self.parsed(name, "a number")
+    }
+
+    /// The whole numbers of a column, not below 0.
+    fn whole_numbers(&self, name: &str) -> Result<Vec<usize>> {
+        self.parsed(name, "a whole number")
+    }
+
+    fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Vec<T>> {
         let words = self.words(name)?;
         let parse = |(i, word): (usize, &&str)| {
             word.parse().map_err(|_| {
                 let place = format!("line {}, column {name}", i + 2);
-                Error::malformed(&self.path, place, format!("{word:?}"), "a number")
+                Error::malformed(&self.path, place, format!("{word:?}"), expected)
             })
         };
         words.iter().enumerate().map(parse).collect()
@@ -110,11 +116,18 @@ impl Run {
         let stage = family
             .map_or(&name[..], |f| &name[f.len() + 1..])
             .to_string();
-        let layers: Vec<usize> = erank
-            .numbers("layer")?
-            .into_iter()
-            .map(|l| l as usize)
-            .collect();
+        let layers = erank.whole_numbers("layer")?;
+        let others = cosine.whole_numbers("layer")?;
+        if others != layers {
+            let expected = format!("{layers:?}, as in erank.csv: run the study again");
+            let found = format!("layers {others:?}");
+            return Err(Error::malformed(
+                &cosine.path,
+                "column layer",
+                found,
+                expected,
+            ));
+        }
         let five = ["min", "q1", "median", "q3", "max"].map(|c| cosine.numbers(c));
         let [min, q1, median, q3, max] = five;
         let (min, q1, median, q3, max) = (min?, q1?, median?, q3?, max?);
@@ -213,14 +226,16 @@ pub(super) struct Titled {
 /// The five numbers of the traces of every layer.
 fn five_by_layer(trace: &Table, layers: &[usize]) -> Result<Vec<[f64; 5]>> {
     let mut by_layer: HashMap<usize, Vec<f64>> = HashMap::new();
-    for (layer, value) in trace.numbers("layer")?.iter().zip(trace.numbers("trace")?) {
+    let traces = trace.numbers("trace")?;
+    for (layer, value) in trace.whole_numbers("layer")?.into_iter().zip(traces) {
         if value.is_finite() {
-            by_layer.entry(*layer as usize).or_default().push(value);
+            by_layer.entry(layer).or_default().push(value);
         }
     }
     Ok(layers
         .iter()
         .map(|layer| {
+            // None where no sentence has two tokens: five times NaN.
             let mut values = by_layer.remove(layer).unwrap_or_default();
             values.sort_unstable_by(f64::total_cmp);
             [0.0, 0.25, 0.5, 0.75, 1.0].map(|q| quantile(&values, q))

@@ -206,7 +206,7 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
     let train = matrices(&mut arrays.by_ref().take(count))?;
     let test = matrices(&mut arrays.by_ref().take(count))?;
     let mut labels = arrays.map(|(i, array)| integers(path, i, array));
-    let mut next = || labels.next().unwrap_or_else(|| Ok(Vec::new()));
+    let mut next = || labels.next().expect("two arrays stand behind the layers");
     let read = ClsArrays {
         path: path.to_path_buf(),
         layers,

@@ -131,7 +131,7 @@ fn draw(
             .map(|(i, (&c, _))| (i as f64, c))
             .collect()
     };
-    let layer = arrays.layers.last().copied().unwrap_or_default();
+    let layer = arrays.layers.last().expect("arrays have a layer");
     let chart = Scatter {
         labels: Labels {
             title: format!("{}: cosine of every [CLS] with the first one", source.title),

@@ -109,13 +109,12 @@ impl SpoolReader {
 
     /// The row of the lowest sentence that was not read yet.
     pub fn next_row(&mut self) -> Result<Option<Vec<f64>>> {
-        let number = |row: &Option<Vec<f64>>| row.as_ref().map(|r| r[0]);
-        let waiting = (0..self.next.len()).filter(|&i| self.next[i].is_some());
-        let lowest = waiting.min_by(|&a, &b| {
-            let (a, b) = (number(&self.next[a]), number(&self.next[b]));
-            a.unwrap_or(f64::MAX).total_cmp(&b.unwrap_or(f64::MAX))
-        });
-        let Some(i) = lowest else { return Ok(None) };
+        let rows = self.next.iter().enumerate();
+        let waiting = rows.filter_map(|(i, row)| Some((i, row.as_ref()?[0])));
+        let lowest = waiting.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        let Some((i, _)) = lowest else {
+            return Ok(None);
+        };
         let following = self.read(i)?;
         Ok(std::mem::replace(&mut self.next[i], following))
     }

@@ -140,7 +140,8 @@ impl Statistics {
             }
         }
         self.sentences += 1;
-        self.tokens += states.first().map_or(0, |s| s.1.nrows() as u64);
+        let (_, first) = states.first().expect("no extraction is without a layer");
+        self.tokens += first.nrows() as u64;
         Ok(row)
     }
 

@@ -144,7 +144,7 @@ impl TableWriter {
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             match (column, cell) {
                 (Builder::Integer(b), Cell::Integer(v)) => b.append_value(*v),
-                (Builder::Float(b), Cell::Float(v)) => b.append_option(v.is_finite().then_some(*v)),
+                (Builder::Float(b), Cell::Float(v)) => b.append_option((!v.is_nan()).then_some(*v)),
                 (Builder::Text(b), Cell::Text(v)) => b.append_value(v),
                 _ => return Err(self.wrong_row(cells)),
             }
@@ -211,8 +211,9 @@ pub(super) fn significant(value: f64) -> String {
         return if value > 0.0 { "inf" } else { "-inf" }.into();
     }
     let scientific = format!("{value:.*e}", DIGITS as usize - 1);
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let parts = scientific.split_once('e');
+    let (mantissa, exponent) = parts.expect("this format has an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is a whole number");
     let trim = |digits: &str| match digits.contains('.') {
         true => digits
             .trim_end_matches('0')
@@ -267,11 +268,14 @@ mod tests {
         table
             .row(&[Cell::Integer(2), Cell::Float(f64::NAN), Cell::Text("c")])
             .unwrap();
+        table
+            .row(&[Cell::Integer(3), Cell::Float(f64::INFINITY), Cell::Text("")])
+            .unwrap();
         assert!(table.row(&[Cell::Integer(1)]).is_err());
         table.finish().unwrap();
         assert_eq!(
             std::fs::read_to_string(folder.path().join("t.csv")).unwrap(),
-            "layer,value,name\n1,0.333333333,\"a, b\"\n2,nan,c\n"
+            "layer,value,name\n1,0.333333333,\"a, b\"\n2,nan,c\n3,inf,\n"
         );
         let file = File::open(folder.path().join("t.parquet")).unwrap();
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
@@ -279,12 +283,13 @@ mod tests {
             .build()
             .unwrap();
         let batch = reader.map(|b| b.unwrap()).next().unwrap();
-        assert_eq!(batch.num_rows(), 2);
+        assert_eq!(batch.num_rows(), 3);
         let values = batch
             .column(1)
             .as_any()
             .downcast_ref::<arrow::array::Float64Array>()
             .unwrap();
-        assert_eq!(values.iter().collect::<Vec<_>>(), [Some(1.0 / 3.0), None]);
+        let want = [Some(1.0 / 3.0), None, Some(f64::INFINITY)];
+        assert_eq!(values.iter().collect::<Vec<_>>(), want);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::common::{Workspace, fixtures};
 
 /// A CSV file: the numbers of each row by the words of its first two columns.
@@ -82,5 +84,64 @@ fn one_option_sets_all_sizes_and_each_has_its_own() {
         assert_eq!(sizes.map(|s| s.as_u64().unwrap()), want, "{more}");
         // few pairs are kept as they are, so that quartiles are exact
         assert_eq!(found["cosine_error_bound"], 0.0);
+    }
+}
+
+/// Of one sentence nothing can be said about others: its figures stand there without an interval, `nan` in the tables, null in JSON, a
+/// dash or nothing in the report.
+#[test]
+fn one_sentence_has_figures_and_no_interval() {
+    let w = Workspace::new();
+    for model in ["camembert", "flaubert"] {
+        let data = fixtures().join(format!("study/beyond/{model}.datasets"));
+        let checkpoint = fixtures().join("models").join(model);
+        let (data, checkpoint) = (data.display(), checkpoint.display());
+        let out = format!("results/{model}_raw");
+        let inputs = format!("--data {data} --checkpoint {checkpoint}");
+        w.run(&format!("study layers {inputs} --out {out} --sentences 1"));
+        let found = rows(&w.path(&out).join("measures.csv"));
+        assert_eq!(found.len(), 3 * 19);
+        for (key, values) in &found {
+            assert!(
+                values[1].is_nan() && values[2].is_nan(),
+                "{model} {key}: {values:?}"
+            );
+            // fewer than ten tokens have no intrinsic dimension either
+            if key.ends_with("intrinsic_dimension") {
+                continue;
+            }
+            let of_many =
+                key.contains("baseline") || key.contains("adjusted") || key.contains("leading");
+            assert_eq!(values[0].is_nan(), of_many, "{model} {key}: {values:?}");
+        }
+        for (key, values) in rows(&w.path(&out).join("cka.csv")) {
+            assert!(values[0].is_finite(), "{model} {key}: {values:?}");
+            assert!(
+                values[1].is_nan() && values[2].is_nan(),
+                "{model} {key}: {values:?}"
+            );
+        }
+        let compared = w.run(&format!(
+            "study compare {inputs} --other {checkpoint} --out results/compare_{model} --sentences 1"
+        ));
+        let compared: Value = serde_json::from_str(&compared).unwrap();
+        assert_eq!(compared["layers"][2]["cka"], 1.0);
+        assert_eq!(
+            compared["layers"][2]["interval"],
+            json!({"low": null, "high": null})
+        );
+        let classified = w.run(&format!(
+            "study convergence {inputs} --out results/convergence_{model} --sentences 1"
+        ));
+        let classified: Value = serde_json::from_str(&classified).unwrap();
+        for found in classified["last_layer"].as_array().unwrap() {
+            assert_eq!(found["spearman"], Value::Null);
+            assert_eq!(found["interval"], json!({"low": null, "high": null}));
+        }
+    }
+    w.run("study report --results results --out page.html");
+    let page = fs::read_to_string(w.path("page.html")).unwrap();
+    for word in ["NaN", "nan<", "inf<"] {
+        assert!(!page.contains(word), "{word}");
     }
 }

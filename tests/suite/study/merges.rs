@@ -223,7 +223,12 @@ fn bootstraps_and_samples() {
             let views = [states[s].view()];
             t.add_sentence(s as u64, &views).unwrap();
         };
-        let sample = merged(shards, || TokenSample::new(400, 9), add, TokenSample::merge);
+        let sample = merged(
+            shards,
+            || TokenSample::new(400, 9),
+            add,
+            |a, b| a.merge(b).unwrap(),
+        );
         let mut figures: Vec<f64> = sample.layer(0).iter().map(|&v| f64::from(v)).collect();
         figures.push(sample.len() as f64);
         figures

@@ -41,7 +41,9 @@ pub(super) fn model_title(model: &str, words: &Words) -> String {
 
 /// The statistics by layer of several runs, side by side; with the published figures as marks when they may be compared.
 pub(super) fn side_by_side(title: &str, runs: &[&Run], comparable: bool, words: &Words) -> Charts {
-    let layers = runs.first().map(|r| r.layers.clone()).unwrap_or_default();
+    // Each from layer 0 on; of models of different depths all layers of the deepest have their place.
+    let layers = runs.iter().map(|r| &r.layers).max_by_key(|l| l.len());
+    let layers = layers.expect("a family has a run").clone();
     let series: Vec<Series> = runs
         .iter()
         .map(|r| Series {

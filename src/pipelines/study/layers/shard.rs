@@ -33,6 +33,10 @@ pub(super) fn spool(folder: &Path) -> PathBuf {
     folder.join("sentences.rows")
 }
 
+/// What a file of accumulators begins with. The rest does not say what it is: after a change of the accumulators, numbers of an older
+/// file would be read as others.
+const FORMAT: &[u8] = b"flue-study layers 2\n";
+
 fn file(folder: &Path) -> PathBuf {
     folder.join("statistics.state")
 }
@@ -45,16 +49,20 @@ impl State {
         File::open(&path)
             .and_then(|mut f| f.read_to_end(&mut bytes))
             .map_err(Error::io(&path, "read"))?;
-        postcard::from_bytes(&bytes).map_err(|e| {
-            let expected = "the statistics of a shard: remove the folder and run again";
-            Error::malformed(&path, format!("{} bytes", bytes.len()), e, expected)
-        })
+        let expected = "the statistics of a shard: remove the folder and run again";
+        let Some(state) = bytes.strip_prefix(FORMAT) else {
+            let found = "those of another version, or something else";
+            return Err(Error::malformed(&path, "byte 0", found, expected));
+        };
+        postcard::from_bytes(state)
+            .map_err(|e| Error::malformed(&path, format!("{} bytes", bytes.len()), e, expected))
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
         let path = file(folder);
         // Not to the file: a full disk would not be told from an encoder's failure.
-        let bytes = postcard::to_stdvec(self).map_err(Error::compute(path.display()))?;
+        let bytes = postcard::to_extend(self, FORMAT.to_vec());
+        let bytes = bytes.map_err(Error::compute(path.display()))?;
         let mut out = AtomicFile::create(&path, true)?;
         out.write_all(&bytes).map_err(Error::io(&path, "write"))?;
         out.commit()

@@ -111,8 +111,7 @@ impl Measures {
         for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
             mine.merge(theirs)?;
         }
-        self.sample.merge(&other.sample);
-        Ok(())
+        self.sample.merge(&other.sample)
     }
 
     /// Write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers and the effective ranks of
