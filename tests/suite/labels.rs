@@ -378,7 +378,7 @@ fn data_and_classifier_are_put_side_by_side() {
     let w = Workspace::new();
     let reviews = sample(&w, 24);
     write_dict(&w, "data", &reviews, &LISTS[0], &LISTS[0]);
-    w.run("flue-cls-finetune -a 24 -b 24 -n 2 --learning-rate 1e-3 -c tiny-camembert -d data -q -s classifier");
+    w.run("flue-cls-finetune -a 24 -b 24 --learning-rate 5e-4 -c tiny-camembert -d data -q -s classifier");
     let figures = |out: &str| -> Vec<i64> {
         let summary: Value = serde_json::from_str(out).unwrap();
         let spearman = |c: &Value| {
