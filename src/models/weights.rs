@@ -148,6 +148,11 @@ impl Weights {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Leave out the tensors whose name `of` picks.
+    pub fn discard(&mut self, of: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| !of(name));
+    }
+
     /// Give tensors other names.
     pub fn rename(&mut self, f: impl Fn(&str) -> String) {
         self.tensors = std::mem::take(&mut self.tensors)
