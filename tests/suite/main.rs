@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod candle_peer;
+mod check;
 mod common;
 mod data_cls;
 mod extraction;
@@ -25,6 +26,7 @@ mod hub_whole;
 mod layering;
 mod memory;
 mod models;
+mod other_heads;
 mod prepare;
 mod real_study;
 mod streams;
