@@ -248,7 +248,7 @@ impl Write for Log {
 }
 
 /// Results go to stdout; a reader that closes the pipe early is not a failure.
-fn print(text: &str) -> Result<()> {
+pub(super) fn print(text: &str) -> Result<()> {
     if text.is_empty() {
         return Ok(());
     }

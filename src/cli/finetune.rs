@@ -10,7 +10,7 @@ use super::run_program;
 use crate::error::Result;
 use crate::pipelines::download;
 use crate::pipelines::finetune::{
-    BestMetric, Config, EvalStrategy, SchedulerType, TrainingArguments, run, run_seeds,
+    BestMetric, Config, EvalStrategy, SchedulerType, Steps, TrainingArguments, run, run_seeds,
 };
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
@@ -116,9 +116,13 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_enum, value_name = "TYPE", default_value = "linear")]
     lr_scheduler_type: Scheduler,
 
-    /// Updates during which the learning rate rises from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    warmup_steps: u64,
+    /// Updates during which the learning rate rises from 0; below 1, their share of the run
+    #[arg(long, value_name = "N|SHARE", default_value_t = Steps::Count(0))]
+    warmup_steps: Steps,
+
+    /// The share of the run during which the learning rate rises, as transformers 4 called it
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "warmup_steps")]
+    warmup_ratio: Option<Steps>,
 
     /// Micro-batches whose gradients are added up for one update
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -128,13 +132,14 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 
-    /// Updates between two lines of the log
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    logging_steps: u64,
+    /// Updates between two lines of the log; below 1, their share of the run
+    #[arg(long, value_name = "N|SHARE", default_value_t = Steps::Count(10))]
+    logging_steps: Steps,
 
-    /// Updates between two checkpoints, kept in SAVEDIR.checkpoints until the run is complete; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    save_steps: u64,
+    /// Updates between two checkpoints, kept in SAVEDIR.checkpoints until the run is complete; 0 for none, below 1 their share of the
+    /// run
+    #[arg(long, value_name = "N|SHARE", default_value_t = Steps::Count(0))]
+    save_steps: Steps,
 
     /// Another random order in each epoch, or the order of the selected rows
     #[arg(long, value_enum, default_value = "shuffled")]
@@ -160,9 +165,9 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "no")]
     eval_strategy: Strategy,
 
-    /// Updates between two evaluations [default: those of --logging-steps]
-    #[arg(long, value_name = "N")]
-    eval_steps: Option<u64>,
+    /// Updates between two evaluations; below 1, their share of the run [default: those of --logging-steps]
+    #[arg(long, value_name = "N|SHARE")]
+    eval_steps: Option<Steps>,
 
     /// End with the weights of the best evaluation instead of the last ones
     #[arg(long)]
@@ -220,6 +225,14 @@ pub(super) fn count(text: &str) -> std::result::Result<RowCount, String> {
     }
 }
 
+/// Parses a share of the run: 0 to below 1. A ratio of 1, which transformers 4 takes, would warm up for the whole run.
+fn share(word: &str) -> std::result::Result<Steps, String> {
+    match word.parse() {
+        Ok(steps @ (Steps::Share(_) | Steps::Count(0))) => Ok(steps),
+        _ => Err("expected a share of the run, from 0 to below 1".into()),
+    }
+}
+
 impl TrainingOptions {
     pub(super) fn arguments(&self, num_train_epochs: usize) -> TrainingArguments {
         TrainingArguments {
@@ -238,7 +251,7 @@ impl TrainingOptions {
                 Scheduler::ConstantWithWarmup => SchedulerType::ConstantWithWarmup,
                 Scheduler::Cosine => SchedulerType::Cosine,
             },
-            warmup_steps: self.warmup_steps,
+            warmup_steps: self.warmup_ratio.unwrap_or(self.warmup_steps),
             gradient_accumulation_steps: self.gradient_accumulation_steps,
             seed: self.seed,
             logging_steps: self.logging_steps,

@@ -24,6 +24,9 @@ const REDIRECTS: usize = 10;
 /// The largest listing or JSON answer that is read.
 const LARGEST_LISTING: u64 = 64 << 20;
 
+/// What helps against a certificate that nobody vouches for, such as that of a company's proxy.
+const BELIEVE: &str = "name a file of the certificates to believe in SSL_CERT_FILE, or a folder of them in SSL_CERT_DIR";
+
 /// What is wanted of an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -95,7 +98,12 @@ impl Client {
                     (format!("status {}", status.as_u16()), asked)
                 }
                 Err(e) if attempt == TRIES || is_final(&e) => {
-                    return Err(network(url, in_words(&e), settings.no_answer()));
+                    let problem = in_words(&e);
+                    let remedy = match problem.contains("certificate") {
+                        true => BELIEVE.into(),
+                        false => settings.no_answer(),
+                    };
+                    return Err(network(url, problem, remedy));
                 }
                 Err(e) => (in_words(&e), None),
             };

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 mod address;
 mod bundled;
+mod certificates;
 mod checkpoint;
 mod client;
 mod flue;

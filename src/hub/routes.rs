@@ -1,21 +1,16 @@
-//! The way a request takes: through which proxy, and whose certificates are believed. The variables are those that Python's
-//! `requests` reads.
+//! The way a request takes: through which proxy, in the variables that Python's `requests` reads.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ureq::http::Uri;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Proxy};
 
-use crate::error::{Error, Result, read_bytes};
+use super::certificates;
+use crate::error::{Error, Result};
 
-/// Files of certificates to believe instead of the built-in ones; the first that is set counts.
-const CERTIFICATES: [&str; 3] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
-/// The largest such file: that of Mozilla has some 200 kB.
-const MOST_CERTIFICATES: u64 = 1 << 24;
 /// The seconds that `HF_HUB_DOWNLOAD_TIMEOUT` may ask for: up to a day.
 const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
 
@@ -43,7 +38,7 @@ impl Routes {
             .and_then(|v| v.to_str()?.parse().ok())
             .unwrap_or(10u64);
         let patience = Duration::from_secs(seconds.clamp(*SECONDS.start(), *SECONDS.end()));
-        let roots = certificates(variable)?;
+        let roots = certificates::believed(variable)?;
         let proxied = |name: &str| -> Result<Option<Agent>> {
             let Some(address) = text(name).or_else(|| text("ALL_PROXY")) else {
                 return Ok(None);
@@ -92,33 +87,6 @@ fn agent(patience: Duration, roots: RootCerts, proxy: Option<Proxy>) -> Agent {
         .proxy(proxy)
         .build()
         .new_agent()
-}
-
-/// The certificates of the file that a variable names, else those of Mozilla that come with the program.
-fn certificates(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<RootCerts> {
-    let named = CERTIFICATES
-        .into_iter()
-        .find_map(|name| Some((name, variable(name).filter(|v| !v.is_empty())?)));
-    let Some((name, file)) = named else {
-        return Ok(RootCerts::WebPki);
-    };
-    let file = PathBuf::from(file);
-    let expected = format!("certificates in PEM: {name} names a file of them");
-    let wrong = |found: String| Error::malformed(&file, "", found, &expected);
-    if file.is_dir() {
-        return Err(wrong("a folder".into()));
-    }
-    let bytes = read_bytes(&file, MOST_CERTIFICATES)?;
-    let mut found = Vec::new();
-    for item in parse_pem(&bytes) {
-        if let PemItem::Certificate(one) = item.map_err(|e| wrong(e.to_string()))? {
-            found.push(one);
-        }
-    }
-    match found.is_empty() {
-        true => Err(wrong("none".into())),
-        false => Ok(RootCerts::new_with_certs(&found)),
-    }
 }
 
 /// An entry of `NO_PROXY`: what is asked directly.
@@ -214,32 +182,6 @@ mod tests {
         ] {
             assert!(!holds(entry, url), "{entry} {url}");
         }
-    }
-
-    #[test]
-    fn certificates_are_read_or_refused_by_name() {
-        let d = tempfile::tempdir().unwrap();
-        let file = d.path().join("ca.pem");
-        let read = || certificates(&|name| (name == "CURL_CA_BUNDLE").then(|| file.clone().into()));
-        assert!(
-            read()
-                .unwrap_err()
-                .to_string()
-                .contains("ca.pem: cannot read")
-        );
-        std::fs::write(&file, "no certificate").unwrap();
-        let message = read().unwrap_err().to_string();
-        assert!(
-            message.contains("found none") && message.contains("CURL_CA_BUNDLE"),
-            "{message}"
-        );
-        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        std::fs::write(&file, pem.repeat(2)).unwrap();
-        assert!(matches!(read().unwrap(), RootCerts::Specific(all) if all.len() == 2));
-        assert!(matches!(
-            certificates(&|_| None).unwrap(),
-            RootCerts::WebPki
-        ));
     }
 
     #[test]

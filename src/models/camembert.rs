@@ -5,6 +5,7 @@
 use super::Input;
 use super::embeddings::Lookups;
 use super::loading::Names;
+use super::task::Task;
 
 /// Names of the tensors below the prefix `roberta.`.
 pub(super) const NAMES: Names = Names {
@@ -27,6 +28,12 @@ pub(super) const NAMES: Names = Names {
     norm2: "encoder.layer.{}.output.LayerNorm",
     head: &["classifier.dense", "classifier.out_proj"],
     pretraining: &["lm_head.", "roberta.pooler.", "pooler."],
+    other_heads: &[
+        // Multiple choice calls its only layer the same.
+        ("classifier.weight", Task::TokenClassification),
+        ("classifier.bias", Task::TokenClassification),
+        ("qa_outputs.", Task::QuestionAnswering),
+    ],
 };
 
 /// Words, positions and types. Positions count the tokens that are not padding from padding id + 1; a padding token

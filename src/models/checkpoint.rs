@@ -1,6 +1,6 @@
 //! Loading a checkpoint as transformers' `from_pretrained` does, and saving one that it loads without a remark.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::config::Config;
 use super::loading::{Builder, Names};
 use super::network::Network;
 use super::parameters::Parameters;
+use super::task::{OtherHead, Task};
 use super::weights::{Weights, weight_files};
 use super::{Encoder, SequenceClassifier};
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub struct LoadReport {
     pub initialised: Vec<String>,
     /// Tensors of the checkpoint that only pre-training or another head needs; they are left out.
     pub unused: Vec<String>,
+    /// The head for another task that the checkpoint holds; its tensors are among the unused ones.
+    pub other_head: Option<OtherHead>,
 }
 
 /// Every file from which a model is loaded: its configuration, and its weights in one file or as an index and shards.
@@ -35,20 +38,24 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Load the encoder in `folder`, without a head.
+/// Load the encoder in `folder`, without a head. A head for another task than classifying sequences is named in a warning, as
+/// `AutoModel` does.
 ///
 /// # Errors
 /// [`Error::Malformed`] for a configuration, a tensor or a shape that is wrong, missing, or unknown.
 pub fn load_encoder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> {
-    let (network, _) = load(folder, Config::read(folder)?, device, None)?;
+    let (network, report) = load(folder, Config::read(folder)?, device, None)?;
+    if let Some(other) = report.other_head {
+        tracing::warn!("{}: {other} is not used", folder.display());
+    }
     Ok(Box::new(network))
 }
 
 /// Load the encoder in `folder` with a classification head for `config.num_labels` classes. What the checkpoint lacks
-/// of the head is drawn from `seed`.
+/// of the head is drawn from `seed`; a head for another task is not used.
 ///
 /// # Errors
-/// See [`load_encoder`].
+/// See [`load_encoder`]; [`Error::Malformed`] also where `architectures` names another task than the tensors are of.
 pub fn load_classifier(
     folder: &Path,
     config: Config,
@@ -59,15 +66,16 @@ pub fn load_classifier(
     Ok((Box::new(network), report))
 }
 
-/// Whether the checkpoint in `folder` has the tensors of a classification head.
+/// Whether the checkpoint in `folder` has a head that classifies sequences.
 ///
 /// # Errors
 /// Those of reading the weights.
 pub fn has_head(folder: &Path, config: &Config) -> Result<bool> {
-    let weights = Weights::read(folder)?;
-    let head = Names::of(config.family).head;
-    let has = |layer: &&str| weights.left().any(|name| name.starts_with(*layer));
-    Ok(head.iter().all(|layer| has(&layer)))
+    let names = Names::of(config.family);
+    let mut weights = Weights::read(folder)?;
+    normalise_names(&mut weights, names)?;
+    let other = other_head(&weights, names, config.task());
+    Ok(other.is_none() && weights.left().any(|name| names.is_head(name)))
 }
 
 fn load(
@@ -80,6 +88,14 @@ fn load(
     let names = Names::of(config.family);
     let mut weights = Weights::read(folder)?;
     normalise_names(&mut weights, names)?;
+    let other_head = other_head(&weights, names, config.task());
+    if head.is_some() {
+        require_one_reading(folder, &config, &weights, names)?;
+        // Another head may call its tensors as ours does.
+        if let Some(other) = &other_head {
+            weights.discard(|name| names.is_head(name) && other.tensors.iter().any(|t| t == name));
+        }
+    }
     let builder = Builder {
         weights: &mut weights,
         device,
@@ -88,9 +104,9 @@ fn load(
     };
     let (network, initialised) = builder.build(config, head)?;
     let ignored = |name: &&str| {
-        let other_head = head.is_none() && names.head.iter().any(|h| name.starts_with(h));
-        other_head
-            || names.pretraining.iter().any(|p| name.starts_with(p))
+        (head.is_none() && names.is_head(name))
+            || names.other_task(name).is_some()
+            || names.is_pretraining(name)
             || name.ends_with("position_ids")
     };
     let (unused, unknown): (Vec<&str>, Vec<&str>) = weights.left().partition(ignored);
@@ -106,26 +122,78 @@ fn load(
             "only those that config.json describes",
         ));
     }
+    let unused: BTreeSet<&str> = unused
+        .into_iter()
+        .chain(
+            other_head
+                .iter()
+                .flat_map(|o| o.tensors.iter().map(String::as_str)),
+        )
+        .collect();
     let unused = unused.into_iter().map(str::to_owned).collect();
     Ok((
         network,
         LoadReport {
             initialised,
             unused,
+            other_head,
         },
     ))
+}
+
+/// The head for another task that the weights hold; `declared` is what `architectures` says.
+fn other_head(weights: &Weights, names: &Names, declared: Option<Task>) -> Option<OtherHead> {
+    let task = weights.left().find_map(|name| names.other_task(name))?;
+    // The tensors of multiple choice begin as those of another head do.
+    let shares_our_names = task == Task::MultipleChoice;
+    let tensors = weights.left().filter(|name| {
+        names.other_task(name).is_some() || (shares_our_names && names.is_head(name))
+    });
+    Some(OtherHead {
+        tensors: tensors.map(str::to_owned).collect(),
+        task: match declared {
+            Some(Task::MultipleChoice) => Task::MultipleChoice,
+            _ => task,
+        },
+    })
+}
+
+/// Refuse a head for sequences that `architectures` calls one for something else, or the other way round.
+fn require_one_reading(
+    folder: &Path,
+    config: &Config,
+    weights: &Weights,
+    names: &Names,
+) -> Result<()> {
+    let Some(tensor) = weights.left().find(|name| names.is_head(name)) else {
+        return Ok(());
+    };
+    let multiple_choice = |name: &str| names.other_task(name) == Some(Task::MultipleChoice);
+    let by_tensors = match weights.left().any(multiple_choice) {
+        true => Task::MultipleChoice,
+        false => Task::SequenceClassification,
+    };
+    match config.task() {
+        // A configuration from before fine-tuning tells nothing of the head.
+        None | Some(Task::LanguageModelling) => Ok(()),
+        Some(declared) if declared == by_tensors => Ok(()),
+        Some(_) => Err(Error::malformed(
+            folder.join("config.json"),
+            "key \"architectures\"",
+            config.architecture().unwrap_or("nothing"),
+            format!(
+                "a class for {by_tensors}, whose head the weights hold ({tensor}): correct the key, or remove it to go by the \
+                 tensors"
+            ),
+        )),
+    }
 }
 
 /// The names of today: layer norms once had `gamma` and `beta`; a checkpoint of the bare encoder lacks the prefix.
 fn normalise_names(weights: &mut Weights, names: &Names) -> Result<()> {
     let bare = !weights.left().any(|n| n.starts_with(names.prefix));
-    let of_encoder = |n: &str| {
-        !names
-            .head
-            .iter()
-            .chain(names.pretraining)
-            .any(|p| n.starts_with(p))
-    };
+    let of_encoder =
+        |n: &str| !names.is_head(n) && !names.is_pretraining(n) && names.other_task(n).is_none();
     weights.rename(|n| {
         let n = match n.rsplit_once('.') {
             Some((start, "gamma")) => format!("{start}.weight"),

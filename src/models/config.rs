@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::config_reader::Reader;
+use super::task::Task;
 use crate::error::{Error, Result, read_text};
 use crate::nn::{Activation, AttentionShape};
 
@@ -257,6 +258,28 @@ impl Config {
             });
         }
         Ok(names)
+    }
+
+    /// The class of transformers that the checkpoint was saved from: the first of `architectures`.
+    pub fn architecture(&self) -> Option<&str> {
+        self.json.get("architectures")?.get(0)?.as_str()
+    }
+
+    /// What the checkpoint's head is for, as [`Self::architecture`] says. The weights may say otherwise:
+    /// [`super::checkpoint::LoadReport::other_head`].
+    pub fn task(&self) -> Option<Task> {
+        self.architecture().and_then(Task::of_class)
+    }
+
+    /// What a head for sequences was trained for when that is not one class of several: `problem_type`, and regression where there
+    /// is a single class, as transformers takes it.
+    pub fn other_problem(&self) -> Option<&str> {
+        let named = self.json.get("problem_type").and_then(Value::as_str);
+        match named {
+            Some("single_label_classification") => None,
+            None => (self.num_labels == 1).then_some("regression"),
+            other => other,
+        }
     }
 
     /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the class names, and

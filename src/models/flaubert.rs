@@ -5,6 +5,7 @@
 use super::Input;
 use super::embeddings::Lookups;
 use super::loading::Names;
+use super::task::Task;
 
 /// Names of the tensors below the prefix `transformer.`.
 pub(super) const NAMES: Names = Names {
@@ -23,6 +24,12 @@ pub(super) const NAMES: Names = Names {
     norm2: "layer_norm2.{}",
     head: &["sequence_summary.summary"],
     pretraining: &["pred_layer."],
+    other_heads: &[
+        ("classifier.", Task::TokenClassification),
+        ("qa_outputs.", Task::QuestionAnswering),
+        // Behind a `sequence_summary` of its own.
+        ("logits_proj.", Task::MultipleChoice),
+    ],
 };
 
 /// Words and positions; token types, where they are given, take rows of the *word* embeddings, as `FlaubertModel` has it.

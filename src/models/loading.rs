@@ -9,6 +9,7 @@ use super::layer::EncoderLayer;
 use super::modules::{LayerNorm, Linear};
 use super::network::Network;
 use super::parameters::{Parameters, Weight};
+use super::task::Task;
 use super::weights::Weights;
 use super::{camembert, flaubert};
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub(super) struct Names {
     pub(super) head: &'static [&'static str],
     /// What only pre-training needs, with the whole prefix.
     pub(super) pretraining: &'static [&'static str],
+    /// How the tensors of heads for other tasks begin, with the task.
+    pub(super) other_heads: &'static [(&'static str, Task)],
 }
 
 impl Names {
@@ -37,6 +40,22 @@ impl Names {
             Family::Roberta => &camembert::NAMES,
             Family::Xlm => &flaubert::NAMES,
         }
+    }
+
+    /// Whether a tensor belongs to a classification head of sequences.
+    pub(super) fn is_head(&self, tensor: &str) -> bool {
+        self.head.iter().any(|h| tensor.starts_with(h))
+    }
+
+    /// The task of the other head that a tensor belongs to.
+    pub(super) fn other_task(&self, tensor: &str) -> Option<Task> {
+        let found = self.other_heads.iter().find(|(p, _)| tensor.starts_with(p));
+        found.map(|(_, task)| *task)
+    }
+
+    /// Whether only pre-training needs a tensor.
+    pub(super) fn is_pretraining(&self, tensor: &str) -> bool {
+        self.pretraining.iter().any(|p| tensor.starts_with(p))
     }
 }
 

@@ -23,11 +23,13 @@ mod numbers;
 mod parameters;
 mod pickle;
 mod safetensors_file;
+mod task;
 mod weights;
 
 pub use config::{Config, Family};
 pub use network::Network;
 pub use parameters::{Gradients, Parameter, Parameters};
+pub use task::{OtherHead, Task};
 
 #[cfg(test)]
 mod tests;

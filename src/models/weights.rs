@@ -98,6 +98,11 @@ impl Weights {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Leave out the tensors whose name `of` picks.
+    pub fn discard(&mut self, of: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| !of(name));
+    }
+
     /// Give tensors other names.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What each program does, without its command line: `run(&Config) -> Result<Summary>`.
 
+pub mod check;
 pub mod download;
 pub mod extract;
 pub mod finetune;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BestMetric, EvalStrategy, SchedulerType};
+use super::{BestMetric, EvalStrategy, SchedulerType, Steps};
 use crate::error::{Error, Result};
 
 /// The settings of a training run.
@@ -20,12 +20,12 @@ pub struct TrainingArguments {
     pub adam_epsilon: f64,
     pub max_grad_norm: f64,
     pub lr_scheduler_type: SchedulerType,
-    pub warmup_steps: u64,
+    pub warmup_steps: Steps,
     pub gradient_accumulation_steps: usize,
     pub seed: u64,
-    pub logging_steps: u64,
+    pub logging_steps: Steps,
     /// A checkpoint every so many steps; 0 for none.
-    pub save_steps: u64,
+    pub save_steps: Steps,
     /// Whether every epoch has another random order.
     pub shuffle: bool,
     /// Whether the model sees the `token_type_ids` column, as it does under Trainer.
@@ -38,7 +38,7 @@ pub struct TrainingArguments {
     pub freeze: Option<usize>,
     pub eval_strategy: EvalStrategy,
     /// Updates between two evaluations; `None` for `logging_steps`.
-    pub eval_steps: Option<u64>,
+    pub eval_steps: Option<Steps>,
     pub load_best_model_at_end: bool,
     pub metric_for_best_model: BestMetric,
     /// Stop after so many evaluations in a row without a better metric.
@@ -58,11 +58,11 @@ impl Default for TrainingArguments {
             adam_epsilon: 1e-8,
             max_grad_norm: 1.0,
             lr_scheduler_type: SchedulerType::Linear,
-            warmup_steps: 0,
+            warmup_steps: Steps::Count(0),
             gradient_accumulation_steps: 1,
             seed: 42,
-            logging_steps: 10,
-            save_steps: 0,
+            logging_steps: Steps::Count(10),
+            save_steps: Steps::Count(0),
             shuffle: true,
             use_token_type_ids: true,
             group_by_length: false,
@@ -97,8 +97,6 @@ impl TrainingArguments {
                 "--gradient-accumulation-steps",
                 self.gradient_accumulation_steps,
             ),
-            ("--logging-steps", self.logging_steps as usize),
-            ("--eval-steps", self.eval_steps.unwrap_or(1) as usize),
             (
                 "--early-stopping-patience",
                 self.early_stopping_patience.unwrap_or(1) as usize,
@@ -107,6 +105,7 @@ impl TrainingArguments {
         if let Some((name, _)) = sizes.iter().find(|(_, n)| *n == 0) {
             return Err(Error::Usage(format!("{name} 0: expected at least 1")));
         }
+        self.validate_steps()?;
         self.validate_combinations()?;
         let numbers = [
             ("--learning-rate", self.learning_rate, f64::MAX),
@@ -128,6 +127,31 @@ impl TrainingArguments {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Refuse numbers of updates that cannot be meant; only warm-up and checkpoints may be none.
+    fn validate_steps(&self) -> Result<()> {
+        let all = [
+            ("--warmup-steps", Some(self.warmup_steps), 0),
+            ("--save-steps", Some(self.save_steps), 0),
+            ("--logging-steps", Some(self.logging_steps), 1),
+            ("--eval-steps", self.eval_steps, 1),
+        ];
+        for (name, steps, least) in all {
+            match steps {
+                Some(Steps::Count(n)) if n < least => {
+                    return Err(Error::Usage(format!(
+                        "{name} {n}: expected at least {least}"
+                    )));
+                }
+                Some(steps) if !steps.is_valid() => {
+                    let expected = "a number of updates, or a share of the run between 0 and 1";
+                    return Err(Error::Usage(format!("{name} {steps}: expected {expected}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Refuse an option that has no effect without another one, or contradicts it.
@@ -162,14 +186,10 @@ impl TrainingArguments {
         }
     }
 
-    /// Whether the model is evaluated after update `step`, in a run of `per_epoch` updates an epoch.
-    pub(super) fn evaluates_after(&self, step: u64, per_epoch: u64) -> bool {
-        let every = match self.eval_strategy {
-            EvalStrategy::No => return false,
-            EvalStrategy::Epoch => per_epoch,
-            EvalStrategy::Steps => self.eval_steps.unwrap_or(self.logging_steps),
-        };
-        step > 0 && step.is_multiple_of(every)
+    /// Updates between two evaluations in a run of `max_steps`, where `eval_strategy` counts updates.
+    pub(super) fn eval_interval(&self, max_steps: u64) -> Option<u64> {
+        let steps = self.eval_steps.unwrap_or(self.logging_steps);
+        (self.eval_strategy == EvalStrategy::Steps).then(|| steps.of(max_steps))
     }
 
     /// Rows that one update sees at most.

@@ -8,6 +8,7 @@ mod optimizer;
 mod row_order;
 mod scheduler;
 mod selection;
+mod steps;
 mod trainer;
 mod trainer_state;
 
@@ -18,6 +19,7 @@ pub use identity::Identity;
 pub use optimizer::AdamW;
 pub use scheduler::{SchedulerType, learning_rate};
 pub use selection::{BestMetric, EvalStrategy};
+pub use steps::Steps;
 pub use trainer::{TrainOutput, Trainer};
 pub use trainer_state::{LogEntry, TrainerState};
 

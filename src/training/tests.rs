@@ -127,7 +127,7 @@ fn ten_updates_follow_torch_also_where_gradients_accumulate() {
         learning_rate: 1e-3,
         num_train_epochs: 10,
         shuffle: false,
-        logging_steps: 1,
+        logging_steps: 1.into(),
         ..TrainingArguments::default()
     };
     let decayed = TrainingArguments {

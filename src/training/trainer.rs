@@ -8,7 +8,7 @@ use serde_json::json;
 use super::checkpoints::Checkpoints;
 use super::evaluation::evaluate_rows;
 use super::row_order::RowOrder;
-use super::{AdamW, Identity, TrainerState, TrainingArguments, learning_rate};
+use super::{AdamW, EvalStrategy, Identity, TrainerState, TrainingArguments, learning_rate};
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
@@ -76,8 +76,9 @@ impl Trainer<'_> {
                 saved.max_steps
             );
             state = TrainerState {
-                save_steps: arguments.save_steps,
-                logging_steps: arguments.logging_steps,
+                save_steps: state.save_steps,
+                logging_steps: state.logging_steps,
+                eval_steps: state.eval_steps,
                 ..saved
             };
         }
@@ -110,8 +111,7 @@ impl Trainer<'_> {
             ));
             progress.advance(1);
             let stopped = interrupt::check();
-            let due =
-                arguments.save_steps > 0 && state.global_step.is_multiple_of(arguments.save_steps);
+            let due = state.save_steps > 0 && state.global_step.is_multiple_of(state.save_steps);
             if (due && state.global_step < state.max_steps) || stopped.is_err() {
                 checkpoints.save(self.model, &optimizer, &state, arguments, &self.identity)?;
             }
@@ -140,12 +140,14 @@ impl Trainer<'_> {
 
     fn initial_state(&self) -> TrainerState {
         let a = self.arguments;
+        let max_steps = a.updates_per_epoch(self.rows.len()) * a.num_train_epochs as u64;
         TrainerState {
-            max_steps: a.updates_per_epoch(self.rows.len()) * a.num_train_epochs as u64,
+            max_steps,
             num_train_epochs: a.num_train_epochs,
             train_batch_size: a.per_device_train_batch_size,
-            logging_steps: a.logging_steps,
-            save_steps: a.save_steps,
+            logging_steps: a.logging_steps.of(max_steps),
+            eval_steps: a.eval_interval(max_steps),
+            save_steps: a.save_steps.of(max_steps),
             ..TrainerState::default()
         }
     }
@@ -178,9 +180,13 @@ impl Trainer<'_> {
 
     /// Whether the evaluation after the present update is still to be made.
     fn evaluation_is_due(&self, state: &TrainerState) -> bool {
-        let per_epoch = self.arguments.updates_per_epoch(self.rows.len());
+        let every = match self.arguments.eval_strategy {
+            EvalStrategy::No => return false,
+            EvalStrategy::Epoch => self.arguments.updates_per_epoch(self.rows.len()),
+            EvalStrategy::Steps => state.eval_steps.expect("set where updates are counted"),
+        };
         let step = state.global_step;
-        step != state.evaluated_step && self.arguments.evaluates_after(step, per_epoch)
+        step > 0 && step != state.evaluated_step && step.is_multiple_of(every)
     }
 
     /// Whether no update is left, or the evaluations have not become better for too long.
@@ -247,7 +253,7 @@ impl Trainer<'_> {
             a.lr_scheduler_type,
             a.learning_rate,
             state.global_step,
-            a.warmup_steps,
+            a.warmup_steps.of(state.max_steps),
             state.max_steps,
         );
         update.learning_rate = rate;
@@ -257,7 +263,7 @@ impl Trainer<'_> {
         state.total_loss += update.loss;
         state.pending_loss += update.loss;
         state.pending_steps += 1;
-        if state.global_step.is_multiple_of(a.logging_steps) {
+        if state.global_step.is_multiple_of(state.logging_steps) {
             state.log_training(norm, rate);
         }
         update.seconds = begin.elapsed().as_secs_f64().max(1e-9);

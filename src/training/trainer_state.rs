@@ -22,8 +22,10 @@ pub struct TrainerState {
     pub num_train_epochs: usize,
     /// Rows of a micro-batch.
     pub train_batch_size: usize,
-    /// Updates between two log lines.
+    /// Updates between two log lines. This and the next two are numbers, also where the settings are shares of the run.
     pub logging_steps: u64,
+    /// Updates between two evaluations, where these are counted in updates.
+    pub eval_steps: Option<u64>,
     /// Updates between two checkpoints; 0 for none.
     pub save_steps: u64,
     /// The log, oldest first.

@@ -10,6 +10,7 @@ use super::common::Workspace;
 
 mod evaluations;
 mod options;
+mod shares;
 
 const QUICK: &str = "-a 40 -b 24 --logging-steps 1 -q";
 

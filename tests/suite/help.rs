@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "study report",
     "study export",
     "study pipeline",
+    "study check",
 ];
 
 #[test]

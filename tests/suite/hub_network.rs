@@ -366,3 +366,60 @@ fn a_token_reaches_no_log_no_error_and_no_file() {
     }
     assert!(files > 10);
 }
+
+// ------------------------------------------------------- certificates
+
+/// What comes of asking a hub whose certificate no store vouches for, with these variables.
+fn over_https(set: &[(&str, &str)]) -> Result<(), String> {
+    let server = HubServer::start_https();
+    server.put(
+        MODEL,
+        &[("config.json", b"{}"), ("model.safetensors", &[7; 5000])],
+    );
+    let d = TempDir::new().unwrap();
+    let result = online(&d, &server, set).checkpoint("owner/model");
+    result.map(|_| ()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_certificates_of_a_file_or_folder_are_believed() {
+    let d = TempDir::new().unwrap();
+    let authority = crate::common::fixtures().join("hub/authority.pem");
+    let file = authority.to_str().unwrap();
+    let folder = d.path().join("certificates");
+    fs::create_dir(&folder).unwrap();
+    // As `openssl rehash` would name it, and as a person would.
+    fs::copy(&authority, folder.join("authority.crt")).unwrap();
+    let folder = folder.to_str().unwrap();
+    let folders = format!("{}:{folder}", d.path().join("absent").display());
+    for set in [
+        ("SSL_CERT_FILE", file),
+        ("SSL_CERT_DIR", folder),
+        ("SSL_CERT_DIR", &folders),
+        ("REQUESTS_CA_BUNDLE", file),
+        ("REQUESTS_CA_BUNDLE", folder),
+        ("CURL_CA_BUNDLE", file),
+    ] {
+        assert_eq!(over_https(&[set]), Ok(()), "{set:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let text = over_https(&[]).unwrap_err();
+    assert!(
+        text.contains("UnknownIssuer") && text.contains("SSL_CERT_FILE"),
+        "{text}"
+    );
+    // Another authority's file, by a variable that comes first: the server's own certificate is no authority.
+    let fixture = |name: &str| crate::common::fixtures().join("hub").join(name);
+    let (authority, other) = (fixture("authority.pem"), fixture("server.pem"));
+    let (authority, other) = (authority.to_str().unwrap(), other.to_str().unwrap());
+    let text =
+        over_https(&[("SSL_CERT_FILE", authority), ("REQUESTS_CA_BUNDLE", other)]).unwrap_err();
+    assert!(text.contains("certificate"), "{text}");
+    let text = over_https(&[("SSL_CERT_FILE", other), ("SSL_CERT_DIR", authority)]).unwrap_err();
+    assert!(text.contains("certificate"), "{text}");
+    let both = [("REQUESTS_CA_BUNDLE", authority), ("SSL_CERT_FILE", other)];
+    assert_eq!(over_https(&both), Ok(()));
+}

@@ -10,7 +10,7 @@ use flue_study::hub::FlueCls;
 use tempfile::TempDir;
 
 use crate::hub::{MODEL, hub_in, offline, online, served};
-use crate::hub_server::{Fault, HubServer};
+use crate::hub_server::HubServer;
 use crate::python::pythons;
 
 /// Run a script with a cache in `home`; what it prints.
@@ -26,6 +26,31 @@ fn script(python: &Path, home: &Path, server: &HubServer, offline: bool, script:
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Both versions of the package: 0.36 reads the one variable, 2.4 the other.
+#[test]
+fn certificates_that_one_side_believes_the_other_does() {
+    for python in pythons() {
+        let server = HubServer::start_https();
+        server.put(
+            MODEL,
+            &[("config.json", b"{}"), ("model.safetensors", &[7; 5000])],
+        );
+        let authority = crate::common::fixtures().join("hub/authority.pem");
+        let authority = authority.to_str().unwrap();
+        let d = TempDir::new().unwrap();
+        let source = format!(
+            "import os\nfor n in ('REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE'): os.environ[n] = {authority:?}\n{SNAPSHOT}"
+        );
+        let folder = script(&python, d.path(), &server, false, &source);
+        assert!(Path::new(&folder).join("config.json").is_file());
+        for name in ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"] {
+            let d = TempDir::new().unwrap();
+            let found = online(&d, &server, &[(name, authority)]).checkpoint("owner/model");
+            assert!(found.unwrap().join("config.json").is_file(), "{name}");
+        }
+    }
 }
 
 const SNAPSHOT: &str = "from huggingface_hub import snapshot_download as s\n\
@@ -86,7 +111,6 @@ fn the_server_speaks_the_protocol_of_the_hub() {
             "datasets/a/b",
             &[("x/1", b"1"), ("x/2", b"2"), ("x/3", b"3")],
         );
-        server.fail("/store/", 1, Fault::Status(503, &[]));
         let source = r"
 from huggingface_hub import HfApi, hf_hub_download, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
+
+use crate::common::fixtures;
 
 /// The commit that every repository stands at in the beginning.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -40,6 +44,8 @@ pub enum Fault {
 struct State {
     /// The commit that every repository stands at.
     commit: String,
+    /// http or https.
+    scheme: &'static str,
     /// Large files lie on the hub's own host.
     one_host: bool,
     /// `models/owner/name` or `datasets/owner/name`, then file name and content.
@@ -66,20 +72,49 @@ pub struct HubServer {
 
 impl HubServer {
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Over https, with a certificate that only the authority in `tests/fixtures/hub/authority.pem` vouches for.
+    pub fn start_https() -> Self {
+        let pem = |name: &str| fixtures().join("hub").join(name);
+        let chain = CertificateDer::pem_file_iter(pem("server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(pem("server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap();
+        Self::start_with(Some(Arc::new(config)))
+    }
+
+    fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let hub = TcpListener::bind("127.0.0.1:0").unwrap();
         let store = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", hub.local_addr().unwrap());
-        let store_url = format!("http://{}", store.local_addr().unwrap());
+        let url = format!("{scheme}://{}", hub.local_addr().unwrap());
+        let store_url = format!("{scheme}://{}", store.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State {
             commit: COMMIT.into(),
+            scheme,
             ..State::default()
         }));
         for listener in [hub, store] {
-            let (state, store_url) = (state.clone(), store_url.clone());
+            let (state, store_url, tls) = (state.clone(), store_url.clone(), tls.clone());
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let (state, store_url) = (state.clone(), store_url.clone());
-                    std::thread::spawn(move || answer(stream, &state, &store_url));
+                    let tls = tls.clone();
+                    std::thread::spawn(move || match tls {
+                        None => answer(stream, &state, &store_url),
+                        Some(config) => {
+                            let connection = rustls::ServerConnection::new(config).unwrap();
+                            let stream = rustls::StreamOwned::new(connection, stream);
+                            answer(stream, &state, &store_url);
+                        }
+                    });
                 }
             });
         }
@@ -148,20 +183,14 @@ impl HubServer {
 
 struct Request {
     head: bool,
+    /// The address of the server as the client sees it.
     host: String,
     path: String,
     from: Option<usize>,
     token: Option<String>,
 }
 
-impl Request {
-    /// The address of the server as the client sees it.
-    fn host(&self) -> String {
-        format!("http://{}", self.host)
-    }
-}
-
-fn read_request(stream: &mut TcpStream) -> Option<Request> {
+fn read_request(stream: &mut impl Read, scheme: &str) -> Option<Request> {
     let mut text = Vec::new();
     let mut byte = [0u8; 1];
     while !text.ends_with(b"\r\n\r\n") {
@@ -186,7 +215,7 @@ fn read_request(stream: &mut TcpStream) -> Option<Request> {
     });
     Some(Request {
         head: request.method == Some("HEAD"),
-        host: value("host").unwrap_or_default(),
+        host: format!("{scheme}://{}", value("host").unwrap_or_default()),
         path: request.path?.to_owned(),
         from: range,
         token: value("authorization").and_then(|a| a.strip_prefix("Bearer ").map(str::to_owned)),
@@ -212,8 +241,9 @@ impl Reply {
     }
 }
 
-fn answer(mut stream: TcpStream, state: &Mutex<State>, store: &str) {
-    let Some(mut request) = read_request(&mut stream) else {
+fn answer(mut stream: impl Read + Write, state: &Mutex<State>, store: &str) {
+    let scheme = state.lock().unwrap().scheme;
+    let Some(mut request) = read_request(&mut stream, scheme) else {
         return;
     };
     let fault = {
@@ -331,8 +361,7 @@ fn route(request: &Request, state: &State, store: &str) -> Reply {
     if revision != state.commit && !REVISIONS.contains(&revision) {
         return Reply::new(404, &[("X-Error-Code", "RevisionNotFound")], "");
     }
-    let host = request.host();
-    let store = if state.one_host { &host } else { store };
+    let store = if state.one_host { &request.host } else { store };
     match files.get(&*percent_decode_str(file).decode_utf8_lossy()) {
         None => Reply::new(404, &[("X-Error-Code", "EntryNotFound")], ""),
         Some(content) => resolve(request, content, store, &state.commit),
@@ -372,10 +401,17 @@ fn listing(
         .map_or("", |(_, f)| f);
     let entries: Vec<_> = files
         .iter()
-        .filter(|(name, _)| name.starts_with(&format!("{folder}/")))
+        .filter(|(name, _)| folder.is_empty() || name.starts_with(&format!("{folder}/")))
         .map(|(name, content)| {
-            let oid = &sha256(content)[..40];
-            serde_json::json!({ "type": "file", "path": name, "size": content.len(), "oid": oid })
+            let digest = sha256(content);
+            let (oid, size) = (&digest[..40], content.len());
+            let mut entry =
+                serde_json::json!({ "type": "file", "path": name, "size": size, "oid": oid });
+            if size > LARGEST_SMALL_FILE {
+                entry["lfs"] =
+                    serde_json::json!({ "oid": digest, "size": size, "pointerSize": 130 });
+            }
+            entry
         })
         .collect();
     if entries.is_empty() {
@@ -391,7 +427,7 @@ fn listing(
         let joint = if path.contains('?') { '&' } else { '?' };
         let next = format!(
             "<{}{path}{joint}cursor={}>; rel=\"next\"",
-            request.host(),
+            request.host,
             from + PAGE
         );
         reply.headers.push(("Link".into(), next));
@@ -399,10 +435,13 @@ fn listing(
     reply
 }
 
-/// A small file comes at once, a large one (over 1,000 bytes here) from the store.
+/// In bytes: what is larger lies in the store.
+const LARGEST_SMALL_FILE: usize = 1000;
+
+/// A small file comes at once, a large one from the store.
 fn resolve(request: &Request, content: &[u8], store: &str, commit: &str) -> Reply {
     let digest = sha256(content);
-    if content.len() <= 1000 {
+    if content.len() <= LARGEST_SMALL_FILE {
         let etag = format!("\"{}\"", &digest[..40]);
         return ranged(
             request,

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod candle_peer;
+mod check;
 mod common;
 mod data_cls;
 mod extraction;
@@ -26,6 +27,7 @@ mod layering;
 mod made_from;
 mod memory;
 mod models;
+mod other_heads;
 mod prepare;
 mod python;
 mod real_study;

@@ -11,6 +11,7 @@ use crate::pipelines::study::Execution;
 
 mod arrays;
 mod beyond;
+mod check;
 mod layers;
 mod pipeline;
 mod report;
@@ -42,7 +43,8 @@ enum Study {
     Convergence(beyond::ConvergenceArgs),
     Report(report::ReportArgs),
     Export(report::ExportArgs),
-    Pipeline(pipeline::PipelineArgs),
+    Pipeline(Box<pipeline::PipelineArgs>),
+    Check(check::CheckArgs),
 }
 
 /// Parse the command line and run the study it names.
@@ -52,7 +54,8 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &StudyArgs) -> Result<String> {
     let common = &arguments.common;
-    if common.download_only && !matches!(arguments.command, Study::Pipeline(_)) {
+    let own_download = matches!(arguments.command, Study::Pipeline(_) | Study::Check(_));
+    if common.download_only && !own_download {
         return download(common, checkpoints(&arguments.command));
     }
     match &arguments.command {
@@ -66,6 +69,7 @@ fn run(arguments: &StudyArgs) -> Result<String> {
         Study::Report(a) => a.run(common),
         Study::Export(a) => a.run(common),
         Study::Pipeline(a) => a.run(common),
+        Study::Check(a) => a.run(common),
     }
 }
 

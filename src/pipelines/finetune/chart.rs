@@ -41,7 +41,7 @@ pub(super) fn of(
             title: format!("{}: fine-tuning", basename(checkpoint)),
             subtitle: format!(
                 "training loss: mean of every {} updates",
-                arguments.logging_steps
+                state.logging_steps
             ),
             x: "update".into(),
             y: "loss (nats), accuracy, share".into(),

@@ -24,7 +24,7 @@ use crate::error::{Error, Result, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::{LoadReport, has_head, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
-pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, TrainingArguments};
+pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, Steps, TrainingArguments};
 use crate::training::{EvaluationRecord, Trainer, clear_checkpoints, evaluate};
 use results::Results;
 pub use seeds::{SeedsSummary, run_seeds};
@@ -200,6 +200,12 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
     model
         .config()
         .check_first_token(train.example(train_rows[0])?.input_ids, train.folder())?;
+    if let Some(other) = &report.other_head {
+        let folder = folder.display();
+        tracing::warn!(
+            "{folder}: {other} is not used; the head that classifies sequences starts anew"
+        );
+    }
     describe(model.as_ref(), &report, train_rows.len(), test_rows.len());
     let checkpoints = open_checkpoints(config, dir.target())?;
     let trainer = Trainer {

@@ -78,7 +78,7 @@ fn every_micro_batch_has_its_seed_its_weight_and_its_rows() {
             gradient_accumulation_steps: 2,
             num_train_epochs: 2,
             shuffle: false,
-            logging_steps: 1,
+            logging_steps: 1.into(),
             seed: 7,
             use_token_type_ids,
             ..TrainingArguments::default()
@@ -119,7 +119,7 @@ fn two_times_four_rows_make_the_update_of_eight() {
                 per_device_train_batch_size: batch,
                 gradient_accumulation_steps: accumulation,
                 num_train_epochs: 3,
-                logging_steps: 1,
+                logging_steps: 1.into(),
                 ..TrainingArguments::default()
             };
             let model = model(name);
@@ -145,10 +145,10 @@ fn two_times_four_rows_make_the_update_of_eight() {
 fn an_update_has_the_learning_rate_of_its_place_in_the_run() {
     let arguments = TrainingArguments {
         learning_rate: 1e-3,
-        warmup_steps: 2,
+        warmup_steps: 2.into(),
         per_device_train_batch_size: 3,
         num_train_epochs: 6,
-        logging_steps: 1,
+        logging_steps: 1.into(),
         ..TrainingArguments::default()
     };
     let state = train(

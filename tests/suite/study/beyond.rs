@@ -104,6 +104,23 @@ fn convergence_asks_for_a_trained_head() {
     );
     w.fails(&line, 1, &["classification head", "fine-tuned"]);
     assert!(!w.path("x").exists());
+    // A trained head that gives no class.
+    let from = std::path::PathBuf::from(checkpoint("camembert"));
+    let folder = w.path("several");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(&from).unwrap().flatten() {
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let config = folder.join("config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["problem_type"] = "multi_label_classification".into();
+    fs::write(&config, json.to_string()).unwrap();
+    let line = format!(
+        "study convergence --data {} --checkpoint ./several --out x",
+        data("camembert")
+    );
+    w.fails(&line, 1, &["multi_label_classification", "several"]);
 }
 
 #[test]

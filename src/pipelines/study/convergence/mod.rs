@@ -95,10 +95,18 @@ pub fn run(config: &Config) -> Result<Summary> {
     let model_config = ModelConfig::read(&folder)?;
     let (model, report) = checkpoint::load_classifier(&folder, model_config, &device, 0)?;
     if !report.initialised.is_empty() {
+        let other = report.other_head.map(|other| format!("{other}, but "));
         return Err(Error::Mismatch(format!(
-            "{}: no trained classification head ({} is missing): give the folder of a fine-tuned model",
+            "{}: {}no trained classification head (without {}): give the folder of a fine-tuned model",
             folder.display(),
+            other.unwrap_or_default(),
             report.initialised.join(", ")
+        )));
+    }
+    if let Some(problem) = model.config().other_problem() {
+        return Err(Error::Mismatch(format!(
+            "{}: its head was trained for {problem}, not to give one class of several: give the folder of such a model",
+            folder.display()
         )));
     }
     let split = super::test_split(&config.data)?;
