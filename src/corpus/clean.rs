@@ -7,28 +7,20 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::error::{Error, Result};
-
 /// Links, tags and words that run into a tag.
 ///
 /// Python's `\S` leaves out U+001C to U+001F, which Unicode does not call white space; its `\w` is letters, numbers and
 /// the underscore, without the marks and joiners of Unicode's `\w`.
-static MARKUP: LazyLock<std::result::Result<Regex, regex::Error>> = LazyLock::new(|| {
+static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
     let not_space = r"[^\s\x1c-\x1f]";
     Regex::new(&format!(
         r"(?:www|http){not_space}+|<{not_space}+|[\p{{L}}\p{{N}}_]+/*>"
     ))
+    .expect("the pattern is constant")
 });
 
 /// NFC, form feeds to spaces, line ends and tabs deleted, links and tags deleted, runs of spaces folded: in this order.
-///
-/// # Errors
-/// None in practice: only if the pattern did not compile.
-pub fn clean(text: &str) -> Result<String> {
-    let markup = MARKUP.as_ref().map_err(|e| Error::Compute {
-        context: "the pattern of markup".into(),
-        source: Box::new(e.clone()),
-    })?;
+pub fn clean(text: &str) -> String {
     let composed: Cow<'_, str> = if is_nfc(text) {
         text.into()
     } else {
@@ -39,7 +31,7 @@ pub fn clean(text: &str) -> Result<String> {
         .filter(|c| !matches!(c, '\r' | '\n' | '\t'))
         .map(|c| if c == '\x0c' { ' ' } else { c })
         .collect();
-    Ok(fold_spaces(&markup.replace_all(&plain, "")))
+    fold_spaces(&MARKUP.replace_all(&plain, ""))
 }
 
 /// Runs of U+0020 to one; other spaces stay.
@@ -59,7 +51,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        assert_eq!(clean(text).unwrap(), want);
+        assert_eq!(clean(text), want);
     }
 
     #[test]

@@ -19,9 +19,10 @@ const LONGEST_RATING: usize = 64;
 /// Ratings above it are positive.
 const NEUTRAL: f64 = 3.0;
 
-static RATING: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"<rating>(\d+.\d+)</rating>").ok());
-static DIGIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\d$").ok());
+static RATING: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"<rating>(\d+.\d+)</rating>").expect("the pattern is constant"));
+static DIGIT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\d$").expect("the pattern is constant"));
 
 /// The reviews of one file.
 pub(super) struct ReviewFile<R> {
@@ -97,7 +98,7 @@ impl<R: BufRead> ReviewFile<R> {
             let place = format!("item {} at line {line}", self.idx);
             Error::malformed(self.lines.path(), place, found, expected)
         };
-        let rating = match RATING.as_ref().and_then(|r| r.captures(&self.block)) {
+        let rating = match RATING.captures(&self.block) {
             None => return Err(bad("no rating".into(), "<rating>4.0</rating>")),
             Some(found) => {
                 let word = &found[1];
@@ -113,7 +114,7 @@ impl<R: BufRead> ReviewFile<R> {
             return Err(bad(found, expected));
         }
         Ok(Review {
-            text: clean(text)?,
+            text: clean(text),
             label: i64::from(rating.trunc() > NEUTRAL),
             idx: self.idx,
             category: Some(self.category.into()),
@@ -161,9 +162,7 @@ fn digit(c: char) -> Option<u8> {
     }
     let is_digit = |c: char| {
         let mut buffer = [0; 4];
-        DIGIT
-            .as_ref()
-            .is_some_and(|d| d.is_match(c.encode_utf8(&mut buffer)))
+        DIGIT.is_match(c.encode_utf8(&mut buffer))
     };
     if !is_digit(c) {
         return None;

@@ -52,7 +52,9 @@ pub(super) fn rewrite(
         action: "write a temporary file in",
         source: std::io::Error::other(e),
     };
-    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let size = std::fs::metadata(path)
+        .map_err(Error::io(path, "read"))?
+        .len();
     let most = size.saturating_mul(MOST_TIMES).max(MOST_FROM_LITTLE);
     let mut written = 0;
     let mut writer = StreamWriter::try_new(BufWriter::new(file), &target).map_err(failed)?;

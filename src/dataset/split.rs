@@ -305,12 +305,11 @@ impl Inner {
                 "as many of each".into(),
             ));
         }
-        let label = columns.label.as_ref().map_or(0, |c| c[at]);
-        if columns.label.is_some() {
-            self.label_names
-                .check(label)
-                .map_err(|e| bad(format!("label {label}"), e))?;
-        }
+        let label = columns.label.as_ref();
+        let label = label.expect("a split is opened only where it has labels")[at];
+        self.label_names
+            .check(label)
+            .map_err(|e| bad(format!("label {label}"), e))?;
         let text = columns.text.as_ref().map_or("", |c| c.row(at));
         if text.len() > LONGEST_TEXT {
             let found = format!("a text of {} bytes", text.len());

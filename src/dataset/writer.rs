@@ -268,7 +268,8 @@ impl SplitWriter {
         let Some(output) = self.output.take() else {
             return Ok(());
         };
-        let path = self.unfinished(self.files.saturating_sub(1));
+        let begun = self.files.checked_sub(1);
+        let path = self.unfinished(begun.expect("an output is a file that was begun"));
         let mut file = match output {
             Output::Arrow(writer) => writer.into_inner().map_err(|e| failed(&path, e))?,
             Output::Parquet(writer) => writer.into_inner().map_err(|e| failed(&path, e))?,

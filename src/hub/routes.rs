@@ -34,9 +34,18 @@ impl Routes {
                 .find_map(|n| variable(n)?.into_string().ok())
                 .filter(|v| !v.is_empty())
         };
-        let seconds = variable("HF_HUB_DOWNLOAD_TIMEOUT")
-            .and_then(|v| v.to_str()?.parse().ok())
-            .unwrap_or(10u64);
+        let seconds = match variable("HF_HUB_DOWNLOAD_TIMEOUT").filter(|v| !v.is_empty()) {
+            None => 10,
+            Some(word) => word
+                .to_str()
+                .and_then(|w| w.trim().parse().ok())
+                .ok_or_else(|| {
+                    let word = word.to_string_lossy().into_owned();
+                    Error::Usage(format!(
+                        "HF_HUB_DOWNLOAD_TIMEOUT={word}: expected a whole number of seconds"
+                    ))
+                })?,
+        };
         let patience = Duration::from_secs(seconds.clamp(*SECONDS.start(), *SECONDS.end()));
         let roots = certificates::believed(variable)?;
         let proxied = |name: &str| -> Result<Option<Agent>> {

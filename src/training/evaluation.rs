@@ -9,7 +9,7 @@ use super::TrainingArguments;
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
-use crate::error::{Result, interrupt};
+use crate::error::{Error, Result, interrupt};
 use crate::metrics::ConfusionMatrix;
 use crate::models::{Input, SequenceClassifier};
 use crate::nn::cross_entropy;
@@ -125,10 +125,15 @@ pub(super) fn evaluate_rows(
             bounds: &batch.bounds,
         };
         let logits = on_worker(|| model.logits(&input))?;
-        loss += cross_entropy(&logits, &batch.labels)?
-            .per_row
-            .iter()
-            .sum::<f64>();
+        let losses = cross_entropy(&logits, &batch.labels)?.per_row;
+        if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
+            return Err(Error::Mismatch(format!(
+                "{}, row {}: its loss is not finite: training diverged; lower --learning-rate",
+                split.folder().display(),
+                chunk[i]
+            )));
+        }
+        loss += losses.iter().sum::<f64>();
         predictions.extend(logits.argmax(1)?.to_vec1::<u32>()?);
         labels.extend(batch.labels);
         steps += 1;

@@ -7,7 +7,7 @@ use crate::analysis::geometry::{Geometry, Reference};
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
-use crate::error::{Result, interrupt};
+use crate::error::{Error, Result, interrupt};
 use crate::feature_extraction::{Sentence, Sink};
 use crate::models::{Input, SequenceClassifier};
 use crate::progress::Progress;
@@ -65,6 +65,12 @@ pub(super) fn classify(
         let logits = on_worker(|| model.logits(&input))?;
         let logits = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
         for (i, logits) in logits.iter().enumerate() {
+            if !logits.iter().all(|logit| logit.is_finite()) {
+                return Err(Error::Mismatch(format!(
+                    "{}: a logit of row {} is not finite: its weights are damaged, or its training diverged",
+                    config.checkpoint, chunk[i]
+                )));
+            }
             let label = batch.labels[i] as usize;
             let probabilities = log_softmax(logits);
             let highest = (0..logits.len())
