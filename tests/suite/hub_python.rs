@@ -123,9 +123,9 @@ print(facts.size, len(facts.etag), facts.commit_hash)
 print(len(open(hf_hub_download('old-name', 'model.safetensors'), 'rb').read()))
 for error, args in [(RepositoryNotFoundError, ('a/absent', 'x')), (EntryNotFoundError, ('owner/model', 'absent'))]:
     try: hf_hub_download(*args)
-    except error as e: print(type(e).__name__)
+    except error: print(error.__name__)
 try: hf_hub_download('owner/model', 'config.json', revision='v9')
-except RevisionNotFoundError as e: print('revision')
+except RevisionNotFoundError: print('revision')
 ";
         let d = TempDir::new().unwrap();
         let said = script(&python, d.path(), &server, false, source);
