@@ -195,9 +195,15 @@ mod tests {
 
     #[test]
     fn no_timeout_is_too_long() {
-        for seconds in ["18446744073709551615", "4611686018427387904", "0", "x"] {
-            let set = |name: &str| (name == "HF_HUB_DOWNLOAD_TIMEOUT").then(|| seconds.into());
-            assert!(Routes::new(&set).is_ok(), "{seconds}");
+        let of = |seconds: &'static str| {
+            Routes::new(&|name| (name == "HF_HUB_DOWNLOAD_TIMEOUT").then(|| seconds.into()))
+        };
+        for seconds in ["18446744073709551615", "4611686018427387904", "0", " 7 ", ""] {
+            assert!(of(seconds).is_ok(), "{seconds}");
+        }
+        for seconds in ["x", "-1", "1.5"] {
+            let error = of(seconds).err().unwrap().to_string();
+            assert!(error.contains(&format!("TIMEOUT={seconds}")), "{error}");
         }
     }
 }
