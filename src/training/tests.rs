@@ -54,7 +54,11 @@ fn split(name: &str, folder: &Path) -> Split {
     let mut table = Rows::new(token_type_ids);
     for (i, (ids, mask)) in rows("ids").iter().zip(rows("mask")).enumerate() {
         let length = mask.iter().filter(|m| **m == 1).count();
-        let padding = Padding { length: 33, id: 1 };
+        let padding = Padding {
+            length: 33,
+            id: 1,
+            left: false,
+        };
         table.push("", labels[i], i as i32, &ids[..length], Some(padding));
     }
     let options = WriteOptions {
