@@ -13,13 +13,15 @@ use sha2::{Digest, Sha256};
 use super::features::Columns;
 use super::split::Example;
 
-/// Padding on the right up to a fixed length.
+/// Padding up to a fixed length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Padding {
     /// The length of every row.
     pub length: usize,
     /// The id that fills it; its mask and its token type are 0.
     pub id: u32,
+    /// Whether it stands before the tokens rather than after them.
+    pub left: bool,
 }
 
 /// A review beside its tokens.
@@ -82,11 +84,16 @@ impl Rows {
     pub fn push(&mut self, row: Row<'_>, ids: &[u32], padding: Option<Padding>) {
         let fill = padding.map_or(0, |p| p.length.saturating_sub(ids.len()));
         let id = padding.map_or(0, |p| p.id as i32);
+        let (before, after) = match padding.is_some_and(|p| p.left) {
+            true => (fill, 0),
+            false => (0, fill),
+        };
+        self.input_ids.extend(std::iter::repeat_n(id, before));
         self.input_ids.extend(ids.iter().map(|&id| id as i32));
-        self.input_ids.extend(std::iter::repeat_n(id, fill));
-        self.attention_mask
-            .extend(std::iter::repeat_n(1, ids.len()));
-        self.attention_mask.extend(std::iter::repeat_n(0, fill));
+        self.input_ids.extend(std::iter::repeat_n(id, after));
+        for (mask, count) in [(0, before), (1, ids.len()), (0, after)] {
+            self.attention_mask.extend(std::iter::repeat_n(mask, count));
+        }
         if let Some(types) = &mut self.token_type_ids {
             types.resize(types.len() + ids.len() + fill, 0);
         }

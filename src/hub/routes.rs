@@ -198,7 +198,13 @@ mod tests {
         let of = |seconds: &'static str| {
             Routes::new(&|name| (name == "HF_HUB_DOWNLOAD_TIMEOUT").then(|| seconds.into()))
         };
-        for seconds in ["18446744073709551615", "4611686018427387904", "0", " 7 ", ""] {
+        for seconds in [
+            "18446744073709551615",
+            "4611686018427387904",
+            "0",
+            " 7 ",
+            "",
+        ] {
             assert!(of(seconds).is_ok(), "{seconds}");
         }
         for seconds in ["x", "-1", "1.5"] {

@@ -75,7 +75,14 @@ impl Network {
         }
         Ok(match config.family {
             Family::Roberta => camembert::lookups(input, config.pad_token_id),
-            Family::Xlm => flaubert::lookups(input),
+            Family::Xlm => {
+                if let Some(column) = input.columns.iter().find(|&&c| c as usize >= limit) {
+                    return Err(Error::Mismatch(format!(
+                        "a token stands in column {column} of its row, which is padded on the left, and the model has {limit} positions: prepare the data with --max-length {limit}"
+                    )));
+                }
+                flaubert::lookups(input)
+            }
         })
     }
 

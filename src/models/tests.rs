@@ -13,6 +13,7 @@ use crate::nn::{self, AdamWStep};
 mod checkpoints;
 mod finite_differences;
 mod freezing;
+mod left_padding;
 mod other_heads;
 mod plain_path;
 mod recomputation;

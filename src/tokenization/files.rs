@@ -31,7 +31,15 @@ impl JsonFile {
             return Ok(Self { path, entries });
         }
         let text = read_json(&path)?;
-        match serde_json::from_str(&text) {
+        Self::parse(path, &text)
+    }
+
+    /// The object that a text of `path` holds.
+    ///
+    /// # Errors
+    /// When the text is not JSON, or something other than an object.
+    pub(crate) fn parse(path: PathBuf, text: &str) -> Result<Self> {
+        match serde_json::from_str(text) {
             Ok(Value::Object(entries)) => Ok(Self { path, entries }),
             Ok(other) => {
                 let found = kind_of(&other);

@@ -15,7 +15,12 @@ pub mod camembert;
 mod files;
 pub mod flaubert;
 mod pool;
+mod saved;
+mod settings;
+mod special_tokens;
 mod word_cache;
+
+pub use saved::save;
 
 use files::JsonFile;
 
@@ -71,6 +76,50 @@ pub enum TokenizerKind {
     Flaubert,
 }
 
+/// A side of a text or of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// Its end.
+    #[default]
+    Right,
+    /// Its beginning.
+    Left,
+}
+
+impl Side {
+    /// As `tokenizer_config.json` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// What transformers 5 makes of a folder that was opened by the rules of 4.57.
+pub enum Transformers5 {
+    /// The same tokenizer.
+    Same,
+    /// Another one, which gives other ids to some texts.
+    Other(Box<dyn OtherIds>),
+    /// None: its class does not fit the file.
+    CannotOpen,
+}
+
+/// Finds the texts to which another release gives other ids.
+pub trait OtherIds: Send + Sync {
+    /// For each of `texts`, whose tokens here are `encodings` at the same `max_length`, whether they differ.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`]; also when a signal asks the run to stop.
+    fn differing(
+        &self,
+        texts: &[&str],
+        encodings: &[Encoding],
+        max_length: Option<usize>,
+    ) -> Result<Vec<bool>>;
+}
+
 /// What a caller may change about a tokenizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenizerOptions {
@@ -106,6 +155,29 @@ pub trait Tokenizer: Send + Sync {
 
     /// The greatest useful length: what `tokenizer_config.json` says, at most [`MAX_LENGTH`].
     fn model_max_length(&self) -> usize;
+
+    /// Where a text that is too long is cut: `truncation_side`.
+    fn truncation_side(&self) -> Side;
+
+    /// Where a short row is filled up: `padding_side`.
+    fn padding_side(&self) -> Side;
+
+    /// Require that the model of the folder has every one of some ids; a folder without `config.json` cannot tell.
+    ///
+    /// # Errors
+    /// With the first token that the model lacks.
+    fn check_ids(&self, ids: &[u32]) -> Result<()>;
+
+    /// The text of a token.
+    fn token(&self, id: u32) -> Option<String>;
+
+    /// What transformers 5 makes of the folder. It builds a second tokenizer where that is another one.
+    ///
+    /// # Errors
+    /// What the tokenizers crate says about the parts of the file.
+    fn under_transformers_5(&self) -> Result<Transformers5> {
+        Ok(Transformers5::Same)
+    }
 
     /// Whether transformers adds a column `token_type_ids`: true for FlauBERT only.
     fn has_token_type_ids(&self) -> bool {
@@ -143,14 +215,15 @@ pub fn from_pretrained(folder: &Path, options: &TokenizerOptions) -> Result<Box<
 fn kind_of(folder: &Path) -> Result<TokenizerKind> {
     let tokenizer_config = JsonFile::open(folder, "tokenizer_config.json")?;
     let config = JsonFile::open(folder, "config.json")?;
-    let class = tokenizer_config.string("tokenizer_class")?;
+    const CLASS: &str = "tokenizer_class";
+    let class = tokenizer_config.string(CLASS)?.or(config.string(CLASS)?);
     let has = |name: &str| folder.join(name).is_file();
     match class.map(|c| c.trim_end_matches("Fast")) {
         Some("FlaubertTokenizer") => return Ok(TokenizerKind::Flaubert),
         Some("CamembertTokenizer" | "RobertaTokenizer" | "XLMRobertaTokenizer") => {
             return Ok(TokenizerKind::Camembert);
         }
-        Some("PreTrainedTokenizer") | None => {}
+        Some("PreTrainedTokenizer" | "PythonBackend") | None => {}
         Some(_) if has("tokenizer.json") => return Ok(TokenizerKind::Camembert),
         Some(other) => {
             return Err(tokenizer_config.wrong(
@@ -166,18 +239,6 @@ fn kind_of(folder: &Path) -> Result<TokenizerKind> {
             Ok(TokenizerKind::Flaubert)
         }
         _ => Ok(TokenizerKind::Camembert),
-    }
-}
-
-/// `model_max_length` of `tokenizer_config.json`, at most [`MAX_LENGTH`]. Transformers writes 1e30 for "unknown".
-fn model_max_length(config: &JsonFile) -> Result<usize> {
-    const KEY: &str = "model_max_length";
-    let Some(value) = config.get(KEY) else {
-        return Ok(MAX_LENGTH);
-    };
-    match value.as_f64() {
-        Some(length) if length >= 3.0 => Ok((length as usize).min(MAX_LENGTH)),
-        _ => Err(config.wrong(KEY, value, "a number of tokens, 3 or more")),
     }
 }
 

@@ -66,7 +66,11 @@ fn split(name: &str, folder: &Path) -> Split {
     let mut table = Rows::new(columns);
     for (i, (ids, mask)) in rows("ids").iter().zip(rows("mask")).enumerate() {
         let length = mask.iter().filter(|m| **m == 1).count();
-        let padding = Padding { length: 33, id: 1 };
+        let padding = Padding {
+            length: 33,
+            id: 1,
+            left: false,
+        };
         let row = Row {
             text: "",
             label: labels[i],

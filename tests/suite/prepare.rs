@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use flue_study::dataset::{DatasetDict, Split};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Workspace, fixtures, real};
 
@@ -85,6 +85,145 @@ fn the_sample_is_prepared_padded_for_both_families() {
         assert_eq!(manifest["program"], "flue-cls-prepare");
         assert_eq!(manifest["config"]["max_length"], 512);
         assert_eq!(manifest["results"]["rows"], rows);
+    }
+}
+
+/// A copy of a shipped checkpoint's small files, with other keys in one of them.
+fn checkpoint(w: &Workspace, model: &str, name: &str, changes: &Value) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("models")
+        .join(model);
+    fs::create_dir_all(w.path("changed")).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        if entry.path().extension().is_some_and(|e| e != "safetensors") {
+            fs::copy(entry.path(), w.path("changed").join(entry.file_name())).unwrap();
+        }
+    }
+    let path = w.path("changed").join(name);
+    let mut file = json(&fs::read_to_string(&path).unwrap());
+    for (key, value) in changes.as_object().unwrap() {
+        file[key] = value.clone();
+    }
+    fs::write(path, file.to_string()).unwrap();
+}
+
+#[test]
+fn the_sides_of_the_tokenizer_decide_what_is_kept_and_where_it_stands() {
+    for model in ["tiny-camembert", "tiny-flaubert"] {
+        let w = Workspace::new();
+        let long = "Ce film est un chef-d'œuvre. ".repeat(50) + "Quelle déception finale";
+        let rows = json!([{"text": long, "label": 0}, {"text": "court", "label": 1}]);
+        let lines: Vec<String> = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(Value::to_string)
+            .collect();
+        fs::write(w.path("train.jsonl"), lines.join("\n")).unwrap();
+        let prepare = |checkpoint: &str, options: &str, out: &str| {
+            w.run(&format!(
+                "flue-cls-prepare -c {checkpoint} --data train.jsonl {options} {out}"
+            ));
+            cells(
+                &DatasetDict::open(w.path(out))
+                    .unwrap()
+                    .split("train")
+                    .unwrap(),
+            )
+        };
+        let sides = json!({"truncation_side": "left", "padding_side": "left"});
+        checkpoint(&w, model, "tokenizer_config.json", &sides);
+        let right = prepare(model, "--max-length 20", "right");
+        let left = prepare("changed", "--max-length 20", "left");
+        let whole = prepare(model, "--no-padding --max-length 512", "whole");
+        // The last tokens, between the special ones.
+        let all = &whole[0].3;
+        let (first, last) = (all[0], &all[all.len() - 19..]);
+        assert_eq!(left[0].3, [&[first], last].concat());
+        assert_eq!(right[0].3[..19], all[..19]);
+        // The short row: the same tokens, on the other side.
+        let count = whole[1].3.len();
+        assert_eq!(left[1].3[20 - count..], whole[1].3);
+        assert_eq!(left[1].4, [vec![0; 20 - count], vec![1; count]].concat());
+        assert_eq!(right[1].4, [vec![1; count], vec![0; 20 - count]].concat());
+        assert_eq!(left[1].3[0], right[1].3[19]);
+        let example = DatasetDict::open(w.path("left")).unwrap();
+        let example = example.split("train").unwrap();
+        assert_eq!(example.example(1).unwrap().tokens(), whole[1].3);
+    }
+}
+
+#[test]
+fn rows_to_which_transformers_5_gives_other_ids_are_reported() {
+    let w = Workspace::new();
+    let text = "text,label\nUn film.,1\nUn\u{a0}film !,0\n\"Deux\u{2009}mots\",1\nDeux mots,0\n";
+    fs::write(w.path("train.csv"), text).unwrap();
+    let counts = |checkpoint: &str, out: &str| {
+        let line = format!("flue-cls-prepare -c {checkpoint} --data train.csv {out}");
+        let output = w.command(&line).output().unwrap();
+        assert!(output.status.success());
+        let summary = json(&String::from_utf8(output.stdout).unwrap());
+        let warned = String::from_utf8_lossy(&output.stderr).contains("transformers 5 gives other");
+        (summary["splits"]["train"].clone(), warned)
+    };
+    // As shipped both releases agree.
+    let (train, warned) = counts("tiny-camembert", "same");
+    assert!(!warned && train.get("other_ids_in_transformers_5").is_none());
+    // As 5.0 saves a tokenizer: a normaliser and a pre-tokenizer of its own, which 5.24 drops.
+    let saved_by_5 = json!({
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Replace", "pattern": {"Regex": "\\s{2,}|[\\n\\r\\t]"}, "content": " "},
+            {"type": "Strip", "strip_left": false, "strip_right": true},
+        ]},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+    });
+    checkpoint(&w, "tiny-camembert", "tokenizer.json", &saved_by_5);
+    let (train, warned) = counts("changed", "other");
+    assert!(warned);
+    assert_eq!(train["other_ids_in_transformers_5"], 2);
+    assert_eq!(train["rows_with_other_ids"], json!([1, 2]));
+    // The same of shards, with the numbers of the whole.
+    for shard in 0..2 {
+        w.run(&format!(
+            "flue-cls-prepare -c changed --data train.csv --shard {shard}/2 sharded"
+        ));
+    }
+    let merged = json(&w.run("flue-cls-prepare --merge sharded"));
+    assert_eq!(
+        merged["splits"]["train"]["rows_with_other_ids"],
+        json!([1, 2])
+    );
+    assert_eq!(merged["other_ids_in_transformers_5"], 2);
+}
+
+#[test]
+fn a_token_that_the_model_lacks_is_refused_with_its_row() {
+    let w = Workspace::new();
+    fs::write(w.path("train.csv"), "text,label\nUn film.,1\nNOUVEAU !,0\n").unwrap();
+    let added = json!({"NOUVEAU": 2000});
+    for (model, size) in [("tiny-camembert", 2000), ("tiny-flaubert", 2000)] {
+        checkpoint(&w, model, "config.json", &json!({"vocab_size": size}));
+        fs::write(w.path("changed/added_tokens.json"), added.to_string()).unwrap();
+        let words = ["train, row 1", "NOUVEAU", "2000", "config.json"];
+        w.fails(
+            "flue-cls-prepare -c changed --data train.csv out",
+            1,
+            &words,
+        );
+        assert!(!w.path("out").exists());
+        checkpoint(&w, model, "config.json", &json!({"vocab_size": 2001}));
+        w.run(&format!(
+            "flue-cls-prepare -c changed --data train.csv {model}"
+        ));
+        // A model that lacks a part of the vocabulary is another checkpoint's.
+        checkpoint(&w, model, "config.json", &json!({"vocab_size": 1500}));
+        let words = ["config.json", "vocab_size", "1500"];
+        w.fails(
+            "flue-cls-prepare -c changed --data train.csv out",
+            1,
+            &words,
+        );
+        fs::remove_dir_all(w.path("changed")).unwrap();
     }
 }
 

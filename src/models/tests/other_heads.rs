@@ -150,8 +150,11 @@ fn the_encoder_is_used_and_the_head_starts_anew() {
 }
 
 fn expected(name: &str) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(fixture(name).join("expected-4.57.1.safetensors"), &Device::Cpu)
-        .unwrap()
+    candle_core::safetensors::load(
+        fixture(name).join("expected-4.57.1.safetensors"),
+        &Device::Cpu,
+    )
+    .unwrap()
 }
 
 #[test]

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::results::{self, Results};
 use super::{Config, chart};
 use crate::artifact::AtomicDir;
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
 use crate::plotting;
-use crate::tokenization::TOKENIZER_FILES;
+use crate::tokenization;
 use crate::training::TrainOutput;
 
 /// The figures of a run.
@@ -32,12 +32,7 @@ pub(super) fn write(
     results: &Results<'_>,
 ) -> Result<()> {
     save_classifier(model, dir.path())?;
-    for name in TOKENIZER_FILES {
-        let from = checkpoint.join(name);
-        if presence::is_file(&from)? {
-            fs::copy(&from, dir.path().join(name)).map_err(Error::io(&from, "copy"))?;
-        }
-    }
+    tokenization::save(checkpoint, dir.path())?;
     write_json(&dir.path().join("trainer_state.json"), &json!(output.state))?;
     write_json(
         &dir.path().join("training_args.json"),

@@ -135,7 +135,7 @@ fn sum(set: &ShardSet) -> Result<Summary> {
         all.total.add(&shard.total);
         for (name, counts) in &shard.splits {
             let known: &mut BTreeMap<String, Counts> = &mut all.splits;
-            known.entry(name.clone()).or_default().add(counts);
+            known.entry(name.clone()).or_default().add_shard(counts);
         }
     }
     Ok(all)

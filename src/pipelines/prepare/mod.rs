@@ -20,7 +20,9 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_data};
 use crate::pipelines::{Same, keep_inputs};
-use crate::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
+use crate::tokenization::{
+    Side, Tokenizer, TokenizerKind, TokenizerOptions, Transformers5, from_pretrained,
+};
 
 pub use crate::artifact::Shard;
 pub use crate::dataset::Format;
@@ -99,6 +101,19 @@ pub struct Counts {
     pub mean_tokens: f64,
     /// Files written.
     pub files: usize,
+    /// Reviews to which transformers 5 gives other ids.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub other_ids_in_transformers_5: u64,
+    /// The first rows of them, counted from 0 in the split.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub rows_with_other_ids: Vec<u64>,
+}
+
+/// Most rows that are listed one by one.
+const MOST_LISTED: usize = 100;
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -119,11 +134,28 @@ impl Counts {
         *self.labels.entry(name.into()).or_default() += 1;
     }
 
+    /// Count a review to which transformers 5 gives other ids.
+    fn add_other_ids(&mut self, row: u64) {
+        self.other_ids_in_transformers_5 += 1;
+        if self.rows_with_other_ids.len() < MOST_LISTED {
+            self.rows_with_other_ids.push(row);
+        }
+    }
+
+    /// Add what another shard found in the same split.
+    fn add_shard(&mut self, other: &Self) {
+        self.add(other);
+        self.rows_with_other_ids.extend(&other.rows_with_other_ids);
+        self.rows_with_other_ids.sort_unstable();
+        self.rows_with_other_ids.truncate(MOST_LISTED);
+    }
+
     fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.truncated += other.truncated;
         self.tokens += other.tokens;
         self.files += other.files;
+        self.other_ids_in_transformers_5 += other.other_ids_in_transformers_5;
         for (name, count) in &other.labels {
             *self.labels.entry(name.clone()).or_default() += count;
         }
@@ -165,6 +197,9 @@ pub struct Summary {
     /// Where the rows of FLUE CLS are not as many as they should be.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub differences: Vec<String>,
+    /// Whether transformers 5 cannot open the tokenizer.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub closed_to_transformers_5: bool,
     /// How long it took.
     pub seconds: f64,
 }
@@ -193,6 +228,24 @@ impl Summary {
                 found.join(", ")
             ),
         })
+    }
+
+    /// Say where transformers 5 gives other ids than those that are written.
+    fn warn_of_transformers_5(&self) {
+        let checkpoint = &self.checkpoint;
+        if self.closed_to_transformers_5 {
+            tracing::warn!("{checkpoint}: transformers 5 cannot build this tokenizer; 4.57 can");
+        }
+        for (name, counts) in &self.splits {
+            let Some(first) = counts.rows_with_other_ids.first() else {
+                continue;
+            };
+            let (other, rows) = (counts.other_ids_in_transformers_5, counts.rows);
+            tracing::warn!(
+                "{checkpoint}: transformers 5 gives other ids to {other} of the {rows} rows of {name} (row {first} is the \
+                 first): it builds the tokenizer anew and drops the steps of its file, which are followed here"
+            );
+        }
     }
 
     /// Compare the rows of FLUE CLS, or of a shard of it, with what they should be, and warn of a difference.
@@ -250,15 +303,21 @@ pub fn run(config: &Config) -> Result<Summary> {
         }
     };
     let output = AtomicDir::create(&target, config.overwrite)?;
+    let transformers_5 = tokenizer.under_transformers_5()?;
     let plan = stream::Plan {
         tokenizer: tokenizer.as_ref(),
         max_length,
         padding: config.pad.then_some(Padding {
             length: max_length,
             id: tokenizer.pad_token_id(),
+            left: tokenizer.padding_side() == Side::Left,
         }),
         shard: config.shard,
         columns,
+        other_ids: match &transformers_5 {
+            Transformers5::Other(other) => Some(other.as_ref()),
+            Transformers5::Same | Transformers5::CannotOpen => None,
+        },
     };
     let options = WriteOptions {
         format: config.format,
@@ -279,6 +338,7 @@ pub fn run(config: &Config) -> Result<Summary> {
         total: Counts::new(),
         splits: BTreeMap::new(),
         differences: Vec::new(),
+        closed_to_transformers_5: matches!(transformers_5, Transformers5::CannotOpen),
         seconds: 0.0,
     };
     for name in input.split_names() {
@@ -290,6 +350,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     if source == Source::Flue {
         summary.check_flue(config.shard);
     }
+    summary.warn_of_transformers_5();
     summary.seconds = start.elapsed().as_secs_f64();
     leave(output, &mut manifest, &summary)?;
     Ok(summary)

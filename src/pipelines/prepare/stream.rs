@@ -12,7 +12,7 @@ use crate::dataset::{Columns, Padding, Row, Rows, SplitWriter};
 use crate::device::no_thread;
 use crate::error::{Error, Result, interrupt};
 use crate::progress::Progress;
-use crate::tokenization::Tokenizer;
+use crate::tokenization::{OtherIds, Tokenizer};
 
 /// Rows of a batch, and of a record batch: what `datasets` writes at a time.
 const BATCH_ROWS: usize = 1000;
@@ -28,6 +28,8 @@ pub(super) struct Plan<'a> {
     pub padding: Option<Padding>,
     pub shard: Option<Shard>,
     pub columns: Columns,
+    /// Finds the rows to which transformers 5 gives other ids, where there may be any.
+    pub other_ids: Option<&'a dyn OtherIds>,
 }
 
 impl Plan<'_> {
@@ -60,6 +62,24 @@ impl Plan<'_> {
         })
     }
 
+    /// The row of the split that is the `at`-th of this shard.
+    fn row_of(&self, at: u64) -> u64 {
+        let shard = self
+            .shard
+            .map(|shard| (shard.index as u64, shard.count as u64));
+        shard.map_or(at, |(index, count)| at * count + index)
+    }
+
+    /// Require that the model has every token of a row.
+    fn check_ids(&self, name: &str, at: u64, ids: &[u32]) -> Result<()> {
+        self.tokenizer.check_ids(ids).map_err(|e| {
+            let row = self.row_of(at);
+            Error::Mismatch(format!(
+                "{name}, row {row} has a token that the model lacks: {e}"
+            ))
+        })
+    }
+
     fn tokenize(
         &self,
         name: &str,
@@ -69,12 +89,25 @@ impl Plan<'_> {
     ) -> Result<Counts> {
         let mut counts = Counts::new();
         let mut progress = Progress::new(format!("tokenize {name}"), total, "rows");
+        let mut row = 0;
         for batch in reviews {
             interrupt::check()?;
             let texts: Vec<&str> = batch.iter().map(|r| r.text.as_str()).collect();
             let encodings = self.tokenizer.encode_batch(&texts, Some(self.max_length))?;
+            if let Some(other_ids) = self.other_ids {
+                let differing = other_ids.differing(&texts, &encodings, Some(self.max_length))?;
+                for (at, _) in differing
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, differs)| **differs)
+                {
+                    counts.add_other_ids(self.row_of(row + at as u64));
+                }
+            }
             let mut rows = Rows::new(self.columns);
             for (review, encoding) in batch.iter().zip(&encodings) {
+                self.check_ids(name, row, &encoding.ids)?;
+                row += 1;
                 counts.add_row(review.label, encoding.ids.len(), encoding.truncated);
                 let row = Row {
                     text: &review.text,

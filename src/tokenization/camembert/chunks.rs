@@ -33,9 +33,15 @@ impl Chunks {
         if !local || contents().any(|content| content.contains(char::is_whitespace)) {
             return None;
         }
-        let edges: Vec<char> = contents()
-            .flat_map(|c| c.chars().next().into_iter().chain(c.chars().next_back()))
-            .collect();
+        let mut edges: Vec<char> = contents().flat_map(ends).collect();
+        if let Some(normalizer) = tokenizer.get_normalizer() {
+            // Some are looked for in the normalised text.
+            for content in contents() {
+                let mut normalized = NormalizedString::from(content);
+                normalizer.normalize(&mut normalized).ok()?;
+                edges.extend(ends(normalized.get()));
+            }
+        }
         let ordinary = |code: usize| {
             char::from_u32(code as u32)
                 .is_some_and(|c| !edges.contains(&c) && is_inert(tokenizer.get_normalizer(), c))
@@ -57,6 +63,32 @@ impl Chunks {
             at = space + 1;
         }
         bytes.len()
+    }
+
+    /// The characters that are ordinary in both.
+    pub(super) fn common(&self, other: &Self) -> Self {
+        let both = |one: &[bool], other: &[bool]| {
+            let pairs = one.iter().zip(other);
+            pairs.map(|(one, other)| *one && *other).collect()
+        };
+        Self {
+            latin: both(&self.latin, &other.latin),
+            punctuation: both(&self.punctuation, &other.punctuation),
+        }
+    }
+
+    /// Whether a text is made of ordinary characters with single spaces between them. Every tokenizer whose chunks these are
+    /// then leaves it as it is and cuts it at its spaces, so that with the same model its tokens are the same.
+    pub(super) fn are_all_of(&self, text: &str) -> bool {
+        let mut after_space = true;
+        for character in text.chars() {
+            let space = character == ' ';
+            if space && after_space || !space && !self.is_ordinary(character as usize) {
+                return false;
+            }
+            after_space = space;
+        }
+        !after_space || text.is_empty()
     }
 
     fn is_ordinary(&self, code: usize) -> bool {
@@ -88,6 +120,14 @@ impl Chunks {
             _ => false,
         }
     }
+}
+
+/// The first and the last character of a text.
+fn ends(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .next()
+        .into_iter()
+        .chain(text.chars().next_back())
 }
 
 fn two(a: u8, b: u8) -> usize {

@@ -1,77 +1,82 @@
 //! CamemBERT's tokenizer, and those of RoBERTa and XLM-RoBERTa: a `tokenizer.json`, or a `sentencepiece.bpe.model`
 //! alone, through the tokenizers crate.
 //!
-//! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to what the file holds.
-//! Truncation and padding set in the file are dropped: the caller's length counts.
+//! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to what the file holds; a
+//! folder that only 5 opens has 5's. Lengths of truncation and padding set in the file are dropped: the caller's counts.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
-use tokenizers::utils::truncation::TruncationDirection;
-use tokenizers::{AddedToken, PreTokenizerWrapper};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use tokenizers::models::ModelWrapper;
+use tokenizers::normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence};
+use tokenizers::{Model, PreTokenizerWrapper};
 
 use super::files::{self, JsonFile};
-use super::pool::Pool;
-use super::word_cache::WordCache;
-use super::{AlignedEncoding, Encoding, Offsets};
+use super::settings::Settings;
+use super::special_tokens::{Release, SpecialTokens, Token, is_called};
+use super::{AlignedEncoding, Encoding, OtherIds, Side, Transformers5};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
-use super::{encode_in_chunks, model_max_length, room};
-use crate::error::{Error, Result, contain};
+use super::{encode_in_chunks, room};
+use crate::error::{Error, Result, contain, interrupt};
 
 mod charsmap;
 mod chunks;
+mod class;
 mod growth;
+mod pipeline;
+mod rebuilt;
+mod registration;
 mod sentencepiece;
 
 use chunks::Chunks;
+use class::Class;
 use growth::Growth;
+use pipeline::Pipeline;
+use rebuilt::Recipe;
 
-/// What shows the special tokens around a text.
-const SHORT_TEXT: &str = "a";
 /// Most values of a post-processor. Its template may name a special token of many ids again and again.
 const LARGEST_TEMPLATE: usize = 1000;
-
-/// Which conventions a folder without `tokenizer.json` follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Camembert,
-    Roberta,
-}
 
 /// `CamembertTokenizerFast`, `RobertaTokenizerFast` or `XLMRobertaTokenizerFast` of transformers.
 pub struct CamembertTokenizer {
     /// The file that it came from, for messages.
     path: PathBuf,
-    inner: tokenizers::Tokenizer,
-    /// Whether texts must be tried on its normaliser.
-    growth: Growth,
-    /// How texts are cut so that known chunks need not go through the crate, where that is possible.
-    chunks: Option<Chunks>,
-    /// Special tokens before and after a text.
-    before: Vec<u32>,
-    after: Vec<u32>,
-    scratch: Pool<WordCache<u32>>,
-    pad_id: u32,
+    pipeline: Pipeline,
+    /// What transformers 5 makes its tokenizer of, where it does not follow the file.
+    recipe: Option<Recipe>,
+    tokens: SpecialTokens,
+    settings: Settings,
+    pad: (String, u32),
     vocab_size: usize,
-    model_max_length: usize,
 }
 
 impl CamembertTokenizer {
-    /// Read `tokenizer.json` or `sentencepiece.bpe.model`, and `tokenizer_config.json` when it is there.
+    /// Read `tokenizer.json` or `sentencepiece.bpe.model`, and what the files beside it say about special tokens.
     ///
     /// # Errors
-    /// When neither is there, a file is malformed, or there is no padding token.
+    /// When neither is there, a file is malformed, there is no padding token, or a token that every text gets is one that
+    /// the model lacks.
     pub fn open(folder: &Path, options: &TokenizerOptions) -> Result<Self> {
         let config = JsonFile::open(folder, "tokenizer_config.json")?;
-        let family = family(folder, &config)?;
+        let class = Class::of(folder, &config)?;
+        let release = Class::release(&config)?;
         let json = folder.join("tokenizer.json");
         let model = folder.join("sentencepiece.bpe.model");
-        let (path, mut inner) = if json.is_file() {
-            (json.clone(), read_json(&json)?)
+        let (path, mut inner, file, class) = if json.is_file() {
+            let (inner, file) = read_json(&json)?;
+            let unigram = matches!(inner.get_model(), ModelWrapper::Unigram(_));
+            let usual = if unigram {
+                Class::Camembert
+            } else {
+                Class::File
+            };
+            (json, inner, Some(file), class.unwrap_or(usual))
         } else if model.is_file() {
-            (model.clone(), sentencepiece::open(&model, family)?)
+            let class = class.unwrap_or(Class::Camembert);
+            let inner = sentencepiece::open(&model, class)?;
+            (model, inner, None, class)
         } else {
             return Err(Error::NotFound {
                 what: format!("a tokenizer in {}", folder.display()),
@@ -81,88 +86,241 @@ impl CamembertTokenizer {
             });
         };
         let failed = |e| Error::malformed(&path, "", e, "a usable tokenizer");
-        contained(|| adapt(&mut inner, &config, family, options)).map_err(failed)?;
-        let growth = Growth::of(inner.get_normalizer());
-        growth
-            .check(SHORT_TEXT)
-            .map_err(|found| too_long(&path, found))?;
-        let (before, after) = contained(|| special_ids(&inner)).map_err(failed)?;
-        let chunks = match growth.is_tame() {
-            true => contained(|| Ok(Chunks::new(&inner))).map_err(failed)?,
-            false => None,
+        let values = file.as_ref().map(|file| &file.entries);
+        let settings = Settings::read(folder, &config, values)?;
+        let read = |release| {
+            let defaults = class.defaults();
+            SpecialTokens::read(folder, &config, file.as_ref(), &defaults, release)
         };
-        let pad = config.get("pad_token").map_or(Some("<pad>"), content);
-        let pad_id = pad.and_then(|token| inner.token_to_id(token));
-        Ok(Self {
-            chunks,
-            before,
-            after,
-            scratch: Pool::new(),
-            pad_id: pad_id.ok_or_else(|| {
-                Error::malformed(
-                    &path,
-                    "",
-                    "no padding token",
-                    "the token <pad>, or pad_token in tokenizer_config.json",
-                )
-            })?,
-            model_max_length: model_max_length(&config)?,
-            // Distinct tokens, as Python counts them: a Unigram model may list one twice.
-            vocab_size: inner.get_vocab(true).len(),
-            inner,
-            growth,
-            path,
+        let mut tokens = read(release)?;
+        let vocabulary = inner.get_vocab(true);
+        tokens.drop_what_has_another_name(&vocabulary);
+        let recipe = match class {
+            Class::File | Class::Bert => None,
+            _ => Some(Recipe {
+                class,
+                tokens: recipe_tokens(read(Release::Five)?, &config, &inner, file.is_some()),
+                add_prefix_space: config.boolean("add_prefix_space")?,
+                split_special_tokens: settings.split_special_tokens,
+                lowercase: options.lowercase == Some(true),
+            }),
+        };
+        contained(|| {
+            inner.with_truncation(None)?;
+            inner.with_padding(None);
+            let present = registration::present(&inner);
+            let adding = registration::of(&tokens, &present, class, release);
+            registration::register(&mut inner, adding)?;
+            inner.set_encode_special_tokens(settings.split_special_tokens);
+            adapt(&mut inner, &config, class, options)
         })
-    }
-
-    fn special_tokens(&self) -> usize {
-        self.before.len() + self.after.len()
-    }
-
-    fn check_growth(&self, text: &str) -> Result<()> {
-        let checked = self.growth.check(text);
-        checked.map_err(|found| too_long(&self.path, found))
-    }
-
-    fn encode_with(&self, text: &str, room: usize, cache: &mut WordCache<u32>) -> Result<Encoding> {
-        let mut ids = self.before.clone();
-        let limit = room.saturating_add(self.before.len());
-        let mut at = 0;
-        while at < text.len() && ids.len() <= limit {
-            let end = match &self.chunks {
-                Some(chunks) => chunks.end(text.as_bytes(), at),
-                None => text.len(),
-            };
-            let tokens = cache.get_or_encode(&text.as_bytes()[at..end], |_, tokens| {
-                self.check_growth(&text[at..end])?;
-                let encoding = contained(|| self.inner.encode_fast(&text[at..end], false));
-                let encoding = encoding.map_err(|e| unfit(&self.path, e))?;
-                tokens.extend_from_slice(encoding.get_ids());
-                Ok::<_, Error>(())
-            })?;
-            ids.extend_from_slice(tokens);
-            at = end + 1;
+        .map_err(failed)?;
+        for (id, token) in &tokens.added {
+            let given = inner.token_to_id(&token.content);
+            if file.is_none() && given.is_some_and(|given| given != *id) {
+                tracing::warn!(
+                    "{}: {:?} has the id {id} in the files beside it and gets {} here and in transformers 4.57: the model \
+                     was perhaps trained on another vocabulary",
+                    path.display(),
+                    token.content,
+                    given.unwrap_or(*id)
+                );
+            }
         }
-        let truncated = ids.len() > limit;
-        ids.truncate(limit);
-        ids.extend_from_slice(&self.after);
-        Ok(Encoding { ids, truncated })
+        let padding = file.as_ref().and_then(|file| file.entries.get("padding"));
+        let pad = pad_token(&tokens, padding, &inner, &vocabulary);
+        let pad = pad.map_err(|found| {
+            let expected =
+                "\"pad_token\" with the token that fills up short rows, as the vocabulary has it";
+            Error::malformed(&config.path, "key \"pad_token\"", found, expected)
+        })?;
+        let pipeline = Pipeline::new(&path, inner, settings.truncation)?;
+        if pipeline.special_tokens() == 0 {
+            tracing::warn!(
+                "{}: the post_processor puts no special token before a text: its first token will stand for it",
+                path.display()
+            );
+        }
+        let tokenizer = Self {
+            // Distinct tokens, as Python counts them: a Unigram model may list one twice.
+            vocab_size: pipeline.inner.get_vocab(true).len(),
+            path,
+            pipeline,
+            recipe,
+            tokens,
+            settings,
+            pad,
+        };
+        tokenizer.check_vocabulary()?;
+        Ok(tokenizer)
+    }
+
+    /// The tokenizer in files that 4.57 and 5.24 read alike: `tokenizer.json` and `tokenizer_config.json`.
+    ///
+    /// `PreTrainedTokenizerFast` takes the file as it is in both. What 4.57's class registers beside the file's tokens is in
+    /// the file then; what the class says of columns and sides is in the configuration.
+    ///
+    /// # Errors
+    /// When a part of the tokenizer cannot be written.
+    pub(super) fn for_both_releases(
+        &self,
+        config: &JsonFile,
+    ) -> Result<[(&'static str, String); 2]> {
+        let failed = || Error::compute("the tokenizer as JSON");
+        let json = self.pipeline.inner.to_string(false);
+        let json = json.map_err(|e| Error::Compute {
+            context: "the tokenizer as JSON".into(),
+            source: e,
+        })?;
+        let mut entries = config.entries.clone();
+        for key in [
+            "added_tokens_decoder",
+            "extra_special_tokens",
+            "tokenizer_file",
+            "backend",
+        ] {
+            entries.remove(key);
+        }
+        let mut set = |key: &str, value: Value| entries.insert(key.to_string(), value);
+        set("tokenizer_class", "PreTrainedTokenizerFast".into());
+        set("model_input_names", json!(["input_ids", "attention_mask"]));
+        for named in &self.tokens.named {
+            set(named.key, named.token.content.as_str().into());
+        }
+        set("pad_token", self.pad.0.as_str().into());
+        let additional = self.tokens.additional.iter();
+        let additional = additional
+            .chain(&self.tokens.own_names)
+            .map(|token| token.content.as_str());
+        set("additional_special_tokens", additional.collect());
+        set("truncation_side", self.settings.truncation.name().into());
+        set("padding_side", self.settings.padding.name().into());
+        let config = serde_json::to_string_pretty(&Value::Object(entries)).map_err(failed())?;
+        Ok([
+            ("tokenizer.json", json + "\n"),
+            ("tokenizer_config.json", config + "\n"),
+        ])
+    }
+
+    /// Require that the model has the whole vocabulary and every token that is added to a text. Tokens that are registered
+    /// beside it (published CamemBERTs have `<unk>NOTUSED`, an id past the end) are missed when a text has one.
+    fn check_vocabulary(&self) -> Result<()> {
+        let own = match self.pipeline.inner.get_model() {
+            ModelWrapper::Unigram(unigram) => unigram.get_vocab_size().checked_sub(1),
+            other => other.get_vocab().into_values().max().map(|id| id as usize),
+        };
+        let own = own.and_then(|id| u32::try_from(id).ok());
+        let around = self.pipeline.before.iter().chain(&self.pipeline.after);
+        let all = around.copied().chain([self.pad.1]).chain(own);
+        self.check_ids(&all.collect::<Vec<_>>())
+    }
+}
+
+/// The tokens that transformers 5 registers. From a SentencePiece model it takes the control symbols and those of the user
+/// instead of the older lists.
+fn recipe_tokens(
+    mut tokens: SpecialTokens,
+    config: &JsonFile,
+    inner: &tokenizers::Tokenizer,
+    has_file: bool,
+) -> SpecialTokens {
+    let lists = ["additional_special_tokens", "extra_special_tokens"];
+    if !has_file && !lists.iter().any(|key| config.get(key).is_some()) {
+        let mut symbols: Vec<_> = inner.get_added_tokens_decoder().into_iter().collect();
+        symbols.sort_by_key(|(id, _)| *id);
+        let symbols = symbols.into_iter().map(|(_, symbol)| Token::of(&symbol));
+        tokens.additional = symbols.collect();
+    }
+    tokens
+}
+
+/// The token that fills up short rows, and its id; the error says what was found.
+fn pad_token(
+    tokens: &SpecialTokens,
+    padding: Option<&Value>,
+    inner: &tokenizers::Tokenizer,
+    vocabulary: &HashMap<String, u32>,
+) -> std::result::Result<(String, u32), String> {
+    const KEY: &str = "pad_token";
+    let named = tokens.named.iter().find(|named| named.key == KEY);
+    let of_file = || padding?.get(KEY)?.as_str();
+    let given = match named {
+        Some(named) if named.by_class => None,
+        Some(named) => Some(named.token.content.as_str()),
+        None => of_file(),
+    };
+    if let Some(token) = given {
+        let id = inner.token_to_id(token);
+        return id
+            .map(|id| (token.to_string(), id))
+            .ok_or_else(|| format!("{token:?}, which is not in the vocabulary"));
+    }
+    let of_class = named.and_then(|named| vocabulary.get_key_value(&named.token.content));
+    if let Some((token, id)) = of_class {
+        return Ok((token.clone(), *id));
+    }
+    let mut called = vocabulary.iter().filter(|(token, _)| is_called(KEY, token));
+    match (called.next(), called.next()) {
+        (Some((token, id)), None) => Ok((token.clone(), *id)),
+        (None, _) => Err("no padding token, and none in the vocabulary that is called so".into()),
+        (Some((one, _)), Some((other, _))) => Err(format!(
+            "no padding token, where {one:?} and {other:?} could be it"
+        )),
+    }
+}
+
+/// Where what 5.24 makes of a text differs.
+struct Rebuilt {
+    pipeline: Pipeline,
+    /// What both tokenizers take for ordinary; none where every text must be tried.
+    ordinary: Option<Chunks>,
+}
+
+impl OtherIds for Rebuilt {
+    fn differing(
+        &self,
+        texts: &[&str],
+        encodings: &[Encoding],
+        max_length: Option<usize>,
+    ) -> Result<Vec<bool>> {
+        const CHUNK: usize = 16;
+        let room = room(max_length, self.pipeline.special_tokens())?;
+        let differs = |text: &str, encoding: &Encoding| match &self.ordinary {
+            Some(ordinary) if ordinary.are_all_of(text) => Ok(false),
+            _ => {
+                let other = self
+                    .pipeline
+                    .lend(|cache| self.pipeline.encode(text, room, cache));
+                Ok(other?.ids != encoding.ids)
+            }
+        };
+        let parts = texts.par_chunks(CHUNK).zip(encodings.par_chunks(CHUNK));
+        let parts = parts.map(|(texts, encodings)| {
+            interrupt::check()?;
+            let pairs = texts.iter().zip(encodings);
+            pairs
+                .map(|(text, encoding)| differs(text, encoding))
+                .collect()
+        });
+        let parts: Vec<Vec<bool>> = parts.collect::<Result<_>>()?;
+        Ok(parts.concat())
     }
 }
 
 impl Tokenizer for CamembertTokenizer {
     fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding> {
-        let room = room(max_length, self.special_tokens())?;
-        self.scratch
-            .lend(|cache| self.encode_with(text, room, cache))
+        let pipeline = &self.pipeline;
+        let room = room(max_length, pipeline.special_tokens())?;
+        pipeline.lend(|cache| pipeline.encode(text, room, cache))
     }
 
     fn encode_batch(&self, texts: &[&str], max_length: Option<usize>) -> Result<Vec<Encoding>> {
-        let room = room(max_length, self.special_tokens())?;
+        let pipeline = &self.pipeline;
+        let room = room(max_length, pipeline.special_tokens())?;
         encode_in_chunks(texts, |texts, encodings| {
-            self.scratch.lend(|cache| {
+            pipeline.lend(|cache| {
                 for (text, encoding) in texts.iter().zip(encodings) {
-                    *encoding = self.encode_with(text, room, cache)?;
+                    *encoding = pipeline.encode(text, room, cache)?;
                 }
                 Ok(())
             })
@@ -170,24 +328,8 @@ impl Tokenizer for CamembertTokenizer {
     }
 
     fn encode_aligned(&self, text: &str, max_length: Option<usize>) -> Result<AlignedEncoding> {
-        let room = room(max_length, self.special_tokens())?;
-        self.check_growth(text)?;
-        let encoding = contained(|| self.inner.encode(text, false));
-        let mut encoding = encoding.map_err(|e| unfit(&self.path, e))?;
-        let truncated = encoding.len() > room;
-        encoding.truncate(encoding.len().min(room), 0, TruncationDirection::Right);
-        let encoding = contained(|| self.inner.post_process(encoding, None, true));
-        let encoding = encoding.map_err(Error::compute("adding special tokens"))?;
-        let offsets = Offsets::new(text);
-        let offset = |&(start, end): &(usize, usize)| offsets.offset(start..end);
-        Ok(AlignedEncoding {
-            offsets: encoding.get_offsets().iter().map(offset).collect(),
-            word_ids: encoding.get_word_ids().to_vec(),
-            encoding: Encoding {
-                ids: encoding.get_ids().to_vec(),
-                truncated,
-            },
-        })
+        let room = room(max_length, self.pipeline.special_tokens())?;
+        self.pipeline.encode_aligned(text, room)
     }
 
     fn vocab_size(&self) -> usize {
@@ -195,11 +337,52 @@ impl Tokenizer for CamembertTokenizer {
     }
 
     fn pad_token_id(&self) -> u32 {
-        self.pad_id
+        self.pad.1
     }
 
     fn model_max_length(&self) -> usize {
-        self.model_max_length
+        self.settings.max_length
+    }
+
+    fn truncation_side(&self) -> Side {
+        self.settings.truncation
+    }
+
+    fn padding_side(&self) -> Side {
+        self.settings.padding
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        self.settings.check(ids, |id| self.token(id))
+    }
+
+    fn token(&self, id: u32) -> Option<String> {
+        self.pipeline.inner.id_to_token(id)
+    }
+
+    fn under_transformers_5(&self) -> Result<Transformers5> {
+        let Some(recipe) = &self.recipe else {
+            return Ok(Transformers5::Same);
+        };
+        let (own, inner) = (&self.pipeline, &self.pipeline.inner);
+        let Some(other) = rebuilt::rebuild(&self.path, inner, recipe)? else {
+            return Ok(Transformers5::CannotOpen);
+        };
+        let pipeline = Pipeline::new(&self.path, other, self.settings.truncation)?;
+        let around = (&own.before, &own.after) == (&pipeline.before, &pipeline.after);
+        if around && rebuilt::are_one(inner, &pipeline.inner) {
+            return Ok(Transformers5::Same);
+        }
+        let comparable =
+            around && rebuilt::same_model(inner.get_model(), pipeline.inner.get_model());
+        let ordinary = match (&own.chunks, &pipeline.chunks) {
+            (Some(one), Some(other)) if comparable => Some(one.common(other)),
+            _ => None,
+        };
+        Ok(Transformers5::Other(Box::new(Rebuilt {
+            pipeline,
+            ordinary,
+        })))
     }
 
     fn kind(&self) -> TokenizerKind {
@@ -225,7 +408,7 @@ fn too_long(path: &Path, found: String) -> Error {
 }
 
 /// Read a `tokenizer.json`.
-fn read_json(path: &Path) -> Result<tokenizers::Tokenizer> {
+fn read_json(path: &Path) -> Result<(tokenizers::Tokenizer, JsonFile)> {
     let malformed = |place: &str, found: String| {
         Error::malformed(path, place, found, "a tokenizer of the tokenizers crate")
     };
@@ -239,7 +422,13 @@ fn read_json(path: &Path) -> Result<tokenizers::Tokenizer> {
         let found = format!("{size} values");
         return Err(Error::malformed(path, "post_processor", found, expected));
     }
-    contained(|| tokenizers::Tokenizer::from_bytes(&text)).map_err(|e| malformed("", e.to_string()))
+    let inner = contained(|| tokenizers::Tokenizer::from_bytes(&text));
+    let inner = inner.map_err(|e| malformed("", e.to_string()))?;
+    let Value::Object(entries) = json else {
+        return Err(malformed("", "something other than an object".into()));
+    };
+    let path = path.to_path_buf();
+    Ok((inner, JsonFile { path, entries }))
 }
 
 /// Try the added tokens of a `tokenizer.json` on its normaliser: reading the file normalises them.
@@ -248,7 +437,8 @@ fn check_added(path: &Path, json: &Value) -> Result<()> {
     let normalizer = json.get("normalizer").cloned().map(serde_json::from_value);
     let growth = Growth::of(normalizer.and_then(std::result::Result::ok).as_ref());
     let added = json.get("added_tokens").and_then(Value::as_array);
-    let mut contents = added.into_iter().flatten().filter_map(content);
+    let tokens = added.into_iter().flatten();
+    let mut contents = tokens.filter_map(|token| token.get("content")?.as_str());
     contents
         .try_for_each(|content| growth.check(content))
         .map_err(|found| too_long(path, found))
@@ -263,46 +453,27 @@ fn values_in(json: &Value) -> usize {
     }
 }
 
-/// The ids that the post-processor puts before and after a text.
-fn special_ids(inner: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
-    let encoding = inner.encode(SHORT_TEXT, true)?;
-    let marks = encoding.get_special_tokens_mask();
-    let before = marks.iter().take_while(|mark| **mark == 1).count();
-    let after = marks.iter().rev().take_while(|mark| **mark == 1).count();
-    let ids = encoding.get_ids();
-    Ok((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
-}
-
-fn family(folder: &Path, config: &JsonFile) -> Result<Family> {
-    let model = JsonFile::open(folder, "config.json")?;
-    let class = config.string("tokenizer_class")?.map(str::to_string);
-    let model_type = model.string("model_type")?.map(str::to_string);
-    let name = class.or(model_type).unwrap_or_default().to_lowercase();
-    Ok(match name.contains("roberta") {
-        true => Family::Roberta,
-        false => Family::Camembert,
-    })
-}
-
 /// Make of the file's tokenizer what transformers' class makes of it.
 fn adapt(
     inner: &mut tokenizers::Tokenizer,
     config: &JsonFile,
-    family: Family,
+    class: Class,
     options: &TokenizerOptions,
 ) -> tokenizers::Result<()> {
-    inner.with_truncation(None)?;
-    inner.with_padding(None);
-    let added = special_tokens(inner, config, family);
-    let growth = Growth::of(inner.get_normalizer());
-    for token in &added {
-        growth.check(&token.content)?;
-    }
-    inner.add_tokens(added)?;
     if let Some(PreTokenizerWrapper::ByteLevel(bytes)) = inner.get_pre_tokenizer() {
         let prefix = config.get("add_prefix_space").and_then(Value::as_bool);
         let bytes = bytes.add_prefix_space(prefix.unwrap_or(false));
         inner.with_pre_tokenizer(Some(bytes));
+    }
+    let normalizer = inner.get_normalizer().cloned();
+    if let (Class::Bert, Some(NormalizerWrapper::BertNormalizer(file))) = (class, normalizer) {
+        let flag = |key: &str| config.get(key).and_then(Value::as_bool);
+        inner.with_normalizer(Some(BertNormalizer::new(
+            file.clean_text,
+            flag("tokenize_chinese_chars").unwrap_or(true),
+            flag("strip_accents"),
+            flag("do_lower_case").unwrap_or(true),
+        )))?;
     }
     if options.lowercase == Some(true) {
         let mut normalizers: Vec<NormalizerWrapper> = vec![Lowercase.into()];
@@ -310,86 +481,4 @@ fn adapt(
         inner.with_normalizer(Some(Sequence::new(normalizers)))?;
     }
     Ok(())
-}
-
-/// The tokens that the Python class registers on top of the file's: those of `added_tokens_decoder`, special tokens that
-/// the file does not mark, and `<mask>`, which takes the space before it.
-fn special_tokens(
-    inner: &tokenizers::Tokenizer,
-    config: &JsonFile,
-    family: Family,
-) -> Vec<AddedToken> {
-    let mut tokens: Vec<AddedToken> = Vec::new();
-    if let Some(Value::Object(decoder)) = config.get("added_tokens_decoder") {
-        let mut decoder: Vec<(u32, &Value)> = decoder
-            .iter()
-            .filter_map(|(id, token)| Some((id.parse().ok()?, token)))
-            .collect();
-        decoder.sort_by_key(|(id, _)| *id);
-        tokens.extend(decoder.into_iter().filter_map(|(_, token)| object(token)));
-    }
-    let defaults = [
-        ("bos_token", "<s>"),
-        ("eos_token", "</s>"),
-        ("unk_token", "<unk>"),
-        ("sep_token", "</s>"),
-        ("pad_token", "<pad>"),
-        ("cls_token", "<s>"),
-    ];
-    let text = |(key, default): (&str, &'static str)| {
-        let given = config.get(key).and_then(content);
-        AddedToken::from(given.unwrap_or(default), true)
-    };
-    let own: &[&str] = match family {
-        Family::Camembert => &["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"],
-        Family::Roberta => &[],
-    };
-    let additional: Vec<&str> = match config.get("additional_special_tokens") {
-        Some(Value::Array(listed)) => listed.iter().filter_map(content).collect(),
-        _ => own.to_vec(),
-    };
-    let additional = additional.into_iter().map(|t| AddedToken::from(t, true));
-    let marked = inner.get_added_tokens_decoder();
-    let marked: HashSet<&str> = marked
-        .values()
-        .map(|known| known.content.as_str())
-        .collect();
-    let mask = mask_token(config);
-    let mask_text = mask.content.clone();
-    let special = defaults.into_iter().map(text);
-    let mut listed: HashSet<String> = tokens.iter().map(|t| t.content.clone()).collect();
-    for token in special.chain(std::iter::once(mask)).chain(additional) {
-        // The mask has flags of its own: it replaces one of the same text in the file.
-        let wanted = token.content == mask_text || !marked.contains(token.content.as_str());
-        if wanted && listed.insert(token.content.clone()) {
-            tokens.push(token);
-        }
-    }
-    tokens
-}
-
-fn mask_token(config: &JsonFile) -> AddedToken {
-    let given = config.get("mask_token");
-    given.and_then(object).unwrap_or_else(|| {
-        let text = given.and_then(content).unwrap_or("<mask>");
-        AddedToken::from(text, true).lstrip(true)
-    })
-}
-
-/// The text of a token given as a string or an object.
-fn content(token: &Value) -> Option<&str> {
-    token.as_str().or_else(|| token.get("content")?.as_str())
-}
-
-/// A token given as an object with its flags.
-fn object(token: &Value) -> Option<AddedToken> {
-    let flag = |name: &str| token.get(name).and_then(Value::as_bool).unwrap_or(false);
-    let content = token.get("content")?.as_str()?;
-    Some(
-        AddedToken::from(content, flag("special"))
-            .lstrip(flag("lstrip"))
-            .rstrip(flag("rstrip"))
-            .single_word(flag("single_word"))
-            .normalized(flag("normalized")),
-    )
 }

@@ -14,11 +14,12 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::super::files::read_bytes;
-use super::{Family, charsmap, contained};
+use super::class::Class;
+use super::{charsmap, contained};
 use crate::error::{Error, Result};
 
 /// SentencePiece's word boundary.
-const BOUNDARY: char = '\u{2581}';
+pub(super) const BOUNDARY: char = '\u{2581}';
 /// `ModelProto.SentencePiece.Type`: ordinary, control and user-defined pieces.
 const NORMAL: u64 = 1;
 const CONTROL: u64 = 3;
@@ -47,7 +48,7 @@ struct Piece {
 ///
 /// # Errors
 /// When the file cannot be read, is no SentencePiece model, or is not a unigram model.
-pub(super) fn open(path: &Path, family: Family) -> Result<Tokenizer> {
+pub(super) fn open(path: &Path, class: Class) -> Result<Tokenizer> {
     let bytes = read_bytes(path)?;
     let model = parse(&bytes).map_err(|(at, found)| {
         let expected = "a SentencePiece model; download the file again";
@@ -72,12 +73,12 @@ pub(super) fn open(path: &Path, family: Family) -> Result<Tokenizer> {
             )
         })?;
     }
-    contained(|| convert(&model, family))
+    contained(|| convert(&model, class))
         .map_err(|e| Error::malformed(path, "", e, "a model that makes a tokenizer"))
 }
 
-fn convert(model: &Model, family: Family) -> tokenizers::Result<Tokenizer> {
-    let (vocabulary, unk_id) = vocabulary(model, family);
+fn convert(model: &Model, class: Class) -> tokenizers::Result<Tokenizer> {
+    let (vocabulary, unk_id) = vocabulary(model, class);
     let mut tokenizer = Tokenizer::new(Unigram::from(vocabulary, Some(unk_id), false)?);
     let added = |p: &&Piece| p.kind == CONTROL || p.kind == USER_DEFINED;
     let added: Vec<AddedToken> = model
@@ -107,11 +108,11 @@ fn convert(model: &Model, family: Family) -> tokenizers::Result<Tokenizer> {
 }
 
 /// Tokens with their scores in the order of their ids, and the id of the unknown token.
-fn vocabulary(model: &Model, family: Family) -> (Vec<(String, f64)>, usize) {
+fn vocabulary(model: &Model, class: Class) -> (Vec<(String, f64)>, usize) {
     // The published CamemBERT has its own tokens before the pieces; its `<unk>` is spelled anew and the model's
     // own is made improbable. XLM-RoBERTa replaces the first three pieces.
-    let (first, replaced): (&[(&str, f64)], usize) = match family {
-        Family::Camembert => (
+    let (first, replaced): (&[(&str, f64)], usize) = match class.is_roberta() {
+        false => (
             &[
                 ("<s>NOTUSED", 0.0),
                 ("<pad>", 0.0),
@@ -121,7 +122,7 @@ fn vocabulary(model: &Model, family: Family) -> (Vec<(String, f64)>, usize) {
             ],
             1,
         ),
-        Family::Roberta => (
+        true => (
             &[("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)],
             3,
         ),

@@ -1,31 +1,42 @@
 //! FlauBERT's special and added tokens: which there are, their ids, and how they are found in a text.
 //!
 //! The rules are those of `PreTrainedTokenizer` in transformers 4.57: `added_tokens_decoder` of `tokenizer_config.json`
-//! if there is one, else the older files; then the special tokens, which get new ids where the vocabulary lacks them.
+//! if there is one, else the older files; then the special tokens, which get new ids where the vocabulary lacks them. Those of
+//! 5.24 differ in the flags of a few; its `extra_special_tokens` count where 4.57 refuses them.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::super::files::JsonFile;
+use super::super::special_tokens::{Defaults, Release, SpecialTokens, Token};
 use super::trie::Trie;
 use crate::error::Result;
 
-/// The special tokens in the order in which the Python class registers them, with `FlaubertTokenizer`'s defaults.
-const SPECIAL: [(&str, Option<&str>); 7] = [
-    ("bos_token", Some("<s>")),
-    ("eos_token", None),
-    ("unk_token", Some("<unk>")),
-    ("sep_token", Some("</s>")),
-    ("pad_token", Some("<pad>")),
-    ("cls_token", Some("</s>")),
-    ("mask_token", Some("<special1>")),
-];
-const ADDITIONAL: &str = "additional_special_tokens";
-/// Most bytes of an added token: as many partial matches may be under way at every place of a text.
-const LONGEST: usize = 1000;
+/// What `FlaubertTokenizer` adds where the folder is silent.
+const DEFAULTS: Defaults = Defaults {
+    named: [
+        Some("<s>"),
+        None,
+        Some("<unk>"),
+        Some("</s>"),
+        Some("<pad>"),
+        Some("</s>"),
+        Some("<special1>"),
+    ],
+    additional: &[
+        "<special0>",
+        "<special1>",
+        "<special2>",
+        "<special3>",
+        "<special4>",
+        "<special5>",
+        "<special6>",
+        "<special7>",
+        "<special8>",
+        "<special9>",
+    ],
+};
 
 /// A token that is found in the raw text before anything else happens to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,37 +52,14 @@ pub(crate) struct AddedToken {
 }
 
 impl AddedToken {
-    fn plain(content: &str) -> Self {
+    fn of(token: &Token) -> Self {
+        let flags = token.flags.unwrap_or_default();
         Self {
-            content: content.to_string(),
-            lstrip: false,
-            rstrip: false,
-            single_word: false,
+            content: token.content.clone(),
+            lstrip: flags.lstrip,
+            rstrip: flags.rstrip,
+            single_word: flags.single_word,
         }
-    }
-
-    /// From a string or an object as transformers writes them.
-    fn read(file: &JsonFile, key: &str, value: &Value) -> Result<Self> {
-        let content = value
-            .as_str()
-            .or_else(|| value.get("content")?.as_str())
-            .ok_or_else(|| {
-                file.wrong(
-                    key,
-                    value,
-                    "a token: a string, or an object with \"content\"",
-                )
-            })?;
-        if content.len() > LONGEST {
-            return Err(file.wrong(key, value, "a token of at most 1000 bytes"));
-        }
-        let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
-        Ok(Self {
-            content: content.to_string(),
-            lstrip: flag("lstrip"),
-            rstrip: flag("rstrip"),
-            single_word: flag("single_word"),
-        })
     }
 }
 
@@ -89,6 +77,8 @@ pub(crate) struct AddedTokens {
     by_content: HashMap<String, u32>,
     by_id: HashMap<u32, AddedToken>,
     special: HashMap<&'static str, String>,
+    /// Attributes whose token only the class names and the vocabulary lacks.
+    missing: Vec<(&'static str, String)>,
     trie: Trie,
 }
 
@@ -99,60 +89,44 @@ impl AddedTokens {
         config: &JsonFile,
         vocabulary: &HashMap<String, u32>,
     ) -> Result<Self> {
+        let file = match config.entries.contains_key("added_tokens_decoder") {
+            true => None,
+            false => Some(JsonFile::open(folder, "tokenizer.json")?),
+        };
+        let release = Release::Four;
+        let mut read = SpecialTokens::read(folder, config, file.as_ref(), &DEFAULTS, release)?;
         let mut tokens = Self {
             by_content: HashMap::new(),
             by_id: HashMap::new(),
             special: HashMap::new(),
+            missing: Vec::new(),
             trie: Trie::new(std::iter::empty()),
         };
-        let mut overrides = None;
-        if let Some(decoder) = config.get("added_tokens_decoder") {
-            tokens.read_decoder(config, decoder)?;
-        } else {
-            overrides = Some(JsonFile::open(folder, "special_tokens_map.json")?);
-            tokens.read_legacy(folder)?;
+        for (id, token) in &read.added {
+            tokens.insert(*id, AddedToken::of(token));
         }
-        let special = tokens.special_tokens(config, overrides.as_ref())?;
-        tokens.register(special, vocabulary);
+        let mut known = vocabulary.clone();
+        known.extend(
+            tokens
+                .by_content
+                .iter()
+                .map(|(content, id)| (content.clone(), *id)),
+        );
+        for named in &read.named {
+            let content = &named.token.content;
+            if named.by_class && !known.contains_key(content) {
+                tokens.missing.push((named.key, content.clone()));
+            }
+        }
+        read.drop_what_has_another_name(&known);
+        for named in &read.named {
+            let content = named.token.content.clone();
+            tokens.special.insert(named.key, content);
+        }
+        tokens.register(&read, vocabulary);
         let contents = tokens.by_id.values().map(|token| token.content.as_str());
         tokens.trie = Trie::new(contents);
         Ok(tokens)
-    }
-
-    fn read_decoder(&mut self, config: &JsonFile, decoder: &Value) -> Result<()> {
-        const KEY: &str = "added_tokens_decoder";
-        let Value::Object(entries) = decoder else {
-            return Err(config.wrong(KEY, decoder, "an object from id to token"));
-        };
-        for (id, value) in entries {
-            let token = AddedToken::read(config, KEY, value)?;
-            let id = id
-                .parse()
-                .map_err(|_| config.wrong(KEY, &id.as_str().into(), "ids as keys"))?;
-            self.insert(id, token);
-        }
-        Ok(())
-    }
-
-    /// `added_tokens.json`, then the `added_tokens` of a `tokenizer.json`.
-    fn read_legacy(&mut self, folder: &Path) -> Result<()> {
-        let file = JsonFile::open(folder, "added_tokens.json")?;
-        for (content, id) in &file.entries {
-            let id = token_id(id).ok_or_else(|| file.wrong(content, id, "a token id"))?;
-            let token = AddedToken::read(&file, content, &content.as_str().into())?;
-            self.insert(id, token);
-        }
-        let file = JsonFile::open(folder, "tokenizer.json")?;
-        if let Some(Value::Array(added)) = file.get("added_tokens") {
-            for value in added {
-                let token = AddedToken::read(&file, "added_tokens", value)?;
-                let id = value.get("id").and_then(token_id);
-                let id =
-                    id.ok_or_else(|| file.wrong("added_tokens", value, "tokens with an id"))?;
-                self.insert(id, token);
-            }
-        }
-        Ok(())
     }
 
     fn insert(&mut self, id: u32, token: AddedToken) {
@@ -163,61 +137,29 @@ impl AddedTokens {
         self.by_id.insert(id, token);
     }
 
-    /// The special tokens in the order of their registration.
-    fn special_tokens(
-        &mut self,
-        config: &JsonFile,
-        overrides: Option<&JsonFile>,
-    ) -> Result<Vec<AddedToken>> {
-        let mut tokens: Vec<AddedToken> = Vec::new();
-        let value = |key: &str| {
-            let over = overrides.and_then(|file| file.get(key).map(|value| (file, value)));
-            over.or_else(|| config.entries.get(key).map(|value| (config, value)))
-        };
-        for (key, default) in SPECIAL {
-            let token = match value(key) {
-                Some((_, Value::Null)) => None,
-                Some((file, value)) => Some(AddedToken::read(file, key, value)?),
-                None => default.map(AddedToken::plain),
-            };
-            if let Some(token) = token {
-                self.special.insert(key, token.content.clone());
-                tokens.push(token);
-            }
-        }
-        let mut listed = false;
-        for file in [Some(config), overrides].into_iter().flatten() {
-            match file.get(ADDITIONAL) {
-                Some(Value::Array(additional)) => {
-                    listed = true;
-                    for value in additional {
-                        tokens.push(AddedToken::read(file, ADDITIONAL, value)?);
-                    }
-                }
-                Some(other) => return Err(file.wrong(ADDITIONAL, other, "a list of tokens")),
-                None => {}
-            }
-        }
-        if !listed && !config.entries.contains_key(ADDITIONAL) {
-            tokens.extend((0..10).map(|i| AddedToken::plain(&format!("<special{i}>"))));
-        }
-        Ok(tokens)
-    }
-
-    /// Give each special token its id: the vocabulary's, or one past the end.
-    fn register(&mut self, special: Vec<AddedToken>, vocabulary: &HashMap<String, u32>) {
+    /// Give each special token its id: the vocabulary's, or one past the end. One that has flags replaces those of an added
+    /// token of its text.
+    fn register(&mut self, read: &SpecialTokens, vocabulary: &HashMap<String, u32>) {
         let mut next = self.vocab_size(vocabulary) as u32;
-        for token in special {
-            if token.content.is_empty() || self.by_content.contains_key(&token.content) {
+        for token in read.in_order() {
+            let known = self.by_content.get(&token.content).copied();
+            if token.content.is_empty() || known.is_some() && token.flags.is_none() {
                 continue;
             }
-            let id = vocabulary.get(&token.content).copied().unwrap_or_else(|| {
+            let id = known.or_else(|| vocabulary.get(&token.content).copied());
+            let id = id.unwrap_or_else(|| {
                 next += 1;
                 next - 1
             });
             self.by_content.insert(token.content.clone(), id);
-            self.by_id.insert(id, token);
+            self.by_id.insert(id, AddedToken::of(token));
         }
+    }
+
+    /// The token that only the class names and the vocabulary lacks, for an attribute.
+    pub(crate) fn missing(&self, key: &str) -> Option<&str> {
+        let found = self.missing.iter().find(|(name, _)| *name == key);
+        found.map(|(_, content)| content.as_str())
     }
 
     /// The id of an added token.
@@ -309,8 +251,4 @@ fn strip(text: &str, ranges: &mut Vec<Range<usize>>, at_start: bool) {
 
 fn content(text: &str, ranges: &[Range<usize>]) -> String {
     ranges.iter().map(|range| &text[range.clone()]).collect()
-}
-
-fn token_id(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|id| u32::try_from(id).ok())
 }

@@ -10,10 +10,11 @@ use std::slice::from_ref;
 
 use super::files::JsonFile;
 use super::pool::Pool;
+use super::settings::Settings;
 use super::word_cache::WordCache;
 use super::{AlignedEncoding, Encoding, Offset, Offsets};
-use super::{Tokenizer, TokenizerKind, TokenizerOptions};
-use super::{encode_in_chunks, model_max_length, room};
+use super::{Side, Tokenizer, TokenizerKind, TokenizerOptions};
+use super::{encode_in_chunks, room};
 use crate::error::{Error, Result};
 
 mod added_tokens;
@@ -53,7 +54,7 @@ pub struct FlaubertTokenizer {
     sep_id: u32,
     pad_id: u32,
     vocab_size: usize,
-    model_max_length: usize,
+    settings: Settings,
     scratch: Pool<Scratch>,
 }
 
@@ -68,28 +69,50 @@ impl FlaubertTokenizer {
         let mut vocabulary = vocabulary::read_vocabulary(folder)?;
         let merges = vocabulary::read_merges(folder)?;
         let added = AddedTokens::open(folder, &config, &vocabulary)?;
+        let settings = Settings::read(folder, &config, None)?;
         let special = |key: &str| {
+            if let Some(missing) = added.missing(key) {
+                let found = format!("nothing, and no {missing:?} in vocab.json");
+                let expected = "the name that this vocabulary has for it";
+                return Err(Error::malformed(
+                    &config.path,
+                    format!("key {key:?}"),
+                    found,
+                    expected,
+                ));
+            }
             let content = added.special(key);
-            content.and_then(|c| added.id(c)).ok_or_else(|| {
+            let id = content.and_then(|c| added.id(c)).ok_or_else(|| {
                 Error::malformed(&config.path, format!("key {key:?}"), "no token", "a token")
-            })
+            })?;
+            match &settings.vocabulary {
+                Some(model) if !model.has(id) => Err(model.lacks(content.unwrap_or_default(), id)),
+                _ => Ok(id),
+            }
         };
+        let unk = added.special("unk_token").or(added.missing("unk_token"));
+        let unk = unk.unwrap_or("<unk>");
+        let unk_id = vocabulary.get(unk).copied().ok_or_else(|| {
+            let path = folder.join("vocab.json");
+            Error::malformed(path, "", format!("no token {unk:?}"), "the unknown token")
+        })?;
         let (bos_id, sep_id, pad_id) = (
             special("bos_token")?,
             special("sep_token")?,
             special("pad_token")?,
         );
-        let unk = added.special("unk_token").unwrap_or_default();
-        let unk_id = vocabulary.get(unk).copied().ok_or_else(|| {
-            let path = folder.join("vocab.json");
-            Error::malformed(path, "", format!("no token {unk:?}"), "the unknown token")
-        })?;
+        let last = vocabulary.iter().max_by_key(|(_, id)| **id);
+        if let (Some(model), Some((token, &id))) = (&settings.vocabulary, last)
+            && !model.has(id)
+        {
+            return Err(model.lacks(token, id));
+        }
         let vocab_size = added.vocab_size(&vocabulary);
         vocabulary.extend(added.iter().map(|(id, t)| (t.content.clone(), id)));
         Ok(Self {
             bpe: Bpe::new(&merges, &vocabulary, unk_id),
             lowercase: lowercase(&config, options)?,
-            model_max_length: model_max_length(&config)?,
+            settings,
             added,
             bos_id,
             sep_id,
@@ -127,9 +150,17 @@ impl FlaubertTokenizer {
         moses::tokenizer::tokenize(buffers, words);
     }
 
+    /// Cut a text at its added tokens; `None` when it has none, or they count as ordinary text.
+    fn split(&self, text: &str) -> Option<Vec<Part>> {
+        match self.settings.split_special_tokens {
+            true => None,
+            false => self.added.split(text),
+        }
+    }
+
     /// Append ids until there are more than `limit` or the text ends.
     fn encode_into(&self, text: &str, limit: usize, scratch: &mut Scratch, ids: &mut Vec<u32>) {
-        let Some(parts) = self.added.split(text) else {
+        let Some(parts) = self.split(text) else {
             let whole = 0..text.len();
             return self.encode_part(text, from_ref(&whole), limit, scratch, ids);
         };
@@ -174,12 +205,22 @@ impl FlaubertTokenizer {
 
     fn encode_with(&self, text: &str, room: usize, scratch: &mut Scratch) -> Encoding {
         let limit = room.saturating_add(1);
+        let side = self.settings.truncation;
+        // Whoever keeps the end of a text must have seen all of it.
+        let enough = if side == Side::Left {
+            usize::MAX
+        } else {
+            limit
+        };
         // French has about five bytes to a token; a little more room saves growing.
         let mut ids = Vec::with_capacity(room.min(text.len() / 4) + SPECIAL_TOKENS);
         ids.push(self.bos_id);
-        self.encode_into(text, limit, scratch, &mut ids);
+        self.encode_into(text, enough, scratch, &mut ids);
         let truncated = ids.len() > limit;
-        ids.truncate(limit);
+        match side {
+            Side::Right => ids.truncate(limit),
+            Side::Left => drop(ids.drain(1..ids.len().saturating_sub(room).max(1))),
+        }
         ids.push(self.sep_id);
         Encoding { ids, truncated }
     }
@@ -245,7 +286,7 @@ impl Tokenizer for FlaubertTokenizer {
         let room = room(max_length, SPECIAL_TOKENS)?;
         let mut tokens = Vec::new();
         let whole = || vec![Part::Text(vec![0..text.len(); 1])];
-        for part in self.added.split(text).unwrap_or_else(whole) {
+        for part in self.split(text).unwrap_or_else(whole) {
             let word = tokens.last().map_or(0, |t: &AlignedToken| t.word + 1);
             match part {
                 Part::Added(id, bytes) => tokens.push(AlignedToken { id, bytes, word }),
@@ -253,7 +294,10 @@ impl Tokenizer for FlaubertTokenizer {
             }
         }
         let truncated = tokens.len() > room;
-        tokens.truncate(room);
+        match self.settings.truncation {
+            Side::Right => tokens.truncate(room),
+            Side::Left => drop(tokens.drain(..tokens.len().saturating_sub(room))),
+        }
         let mut aligned = AlignedEncoding::default();
         let characters = Offsets::new(text);
         let outer = |id| (id, Offset::default(), None);
@@ -280,7 +324,24 @@ impl Tokenizer for FlaubertTokenizer {
     }
 
     fn model_max_length(&self) -> usize {
-        self.model_max_length
+        self.settings.max_length
+    }
+
+    fn truncation_side(&self) -> Side {
+        self.settings.truncation
+    }
+
+    fn padding_side(&self) -> Side {
+        self.settings.padding
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        self.settings.check(ids, |id| self.token(id))
+    }
+
+    fn token(&self, id: u32) -> Option<String> {
+        let added = self.added.iter().find(|(added, _)| *added == id);
+        added.map(|(_, token)| token.content.clone())
     }
 
     fn kind(&self) -> TokenizerKind {

@@ -214,3 +214,106 @@ fn a_model_of_countless_pieces_is_refused() {
         "{message}"
     );
 }
+
+/// A fixture's folder with one of its files written anew, or another beside them.
+fn with(name: &str, file: &str, value: &Value) -> TempDir {
+    let copy = copy(name);
+    fs::write(copy.path().join(file), value.to_string()).unwrap();
+    copy
+}
+
+#[test]
+fn a_side_that_is_none_is_refused_by_name() {
+    for name in ["flaubert", "camembert", "unigram"] {
+        for key in ["truncation_side", "padding_side"] {
+            for value in [json!("Left"), json!("both"), json!(1), json!(null)] {
+                let config = json!({"model_max_length": 512, key: value});
+                let message = refusal(with(name, "tokenizer_config.json", &config).path());
+                let words = format!("tokenizer_config.json, key \"{key}\": found {value}");
+                assert!(message.contains(&words), "{message}");
+                assert!(message.contains("\"left\" or \"right\""), "{message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_padding_token_is_never_made_up() {
+    // RoBERTa's class says <pad>, the vocabulary [PAD]: the token is that of the vocabulary.
+    let class = json!({"tokenizer_class": "RobertaTokenizer"});
+    let folder = with("wordpiece", "tokenizer_config.json", &class);
+    let tokenizer = from_pretrained(folder.path(), &TokenizerOptions::default()).unwrap();
+    assert_eq!((tokenizer.pad_token_id(), tokenizer.vocab_size()), (0, 218));
+    for text in ["<pad>", "<mask> <s> </s> <unk>"] {
+        let ids = tokenizer.encode(text, None).unwrap().ids;
+        assert!(ids.iter().all(|id| *id < 218), "{text}: {ids:?}");
+    }
+    // One that the vocabulary lacks, or two that it could be, are not known.
+    let renamed = |names: [&str; 2]| {
+        let copy = with("wordpiece", "tokenizer_config.json", &class);
+        let path = copy.path().join("tokenizer.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let [first, second] = names;
+        let text = text.replace("[PAD]", first).replace("[MASK]", second);
+        fs::write(path, text).unwrap();
+        copy
+    };
+    for (names, words) in [
+        (
+            ["[FILL]", "[MASK]"],
+            "no padding token, and none in the vocabulary",
+        ),
+        (["[PAD]", "<|pad|>"], "could be it"),
+    ] {
+        let message = refusal(renamed(names).path());
+        assert!(message.contains(words), "{message}");
+        assert!(message.contains("\"pad_token\""), "{message}");
+    }
+    // Said in so many words, it must be there.
+    let given = json!({"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[FILL]"});
+    let folder = with("wordpiece", "tokenizer_config.json", &given);
+    let tokenizer = from_pretrained(folder.path(), &TokenizerOptions::default()).unwrap();
+    assert_eq!(tokenizer.pad_token_id(), 218, "as transformers adds it");
+    fs::write(folder.path().join("config.json"), r#"{"vocab_size": 218}"#).unwrap();
+    let message = refusal(folder.path());
+    assert!(message.contains("\"[FILL]\" the id 218"), "{message}");
+}
+
+#[test]
+fn flauberts_special_tokens_are_those_of_its_vocabulary() {
+    let copy = copy("flaubert");
+    let path = copy.path().join("vocab.json");
+    let vocabulary = fs::read_to_string(&path).unwrap().replace("<pad>", "[PAD]");
+    fs::write(&path, vocabulary).unwrap();
+    let message = refusal(copy.path());
+    assert!(message.contains("key \"pad_token\""), "{message}");
+    assert!(message.contains("no \"<pad>\" in vocab.json"), "{message}");
+    let config = json!({"pad_token": "[PAD]", "tokenizer_class": "FlaubertTokenizer"});
+    fs::write(
+        copy.path().join("tokenizer_config.json"),
+        config.to_string(),
+    )
+    .unwrap();
+    let tokenizer = from_pretrained(copy.path(), &TokenizerOptions::default()).unwrap();
+    assert_eq!((tokenizer.pad_token_id(), tokenizer.vocab_size()), (2, 582));
+}
+
+#[test]
+fn a_model_that_lacks_a_part_of_the_vocabulary_is_another_ones() {
+    for (name, id, token) in [
+        ("unigram", 221, "<mask>"),
+        ("flaubert", 581, ""),
+        ("roberta", 399, ""),
+    ] {
+        let (less, enough) = (json!({"vocab_size": id}), json!({"vocab_size": id + 1}));
+        let message = refusal(with(name, "config.json", &less).path());
+        assert!(
+            message.contains("config.json, key \"vocab_size\": found"),
+            "{message}"
+        );
+        assert!(message.contains(&format!("the id {id}")), "{message}");
+        assert!(message.contains(token), "{message}");
+        let folder = with(name, "config.json", &enough);
+        from_pretrained(folder.path(), &TokenizerOptions::default()).unwrap();
+    }
+}
