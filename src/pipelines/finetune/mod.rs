@@ -232,8 +232,9 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
         rows: &test_rows,
         categories: test.categories()?,
     };
+    output::write(config, &dir, folder, model.as_ref(), &output, &results)?;
     origins.manifest.write(&dir.path().join(output::MANIFEST))?;
-    output::write(config, folder, dir, model.as_ref(), &output, &results)?;
+    dir.commit()?;
     if let Err(e) = trainer.clear_checkpoints() {
         tracing::warn!("{e}; the model is complete, and its checkpoints may be removed");
     }

@@ -21,12 +21,11 @@ pub(super) const RESULTS: &str = "all_results.json";
 /// What made the folder.
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// Leave the folder that `save_pretrained` would, with Trainer's records and a picture of the run, beside the manifest that is in
-/// `dir` already.
+/// Leave in `dir` what `save_pretrained` would, with Trainer's records and a picture of the run.
 pub(super) fn write(
     config: &Config,
+    dir: &AtomicDir,
     checkpoint: &Path,
-    dir: AtomicDir,
     model: &dyn SequenceClassifier,
     output: &TrainOutput,
     results: &Results<'_>,
@@ -41,8 +40,7 @@ pub(super) fn write(
     let results = results::to_json(output, results, config.arguments.seed)?;
     write_json(&dir.path().join(RESULTS), &results)?;
     let picture = chart::of(&config.checkpoint, &config.arguments, &output.state);
-    plotting::save(&picture, dir.path(), "training")?;
-    dir.commit()
+    plotting::save(&picture, dir.path(), "training")
 }
 
 /// What the manifest says of the configuration.
