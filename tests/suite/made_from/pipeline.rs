@@ -43,7 +43,7 @@ fn steps_are_done_for_the_files_that_they_read() {
             &format!("a run on another content of {source}"),
             "--overwrite",
         ];
-        w.fails(&format!("{LINE} -q"), 1, &words.map(|w| &w[..]));
+        w.fails(&format!("{LINE} -q"), 1, &words);
         exchanged.restore();
     }
     assert_eq!(log().matches("done already").count(), steps);

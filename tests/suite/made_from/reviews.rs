@@ -83,7 +83,8 @@ fn no_shard_of_a_dataset_is_of_other_reviews_or_another_tokenizer() {
     let [config, vocabulary] = ["config.json", "tokenizer.json"].map(cached);
     let same = |path: &'static str| (path, path);
     // (checkpoint, reviews, files)
-    let cases: [(&str, &str, Vec<(&str, &str)>); 6] = [
+    type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>);
+    let cases: [Case<'_>; 6] = [
         (
             "camembert",
             "rows",
