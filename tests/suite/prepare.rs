@@ -111,7 +111,7 @@ fn checkpoint(w: &Workspace, model: &str, name: &str, changes: &Value) {
 fn the_sides_of_the_tokenizer_decide_what_is_kept_and_where_it_stands() {
     for model in ["tiny-camembert", "tiny-flaubert"] {
         let w = Workspace::new();
-        let long = "Ce film est un chef-d'œuvre. ".repeat(50) + "Quelle déception finale";
+        let long = "Ce film est un chef-d'œuvre. ".repeat(15) + "Quelle déception finale";
         let rows = json!([{"text": long, "label": 0}, {"text": "court", "label": 1}]);
         let lines: Vec<String> = rows
             .as_array()
@@ -135,7 +135,7 @@ fn the_sides_of_the_tokenizer_decide_what_is_kept_and_where_it_stands() {
         checkpoint(&w, model, "tokenizer_config.json", &sides);
         let right = prepare(model, "--max-length 20", "right");
         let left = prepare("changed", "--max-length 20", "left");
-        let whole = prepare(model, "--no-padding --max-length 512", "whole");
+        let whole = prepare(model, "--no-pad --max-length 512", "whole");
         // The last tokens, between the special ones.
         let all = &whole[0].3;
         let (first, last) = (all[0], &all[all.len() - 19..]);

@@ -28,6 +28,7 @@ mod growth;
 mod pipeline;
 mod rebuilt;
 mod registration;
+mod scores;
 mod sentencepiece;
 
 use chunks::Chunks;
@@ -166,12 +167,10 @@ impl CamembertTokenizer {
         &self,
         config: &JsonFile,
     ) -> Result<[(&'static str, String); 2]> {
-        let failed = || Error::compute("the tokenizer as JSON");
+        const WHAT: &str = "the tokenizer as JSON";
         let json = self.pipeline.inner.to_string(false);
-        let json = json.map_err(|e| Error::Compute {
-            context: "the tokenizer as JSON".into(),
-            source: e,
-        })?;
+        let json = json.map_err(Error::compute(WHAT))?;
+        let json = scores::written_for_every_reader(&json).map_err(Error::compute(WHAT))?;
         let mut entries = config.entries.clone();
         for key in [
             "added_tokens_decoder",
@@ -195,7 +194,8 @@ impl CamembertTokenizer {
         set("additional_special_tokens", additional.collect());
         set("truncation_side", self.settings.truncation.name().into());
         set("padding_side", self.settings.padding.name().into());
-        let config = serde_json::to_string_pretty(&Value::Object(entries)).map_err(failed())?;
+        let config =
+            serde_json::to_string_pretty(&Value::Object(entries)).map_err(Error::compute(WHAT))?;
         Ok([
             ("tokenizer.json", json + "\n"),
             ("tokenizer_config.json", config + "\n"),

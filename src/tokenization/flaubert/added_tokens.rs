@@ -77,7 +77,7 @@ pub(crate) struct AddedTokens {
     by_content: HashMap<String, u32>,
     by_id: HashMap<u32, AddedToken>,
     special: HashMap<&'static str, String>,
-    /// Attributes whose token only the class names and the vocabulary lacks.
+    /// Attributes whose token only the class names, where the vocabulary has such a token under another name.
     missing: Vec<(&'static str, String)>,
     trie: Trie,
 }
@@ -112,13 +112,13 @@ impl AddedTokens {
                 .iter()
                 .map(|(content, id)| (content.clone(), *id)),
         );
-        for named in &read.named {
-            let content = &named.token.content;
-            if named.by_class && !known.contains_key(content) {
-                tokens.missing.push((named.key, content.clone()));
-            }
-        }
+        let all = read.named.clone();
         read.drop_what_has_another_name(&known);
+        let dropped = |key: &str| read.named(key).is_none();
+        let missing = all.into_iter().filter(|named| dropped(named.key));
+        tokens.missing = missing
+            .map(|named| (named.key, named.token.content))
+            .collect();
         for named in &read.named {
             let content = named.token.content.clone();
             tokens.special.insert(named.key, content);
@@ -156,7 +156,7 @@ impl AddedTokens {
         }
     }
 
-    /// The token that only the class names and the vocabulary lacks, for an attribute.
+    /// The token that only the class names, for an attribute for which the vocabulary has another name.
     pub(crate) fn missing(&self, key: &str) -> Option<&str> {
         let found = self.missing.iter().find(|(name, _)| *name == key);
         found.map(|(_, content)| content.as_str())
