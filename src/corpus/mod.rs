@@ -15,6 +15,7 @@ mod review_file;
 mod sample;
 mod source;
 mod table;
+mod tables;
 mod tree;
 
 pub use clean::clean;
@@ -31,6 +32,9 @@ pub struct ReadOptions {
     /// In CSV and TSV `"` is a character like any other: fields are not quoted.
     pub no_quotes: bool,
 }
+
+/// Reviews from one file.
+type BoxedReviews = Box<dyn Iterator<Item = crate::error::Result<Review>> + Send>;
 
 /// A review with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::json_lines::JsonLines;
 use super::lines::Lines;
 use super::review_file::ReviewFile;
-use super::table::Csv;
+use super::tables::{self, Format, Table};
 use super::tree::{self, CATEGORIES, SPLITS};
-use super::{ReadOptions, Review, archive, arrow_table, sample};
+use super::{BoxedReviews, ReadOptions, Review, archive, arrow_table, sample};
 use crate::error::{Error, Result, open_file};
 use crate::hub::{FlueCls, Hub};
 
@@ -40,79 +38,6 @@ impl Source {
     }
 }
 
-/// The format of a table, by the ending of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Tsv,
-    JsonLines,
-    Parquet,
-}
-
-/// A table of a split.
-#[derive(Debug, Clone)]
-struct Table {
-    path: PathBuf,
-    format: Format,
-    /// The category whose folder it lies in, as FLUE's own scripts leave them.
-    category: Option<&'static str>,
-}
-
-impl Table {
-    /// The table in `path`, by its extension.
-    fn at(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        let format = match extension.as_str() {
-            "csv" => Format::Csv,
-            "tsv" => Format::Tsv,
-            "jsonl" | "ndjson" => Format::JsonLines,
-            "parquet" => Format::Parquet,
-            _ => return None,
-        };
-        let folder = path.parent().and_then(Path::file_name);
-        Some(Self {
-            path: path.to_path_buf(),
-            format,
-            category: CATEGORIES.into_iter().find(|c| folder == Some(c.as_ref())),
-        })
-    }
-
-    /// The reviews of the table; `before` rows came before it in the split.
-    fn open(&self, before: usize, options: &ReadOptions) -> Result<BoxedReviews> {
-        let path = &self.path;
-        let reviews: BoxedReviews = match self.format {
-            Format::Csv => Box::new(Csv::open(path, b',', before, options)?),
-            Format::Tsv => Box::new(Csv::open(path, b'\t', before, options)?),
-            Format::JsonLines => Box::new(JsonLines::open(path, before, options)?),
-            Format::Parquet => Box::new(arrow_table::Parquet::open(path, before, options)?),
-        };
-        let Some(folder) = self.category else {
-            return Ok(reviews);
-        };
-        Ok(Box::new(reviews.map(move |review| {
-            let mut review = review?;
-            review.category.get_or_insert(folder.into());
-            Ok(review)
-        })))
-    }
-
-    /// Whether its rows say of which category they are.
-    fn has_categories(&self, options: &ReadOptions) -> Result<bool> {
-        let path = &self.path;
-        Ok(self.category.is_some()
-            || match self.format {
-                Format::Csv => Csv::open(path, b',', 0, options)?.has_categories(),
-                Format::Tsv => Csv::open(path, b'\t', 0, options)?.has_categories(),
-                Format::Parquet => arrow_table::has_categories(path)?,
-                // Every object has keys of its own: the first one speaks for all.
-                Format::JsonLines => match JsonLines::open(path, 0, options)?.next() {
-                    Some(review) => review?.category.is_some(),
-                    None => false,
-                },
-            })
-    }
-}
-
 /// One file of a split.
 #[derive(Debug, Clone)]
 enum Part {
@@ -120,8 +45,6 @@ enum Part {
     Sample(PathBuf, &'static [u8], &'static str),
     Table(Table),
 }
-
-type BoxedReviews = Box<dyn Iterator<Item = Result<Review>> + Send>;
 
 impl Part {
     fn path(&self) -> &Path {
@@ -419,77 +342,16 @@ fn sample_splits() -> Vec<(String, Vec<Part>)> {
     SPLITS.into_iter().map(split).collect()
 }
 
-/// The tables in `path`, a file or a folder with at most one level of folders, by split.
+/// The tables in `path` by split.
 fn table_splits(path: &Path) -> Result<Vec<(String, Vec<Part>)>> {
-    let mut tables = Vec::new();
-    if path.is_dir() {
-        for entry in sorted(path)? {
-            if entry.is_dir() {
-                tables.extend(sorted(&entry)?.iter().filter_map(|p| Table::at(p)));
-            } else {
-                tables.extend(Table::at(&entry));
-            }
-        }
-    } else {
-        // The folder around a file that is named by itself says nothing.
-        tables.extend(Table::at(path).map(|t| Table {
-            category: None,
-            ..t
-        }));
-    }
+    let tables = tables::find(path)?;
     if tables.is_empty() {
         return Err(not_a_corpus(path));
     }
-    let mut named: Vec<(&'static str, Table)> = Vec::new();
-    let mut others = Vec::new();
-    for table in tables {
-        let inside = table.path.strip_prefix(path).ok();
-        let inside = inside.filter(|p| !p.as_os_str().is_empty());
-        let file = || table.path.file_name().map(Path::new);
-        let name = inside.or_else(file).expect("a table has a name");
-        match split_named(&table.path, &name.to_string_lossy())? {
-            Some(split) => named.push((split, table)),
-            None => others.push(table),
-        }
-    }
-    if named.is_empty() {
-        named.extend(others.drain(..).map(|table| ("train", table)));
-    }
-    for table in others {
-        tracing::warn!(
-            "{}: left out, since its name is that of no split and others name theirs; call it train-… or test-… to read it",
-            table.path.display()
-        );
-    }
-    one_format_each(&named)?;
-    let parts = named.into_iter();
+    let parts = tables.into_iter();
     Ok(in_order(parts.map(|(split, table)| {
         (split.to_string(), Part::Table(table))
     })))
-}
-
-/// Refuse the same split in two formats: the one is most likely a copy of the other.
-fn one_format_each(tables: &[(&'static str, Table)]) -> Result<()> {
-    for (i, (split, table)) in tables.iter().enumerate() {
-        let same = |(name, other): &&(&str, Table)| {
-            name == split
-                && other.format != table.format
-                && other.path.file_stem() == table.path.file_stem()
-                && other.path.parent() == table.path.parent()
-        };
-        if let Some((_, other)) = tables[..i].iter().find(same) {
-            return Err(Error::malformed(
-                &table.path,
-                "",
-                format!(
-                    "the split {split} a second time, beside {}",
-                    other.path.display()
-                ),
-                "one of the two: both would be read, and the rows of a copy would count twice; move one of them away",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn not_a_corpus(path: &Path) -> Error {
@@ -516,49 +378,6 @@ fn in_order(parts: impl Iterator<Item = (String, Part)>) -> Vec<(String, Vec<Par
         .into_iter()
         .map(|((_, name), parts)| (name, parts))
         .collect()
-}
-
-fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-        let path = entry.map_err(Error::io(folder, "read"))?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
-        if !hidden {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// The split that the name of a table (with its folder) speaks of.
-///
-/// # Errors
-/// [`Error::Malformed`] when it speaks of two.
-fn split_named(path: &Path, name: &str) -> Result<Option<&'static str>> {
-    const WORDS: [(&str, &[&str]); 3] = [
-        ("train", &["train", "training"]),
-        ("validation", &["validation", "valid", "dev", "val"]),
-        ("test", &["test", "testing", "eval", "evaluation"]),
-    ];
-    let name = name.to_lowercase();
-    let words: Vec<&str> = name.split(|c: char| !c.is_alphabetic()).collect();
-    let has = |any: &[&str]| words.iter().any(|w| any.contains(w));
-    let mut splits = WORDS
-        .iter()
-        .filter(|(_, any)| has(any))
-        .map(|(split, _)| *split);
-    match (splits.next(), splits.next()) {
-        (Some(one), Some(other)) => Err(Error::malformed(
-            path,
-            "",
-            format!("a name that speaks of {one} and of {other}"),
-            "a name of one split: rename the file or its folder",
-        )),
-        (split, _) => Ok(split),
-    }
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ fn target_schema(path: &Path, schema: &Schema) -> Result<(Schema, Vec<&'static s
             let place = format!("column `{name}`");
             let expected = match (name.as_str(), found) {
                 ("label", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
-                    "class numbers: use `class_encode_column(\"label\")` of datasets, or prepare the reviews with flue-cls-prepare".into()
+                    "class numbers: use `class_encode_column(\"label\")` of datasets, or save the rows as CSV, JSON lines or Parquet, in which words are read".into()
                 }
                 _ => target_type(name).to_string(),
             };
