@@ -22,8 +22,7 @@ pub(super) const EXPECTED: &str = "a label 0 or negative, 1 or positive; where t
                                    --label-map WORD=negative,WORD=positive";
 
 /// Other names for class names, as `--label-map a=b,c=d` gives them: what is called `a` is the class `b`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelMap(Vec<(String, String)>);
 
 impl LabelMap {
@@ -33,10 +32,21 @@ impl LabelMap {
         let pair = self.0.iter().find(|(from, _)| folded(from) == plain);
         pair.map_or(name, |(_, to)| to)
     }
+}
 
-    /// Whether it says nothing.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+/// As the option takes it; null where it says nothing.
+impl serde::Serialize for LabelMap {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        let pairs: Vec<String> = self
+            .0
+            .iter()
+            .map(|(from, to)| format!("{from}={to}"))
+            .collect();
+        let text = (!pairs.is_empty()).then(|| pairs.join(","));
+        text.serialize(serializer)
     }
 }
 
@@ -467,5 +477,8 @@ mod tests {
         }
         assert_eq!(map(" a = b ,c=d").rename("A"), "b");
         assert_eq!(map("a=b").rename("c"), "c");
+        let text = |map: &LabelMap| serde_json::to_string(map).unwrap();
+        assert_eq!(text(&map(" a = b ,c=d")), "\"a=b,c=d\"");
+        assert_eq!(text(&LabelMap::default()), "null");
     }
 }

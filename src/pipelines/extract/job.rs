@@ -116,6 +116,7 @@ impl<'a> Job<'a> {
             "model_type": self.model.model_type,
             "data": self.run.data,
             "classes": self.classes,
+            "label_map": c.label_map,
             "layers": self.layers,
             "limit": c.limit,
             "tokens": match c.tokens { Tokens::Cls => "cls", Tokens::All => "all", Tokens::Mean => "mean" },

@@ -48,7 +48,8 @@ pub(super) fn settings(config: &Config) -> Value {
     json!({
         "checkpoint": config.checkpoint,
         "datasets": config.datasets,
-        "reading": config.reading,
+        "label_map": config.reading.label_map,
+        "no_quotes": config.reading.no_quotes,
         "num_train": config.num_train,
         "num_test": config.num_test,
         "dropout": config.dropout,

@@ -147,7 +147,8 @@ fn identity(settings: &Value, path: &Path) -> Result<Identity> {
     let others = [
         ("-c", "checkpoint"),
         ("-d", "datasets"),
-        ("--label-map, --no-quotes", "reading"),
+        ("--label-map", "label_map"),
+        ("--no-quotes", "no_quotes"),
         ("-a", "num_train"),
         ("-b", "num_test"),
         ("--dropout", "dropout"),

@@ -88,7 +88,7 @@ fn command(place: &str, manifest: &Manifest) -> Option<String> {
             words.push(format!("--save {}", quoted(place)));
         }
         "data-cls" => {
-            options(&mut words, config, &["model_type", "version"]);
+            options(&mut words, config, &["model_type", "version", "classes"]);
             words.push(format!("--out {}", quoted(place)));
         }
         _ => {
@@ -103,7 +103,8 @@ fn command(place: &str, manifest: &Manifest) -> Option<String> {
 }
 
 /// Settings that an option turns on; the others are on unless one turns them off.
-const SWITCHES: [&str; 4] = [
+const SWITCHES: [&str; 5] = [
+    "no_quotes",
     "lowercase",
     "group_by_length",
     "gradient_checkpointing",
@@ -161,9 +162,9 @@ mod tests {
             of(
                 "flue-cls-prepare",
                 json!({"checkpoint": "camembert-base", "revision": null, "data": "l'avis.csv", "pad": false,
-                    "lowercase": true, "max_shard_bytes": 5})
+                    "label_map": "bon=positive,nul=negative", "no_quotes": true, "lowercase": true, "max_shard_bytes": 5})
             ),
-            "flue-cls-prepare --checkpoint camembert-base --data 'l'\\''avis.csv' --no-pad --lowercase 'a folder/x'"
+            "flue-cls-prepare --checkpoint camembert-base --data 'l'\\''avis.csv' --no-pad --label-map bon=positive,nul=negative --no-quotes --lowercase 'a folder/x'"
         );
         assert_eq!(
             of(
