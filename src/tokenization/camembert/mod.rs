@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde_json::{Value, json};
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence};
@@ -16,10 +15,10 @@ use tokenizers::{Model, PreTokenizerWrapper};
 use super::files::{self, JsonFile};
 use super::settings::Settings;
 use super::special_tokens::{Release, SpecialTokens, Token, is_called};
-use super::{AlignedEncoding, Encoding, OtherIds, Side, Transformers5};
+use super::{AlignedEncoding, Encoding, Side, Transformers5};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
 use super::{encode_in_chunks, room};
-use crate::error::{Error, Result, contain, interrupt};
+use crate::error::{Error, Result, contain};
 
 mod charsmap;
 mod chunks;
@@ -31,7 +30,6 @@ mod registration;
 mod scores;
 mod sentencepiece;
 
-use chunks::Chunks;
 use class::Class;
 use growth::Growth;
 use pipeline::Pipeline;
@@ -269,44 +267,6 @@ fn pad_token(
     }
 }
 
-/// Where what 5.24 makes of a text differs.
-struct Rebuilt {
-    pipeline: Pipeline,
-    /// What both tokenizers take for ordinary; none where every text must be tried.
-    ordinary: Option<Chunks>,
-}
-
-impl OtherIds for Rebuilt {
-    fn differing(
-        &self,
-        texts: &[&str],
-        encodings: &[Encoding],
-        max_length: Option<usize>,
-    ) -> Result<Vec<bool>> {
-        const CHUNK: usize = 16;
-        let room = room(max_length, self.pipeline.special_tokens())?;
-        let differs = |text: &str, encoding: &Encoding| match &self.ordinary {
-            Some(ordinary) if ordinary.are_all_of(text) => Ok(false),
-            _ => {
-                let other = self
-                    .pipeline
-                    .lend(|cache| self.pipeline.encode(text, room, cache));
-                Ok(other?.ids != encoding.ids)
-            }
-        };
-        let parts = texts.par_chunks(CHUNK).zip(encodings.par_chunks(CHUNK));
-        let parts = parts.map(|(texts, encodings)| {
-            interrupt::check()?;
-            let pairs = texts.iter().zip(encodings);
-            pairs
-                .map(|(text, encoding)| differs(text, encoding))
-                .collect()
-        });
-        let parts: Vec<Vec<bool>> = parts.collect::<Result<_>>()?;
-        Ok(parts.concat())
-    }
-}
-
 impl Tokenizer for CamembertTokenizer {
     fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Encoding> {
         let pipeline = &self.pipeline;
@@ -379,7 +339,7 @@ impl Tokenizer for CamembertTokenizer {
             (Some(one), Some(other)) if comparable => Some(one.common(other)),
             _ => None,
         };
-        Ok(Transformers5::Other(Box::new(Rebuilt {
+        Ok(Transformers5::Other(Box::new(rebuilt::Comparison {
             pipeline,
             ordinary,
         })))

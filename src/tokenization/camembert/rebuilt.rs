@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde_json::json;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
@@ -19,10 +20,13 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{PreTokenizerWrapper, Tokenizer};
 
 use super::super::special_tokens::{Release, SpecialTokens};
+use super::super::{Encoding, OtherIds, room};
+use super::chunks::Chunks;
 use super::class::Class;
+use super::pipeline::Pipeline;
 use super::sentencepiece::BOUNDARY;
 use super::{contained, registration};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, interrupt};
 
 /// What decides about the tokenizer that 5.24 builds, beside the file itself.
 pub(super) struct Recipe {
@@ -139,6 +143,44 @@ fn pre_tokenizer(recipe: &Recipe) -> PreTokenizerWrapper {
     };
     let metaspace = Metaspace::new(BOUNDARY, scheme, true);
     Steps::new(vec![WhitespaceSplit.into(), metaspace.into()]).into()
+}
+
+/// Where what 5.24 makes of a text differs.
+pub(super) struct Comparison {
+    pub(super) pipeline: Pipeline,
+    /// What both tokenizers take for ordinary; none where every text must be tried.
+    pub(super) ordinary: Option<Chunks>,
+}
+
+impl OtherIds for Comparison {
+    fn differing(
+        &self,
+        texts: &[&str],
+        encodings: &[Encoding],
+        max_length: Option<usize>,
+    ) -> Result<Vec<bool>> {
+        const CHUNK: usize = 16;
+        let room = room(max_length, self.pipeline.special_tokens())?;
+        let differs = |text: &str, encoding: &Encoding| match &self.ordinary {
+            Some(ordinary) if ordinary.are_all_of(text) => Ok(false),
+            _ => {
+                let other = self
+                    .pipeline
+                    .lend(|cache| self.pipeline.encode(text, room, cache));
+                Ok(other?.ids != encoding.ids)
+            }
+        };
+        let parts = texts.par_chunks(CHUNK).zip(encodings.par_chunks(CHUNK));
+        let parts = parts.map(|(texts, encodings)| {
+            interrupt::check()?;
+            let pairs = texts.iter().zip(encodings);
+            pairs
+                .map(|(text, encoding)| differs(text, encoding))
+                .collect()
+        });
+        let parts: Vec<Vec<bool>> = parts.collect::<Result<_>>()?;
+        Ok(parts.concat())
+    }
 }
 
 /// Whether two tokenizers of the same vocabulary are one: the same steps, the same added tokens, the same special ones around a
