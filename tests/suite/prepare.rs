@@ -554,3 +554,125 @@ fn real_reviews_are_cut_and_counted() {
     let share = summary["truncated_share"].as_f64().unwrap();
     assert!((0.05..0.2).contains(&share), "{share}");
 }
+
+#[test]
+fn every_codec_of_parquet_is_read() {
+    use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+    let w = Workspace::new();
+    let columns: [(&str, arrow::array::ArrayRef); 2] = [
+        (
+            "text",
+            std::sync::Arc::new(arrow::array::StringArray::from(vec![
+                "mal",
+                "bien",
+                "très bien",
+            ])),
+        ),
+        (
+            "Label",
+            std::sync::Arc::new(arrow::array::BooleanArray::from(vec![false, true, true])),
+        ),
+    ];
+    let batch = arrow::array::RecordBatch::try_from_iter(columns).unwrap();
+    for (i, codec) in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let properties = parquet::file::properties::WriterProperties::builder();
+        let properties = properties.set_compression(codec).build();
+        let file = fs::File::create(w.path("rows.parquet")).unwrap();
+        let mut writer =
+            parquet::arrow::ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        w.run(&format!(
+            "flue-cls-prepare -q -c tiny-camembert --data rows.parquet out{i}"
+        ));
+        let split = DatasetDict::open(w.path(&format!("out{i}")))
+            .unwrap()
+            .split("train")
+            .unwrap();
+        let rows: Vec<_> = split
+            .iter()
+            .map(|e| e.unwrap())
+            .map(|e| (e.text.to_string(), e.label))
+            .collect();
+        let want = [("mal", 0), ("bien", 1), ("très bien", 1)];
+        assert_eq!(
+            rows,
+            want.map(|(text, label)| (text.to_string(), label)),
+            "{codec:?}"
+        );
+    }
+}
+
+#[test]
+fn one_table_or_one_dataset_is_one_split() {
+    let w = Workspace::new();
+    write_table(&w.path("avis.csv"), 8);
+    // Fine-tuning needs two, and the message names what the user named.
+    let words = [
+        "split test of avis.csv not found",
+        "it has train",
+        "a DatasetDict of both",
+    ];
+    w.fails(
+        "flue-cls-finetune -q -c tiny-camembert --data avis.csv -s out",
+        1,
+        &words,
+    );
+    let pipeline = "study pipeline -q --data avis.csv --flaubert tiny-flaubert --camembert tiny-camembert --out study";
+    w.fails(pipeline, 1, &["split test of avis.csv not found"]);
+    // The folder of a single `Dataset` is that of one split of a dictionary.
+    w.run("flue-cls-prepare -q -c tiny-camembert --data avis.csv both");
+    fs::rename(w.path("both/train"), w.path("single")).unwrap();
+    w.run("flue-cls-prepare -q -c tiny-camembert --data single again");
+    let again = DatasetDict::open(w.path("again")).unwrap();
+    assert_eq!(
+        (again.split_names(), again.split("train").unwrap().len()),
+        (&["train".to_string()][..], 8)
+    );
+    let words = [
+        "split test of single not found",
+        "a single Dataset",
+        "split train",
+    ];
+    w.fails(
+        "data-cls -q --data single --checkpoint tiny-camembert --out x.npy",
+        1,
+        &words,
+    );
+}
+
+#[test]
+fn numbers_beyond_32_bits_are_named_with_their_bound() {
+    let w = Workspace::new();
+    for (name, text) in [
+        ("wide.csv", "idx,text,label\n3000000000,bien,1\n"),
+        (
+            "wide.jsonl",
+            "{\"idx\": -3000000000, \"text\": \"bien\", \"label\": 1}\n",
+        ),
+    ] {
+        fs::write(w.path(name), text).unwrap();
+        let words = [
+            name,
+            "row 1",
+            "3000000000",
+            "from -2147483648 to 2147483647",
+        ];
+        w.fails(
+            &format!("flue-cls-prepare -q -c tiny-camembert --data {name} out"),
+            1,
+            &words,
+        );
+    }
+}
