@@ -60,8 +60,8 @@ fn read_all(path: &Path) -> Result<usize> {
 }
 
 #[test]
-fn folders_of_both_releases_are_read_row_by_row() {
-    for release in ["datasets-5.0.1", "datasets-2.21.0"] {
+fn folders_of_every_release_are_read_row_by_row() {
+    for release in ["datasets-5.2.0", "datasets-5.0.1", "datasets-2.21.0"] {
         let dict = DatasetDict::open(fixture(release)).unwrap();
         assert_eq!(dict.split_names(), ["train", "test"]);
         for (name, rows) in [("train", 5), ("test", 2)] {
