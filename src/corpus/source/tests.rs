@@ -336,6 +336,15 @@ fn quotes_that_do_not_hold_a_field_together_are_refused() {
             "train.tsv, line 3: found text after the closing quote",
         ),
         (glued, "row 1 at line 2: found 2 lines that are one row if"),
+        // Windows' line ends, and a last line without one.
+        (
+            &glued.replace('\n', "\r\n"),
+            "found 2 lines that are one row if",
+        ),
+        (
+            "text\tlabel\n\"un\t1\ndeux\"\t0",
+            "found 2 lines that are one row if",
+        ),
         (
             "text\tlabel\n\"un\t1\n",
             "line 3: found the end of the file inside a quoted field",
