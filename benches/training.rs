@@ -15,7 +15,7 @@ use flue_study::batching::PackedBatch;
 use flue_study::dataset::{DatasetDict, Split};
 use flue_study::error::{Error, Result};
 use flue_study::models::checkpoint::load_classifier;
-use flue_study::models::{Config, Family, Gradients, Input, SequenceClassifier};
+use flue_study::models::{Config, Gradients, Input, SequenceClassifier};
 use flue_study::nn::DropoutSeed;
 use flue_study::training::{AdamW, TrainingArguments};
 use tracing::span::{Attributes, Id};
@@ -70,7 +70,7 @@ fn train(
         let input = Input {
             ids: &batch.ids,
             columns: &batch.columns,
-            token_type_ids: types.filter(|_| model.config().family == Family::Xlm),
+            token_type_ids: types.filter(|_| model.config().model_type == "flaubert"),
             bounds: &batch.bounds,
         };
         let seed = Some(DropoutSeed {

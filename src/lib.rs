@@ -1,7 +1,26 @@
 //! The hidden embeddings of FlauBERT and CamemBERT before and after fine-tuning on FLUE CLS.
 //!
-//! Four programs stand on this library: `flue-cls-prepare`, `flue-cls-finetune`, `data-cls` and `study`. The modules
-//! are listed from the ground up; each imports only from those above it in this list, siblings never see each other.
+//! To read the hidden states of texts, three names are enough:
+//!
+//! ```
+//! use flue_study::{Result, TextEncoder};
+//!
+//! # fn main() -> Result<()> {
+//! let encoder = TextEncoder::from_pretrained("models/tiny-camembert")?; // a folder, or a name at the hub
+//! let texts = ["Un très bon livre, je le relirai.", "Quel ennui !"];
+//! for (text, encoded) in texts.iter().zip(encoder.encode(&texts)?) {
+//!     let states = encoded.hidden_states(encoded.num_layers()); // an ndarray view, tokens by hidden size
+//!     assert_eq!(states.nrows(), encoded.tokens.len());
+//!     let place = &encoded.offsets[1]; // of the first token behind <s>
+//!     println!("{:?} is {:?}", encoded.tokens[1], &text[place.bytes.clone()]);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Four programs stand on this library: `flue-cls-prepare`, `flue-cls-finetune`, `data-cls` and
+//! `study`. The modules are listed from the ground up; each imports only from those above it in this
+//! list, and siblings never see each other.
 #![cfg_attr(
     test,
     allow(
@@ -11,6 +30,9 @@
         clippy::print_stderr
     )
 )]
+
+pub use error::{Error, Result};
+pub use feature_extraction::{EncodedText, TextEncoder};
 
 pub mod error;
 

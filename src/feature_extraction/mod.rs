@@ -16,10 +16,13 @@ use crate::dataset::Split;
 use crate::device::on_worker;
 use crate::error::{Error, Result, interrupt};
 use crate::models::{Encoder, Input};
-use crate::nn::Queries;
+use crate::nn::{Queries, Sequences};
 use crate::progress::Progress;
 
 mod sentences;
+mod text_encoder;
+
+pub use text_encoder::{EncodedText, TextEncoder};
 
 /// One sentence with the hidden states that were asked for.
 pub struct Sentence<'a> {
@@ -182,15 +185,22 @@ impl<'a> Extractor<'a> {
             bounds: &batch.bounds,
         };
         let of_last = match self.tokens {
-            Tokens::Cls => Queries::First(&batch.bounds),
-            Tokens::All | Tokens::Mean => Queries::All(&batch.bounds),
+            Tokens::Cls => Queries::First,
+            Tokens::All | Tokens::Mean => Queries::All,
         };
         let mut states = Vec::with_capacity(self.layers.len());
+        let mut sequences = None;
         self.encoder
             .hidden_states(&input, self.last, of_last, &mut |layer, tensor| {
                 if self.layers.contains(&layer) {
                     let tensor = match self.tokens {
-                        Tokens::Cls if layer < self.last => of_last.of(tensor)?,
+                        Tokens::Cls if layer < self.last => {
+                            let sequences = match &mut sequences {
+                                Some(known) => known,
+                                none => none.insert(Sequences::new(input.bounds, tensor.device())?),
+                            };
+                            sequences.select(tensor, of_last)?
+                        }
                         _ => tensor.clone(),
                     };
                     let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;

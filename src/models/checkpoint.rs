@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
+use super::architecture::{self, Names};
+use super::builder::Builder;
 use super::config::Config;
-use super::loading::{Builder, Names};
 use super::network::Network;
-use super::parameters::Parameters;
 use super::task::{OtherHead, Task};
 use super::weights::{Weights, weight_files};
 use super::{Encoder, SequenceClassifier};
@@ -44,7 +44,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// [`Error::Malformed`] for a configuration, a tensor or a shape that is wrong, missing, or unknown.
 pub fn load_encoder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> {
-    let (network, report) = load(folder, Config::read(folder)?, device, None)?;
+    let (network, report) = load(folder, Config::read(folder)?, (device, DType::F32), None)?;
     if let Some(other) = report.other_head {
         tracing::warn!("{}: {other} is not used", folder.display());
     }
@@ -62,7 +62,7 @@ pub fn load_classifier(
     device: &Device,
     seed: u64,
 ) -> Result<(Box<dyn SequenceClassifier>, LoadReport)> {
-    let (network, report) = load(folder, config, device, Some(seed))?;
+    let (network, report) = load(folder, config, (device, DType::F32), Some(seed))?;
     Ok((Box::new(network), report))
 }
 
@@ -71,21 +71,22 @@ pub fn load_classifier(
 /// # Errors
 /// Those of reading the weights.
 pub fn has_head(folder: &Path, config: &Config) -> Result<bool> {
-    let names = Names::of(config.family);
+    let names = architecture::of(config).names();
     let mut weights = Weights::read(folder)?;
     normalise_names(&mut weights, names)?;
     let other = other_head(&weights, names, config.task());
     Ok(other.is_none() && weights.left().any(|name| names.is_head(name)))
 }
 
-fn load(
+/// Load a network with parameters of `dtype`; with a head when its seed is given.
+pub(super) fn load(
     folder: &Path,
     config: Config,
-    device: &Device,
+    (device, dtype): (&Device, DType),
     head: Option<u64>,
 ) -> Result<(Network, LoadReport)> {
     crate::nn::keep_freed_memory();
-    let names = Names::of(config.family);
+    let names = architecture::of(&config).names();
     let mut weights = Weights::read(folder)?;
     normalise_names(&mut weights, names)?;
     let other_head = other_head(&weights, names, config.task());
@@ -96,13 +97,8 @@ fn load(
             weights.discard(|name| names.is_head(name) && other.tensors.iter().any(|t| t == name));
         }
     }
-    let builder = Builder {
-        weights: &mut weights,
-        device,
-        parameters: Parameters::default(),
-        initialised: Vec::new(),
-    };
-    let (network, initialised) = builder.build(config, head)?;
+    let builder = Builder::new(&mut weights, device, dtype);
+    let (network, initialised) = Network::build(builder, device, config, head)?;
     let ignored = |name: &&str| {
         (head.is_none() && names.is_head(name))
             || names.other_task(name).is_some()

@@ -1,33 +1,21 @@
-//! `config.json` by `model_type`. Every constant of a network comes from here.
-//!
-//! A key that is absent takes the default of the transformers class: `CamembertConfig`, `RobertaConfig` and
-//! `XLMRobertaConfig` share theirs, `FlaubertConfig` has its own.
+//! The configuration of a network: every constant of it comes from `config.json`, whose keys each
+//! family reads by a [`Reader`].
 
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::config_reader::Reader;
 use super::task::Task;
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
 use crate::nn::{Activation, AttentionShape};
-
-/// The two families of encoders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// CamemBERT, RoBERTa and XLM-RoBERTa: one network under three names.
-    Roberta,
-    /// FlauBERT, which is XLM's network.
-    Xlm,
-}
 
 /// The configuration of an encoder and its classification head.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// "camembert", "roberta", "xlm-roberta" or "flaubert".
+    /// The name that transformers has for this kind of network, "camembert" for example.
     pub model_type: String,
-    /// Which network that is.
-    pub family: Family,
+    /// The class of transformers that loads a classifier of this kind.
+    pub(super) classifier_class: &'static str,
     /// V, rows of the word embeddings.
     pub vocab_size: usize,
     /// H.
@@ -44,6 +32,8 @@ pub struct Config {
     pub pre_norm: bool,
     /// Rows of the position embeddings.
     pub max_position_embeddings: usize,
+    /// The longest sequence that the positions allow.
+    pub(super) max_length: usize,
     /// Rows of the token type embeddings (RoBERTa only).
     pub type_vocab_size: usize,
     /// Id of the padding token; its embedding never receives a gradient.
@@ -68,129 +58,13 @@ pub struct Config {
     pub initializer_range: f64,
     /// C, number of classes.
     pub num_labels: usize,
-    json: Map<String, Value>,
+    pub(super) json: Map<String, Value>,
 }
 
 impl Config {
-    /// Read `config.json` in the folder of a checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Io`], or [`Error::Malformed`] with the key that is absent, wrong or not supported.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
-        let text = read_text(&path)?;
-        let json: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
-            Error::malformed(&path, format!("line {}", e.line()), e, "a JSON object")
-        })?;
-        Self::from_json(&path, json)
-    }
-
-    /// Read a configuration that came from the file `path`.
-    ///
-    /// # Errors
-    /// See [`Config::read`].
-    pub fn from_json(path: &Path, json: Map<String, Value>) -> Result<Self> {
-        let reader = Reader { path, json: &json };
-        let config = match reader.text("model_type", "")?.as_str() {
-            "camembert" | "roberta" | "xlm-roberta" => Self::roberta(&reader)?,
-            "flaubert" => Self::flaubert(&reader)?,
-            _ => {
-                return Err(reader.bad("model_type", "camembert, roberta, xlm-roberta or flaubert"));
-            }
-        };
-        if config.hidden_size % config.num_heads != 0 {
-            let found = format!(
-                "{} heads for a hidden size of {}",
-                config.num_heads, config.hidden_size
-            );
-            return Err(Error::malformed(
-                path,
-                "",
-                found,
-                "a hidden size that is a multiple of the heads",
-            ));
-        }
-        Ok(Self { json, ..config })
-    }
-
-    fn roberta(r: &Reader<'_>) -> Result<Self> {
-        r.require("position_embedding_type", json!("absolute"))?;
-        r.require("is_decoder", json!(false))?;
-        let hidden_dropout = r.probability("hidden_dropout_prob", 0.1)?;
-        let model_type = r.text("model_type", "")?;
-        let default_size = match model_type.as_str() {
-            "roberta" => 50265,
-            _ => 30522,
-        };
-        let vocab_size = r.size("vocab_size", default_size)?;
-        Ok(Self {
-            model_type,
-            family: Family::Roberta,
-            vocab_size,
-            hidden_size: r.size("hidden_size", 768)?,
-            num_layers: r.layers("num_hidden_layers", 12)?,
-            num_heads: r.size("num_attention_heads", 12)?,
-            intermediate_size: r.size("intermediate_size", 3072)?,
-            activation: Activation::from_name(&r.text("hidden_act", "gelu")?)
-                .map_err(|_| r.bad("hidden_act", "gelu or relu"))?,
-            pre_norm: false,
-            max_position_embeddings: r.size("max_position_embeddings", 512)?,
-            type_vocab_size: r.size("type_vocab_size", 2)?,
-            pad_token_id: r.padding(&["pad_token_id"], 1, vocab_size)?,
-            bos_token_id: r.id("bos_token_id")?,
-            layer_norm_eps: r.amount("layer_norm_eps", 1e-12)?,
-            hidden_dropout,
-            attention_dropout: r.probability("attention_probs_dropout_prob", 0.1)?,
-            head_dropout: r.probability("classifier_dropout", hidden_dropout)?,
-            summary_last_dropout: 0.0,
-            summary_tanh: false,
-            layer_drop: 0.0,
-            initializer_range: r.amount("initializer_range", 0.02)?,
-            num_labels: r.num_labels()?,
-            json: Map::new(),
-        })
-    }
-
-    fn flaubert(r: &Reader<'_>) -> Result<Self> {
-        r.require("causal", json!(false))?;
-        r.require("is_encoder", json!(true))?;
-        r.require("summary_type", json!("first"))?;
-        r.require("summary_use_proj", json!(true))?;
-        r.require("summary_proj_to_labels", json!(true))?;
-        if r.flag("use_lang_emb", true)? {
-            r.require("n_langs", json!(1))?;
-        }
-        let hidden_size = r.size("emb_dim", r.size("hidden_size", 2048)?)?;
-        let vocab_size = r.size("n_words", r.size("vocab_size", 30145)?)?;
-        Ok(Self {
-            model_type: "flaubert".into(),
-            family: Family::Xlm,
-            vocab_size,
-            hidden_size,
-            num_layers: r.layers("n_layers", r.layers("num_hidden_layers", 12)?)?,
-            num_heads: r.size("n_heads", r.size("num_attention_heads", 16)?)?,
-            intermediate_size: 4 * hidden_size,
-            activation: if r.flag("gelu_activation", true)? {
-                Activation::Gelu
-            } else {
-                Activation::Relu
-            },
-            pre_norm: r.flag("pre_norm", false)?,
-            max_position_embeddings: r.size("max_position_embeddings", 512)?,
-            type_vocab_size: 0,
-            pad_token_id: r.padding(&["pad_index", "pad_token_id"], 2, vocab_size)?,
-            bos_token_id: r.id("bos_index")?.or(r.id("bos_token_id")?),
-            layer_norm_eps: r.amount("layer_norm_eps", 1e-12)?,
-            hidden_dropout: r.probability("dropout", 0.1)?,
-            attention_dropout: r.probability("attention_dropout", 0.1)?,
-            head_dropout: r.probability("summary_first_dropout", 0.1)?,
-            summary_last_dropout: r.probability("summary_last_dropout", 0.0)?,
-            summary_tanh: r.text("summary_activation", "")? == "tanh",
-            layer_drop: r.probability("layerdrop", 0.0)?,
-            initializer_range: r.amount("init_std", 0.02)?,
-            num_labels: r.num_labels()?,
-            json: Map::new(),
-        })
+    /// The longest sequence that the position embeddings allow.
+    pub fn max_length(&self) -> usize {
+        self.max_length
     }
 
     /// Set every dropout of the network to `p`, layer drop too when `p` is 0. The configuration that is saved keeps
@@ -285,14 +159,8 @@ impl Config {
     /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the class names, and
     /// the Python class that loads it.
     pub fn to_classifier_json(&self) -> Value {
-        let class = match self.model_type.as_str() {
-            "camembert" => "CamembertForSequenceClassification",
-            "roberta" => "RobertaForSequenceClassification",
-            "xlm-roberta" => "XLMRobertaForSequenceClassification",
-            _ => "FlaubertForSequenceClassification",
-        };
         let mut json = self.json.clone();
-        json.insert("architectures".into(), json!([class]));
+        json.insert("architectures".into(), json!([self.classifier_class]));
         json.insert("problem_type".into(), json!("single_label_classification"));
         for dtype in ["dtype", "torch_dtype"] {
             if json.contains_key(dtype) {
@@ -326,14 +194,137 @@ impl Config {
             head_size: self.hidden_size / self.num_heads,
         }
     }
+}
 
-    /// The longest sequence that the position embeddings allow. RoBERTa's positions start after the padding id.
-    pub fn max_length(&self) -> usize {
-        match self.family {
-            Family::Roberta => self
-                .max_position_embeddings
-                .saturating_sub(self.pad_token_id as usize + 1),
-            Family::Xlm => self.max_position_embeddings,
+/// A configuration being read: the file's keys, with the file's name for messages.
+pub(super) struct Reader<'a> {
+    pub path: &'a Path,
+    pub json: &'a Map<String, Value>,
+}
+
+impl Reader<'_> {
+    pub fn bad(&self, key: &str, expected: &str) -> Error {
+        let found = self
+            .json
+            .get(key)
+            .map_or("nothing".into(), Value::to_string);
+        Error::malformed(self.path, format!("key {key:?}"), found, expected)
+    }
+
+    pub fn present(&self, key: &str) -> Option<&Value> {
+        self.json.get(key).filter(|v| !v.is_null())
+    }
+
+    pub fn count(&self, key: &str, default: usize) -> Result<usize> {
+        match self.present(key) {
+            None => Ok(default),
+            Some(v) => v
+                .as_u64()
+                .map(|n| n as usize)
+                .ok_or_else(|| self.bad(key, "a whole number")),
         }
+    }
+
+    pub fn id(&self, key: &str) -> Result<Option<u32>> {
+        self.present(key)
+            .map(|id| {
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                id.ok_or_else(|| self.bad(key, "a token id"))
+            })
+            .transpose()
+    }
+
+    pub fn size(&self, key: &str, default: usize) -> Result<usize> {
+        match self.count(key, default)? {
+            n if (1..=1 << 24).contains(&n) => Ok(n),
+            _ => Err(self.bad(key, "a size of at least 1")),
+        }
+    }
+
+    pub fn number(&self, key: &str, default: f64) -> Result<f64> {
+        match self.present(key) {
+            None => Ok(default),
+            Some(v) => v
+                .as_f64()
+                .filter(|x| x.is_finite())
+                .ok_or_else(|| self.bad(key, "a number")),
+        }
+    }
+
+    /// A number that cannot be negative.
+    pub fn amount(&self, key: &str, default: f64) -> Result<f64> {
+        match self.number(key, default)? {
+            x if x >= 0.0 => Ok(x),
+            _ => Err(self.bad(key, "a number of at least 0")),
+        }
+    }
+
+    /// The number of layers: the deepest published encoders have below a hundred.
+    pub fn layers(&self, key: &str, default: usize) -> Result<usize> {
+        match self.size(key, default)? {
+            n if n <= 1000 => Ok(n),
+            _ => Err(self.bad(key, "1 to 1000 layers")),
+        }
+    }
+
+    pub fn probability(&self, key: &str, default: f64) -> Result<f64> {
+        match self.number(key, default)? {
+            p if (0.0..=1.0).contains(&p) => Ok(p),
+            _ => Err(self.bad(key, "a probability between 0 and 1")),
+        }
+    }
+
+    pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        match self.present(key) {
+            None => Ok(default),
+            Some(v) => v.as_bool().ok_or_else(|| self.bad(key, "true or false")),
+        }
+    }
+
+    pub fn text(&self, key: &str, default: &str) -> Result<String> {
+        match self.present(key) {
+            None => Ok(default.into()),
+            Some(v) => v
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| self.bad(key, "a string")),
+        }
+    }
+
+    /// Refuse a value that asks for a network that is not provided here.
+    pub fn require(&self, key: &str, default: Value) -> Result<()> {
+        match self.present(key) {
+            Some(v) if *v != default => {
+                Err(self.bad(key, &format!("{default}: nothing else is supported")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn num_labels(&self) -> Result<usize> {
+        const MOST: usize = 1000;
+        let listed = ["id2label", "label2id"].into_iter().find_map(|key| {
+            let labels = self.present(key).and_then(Value::as_object)?;
+            Some((key, labels.len()))
+        });
+        let (key, n) = match listed {
+            Some(listed) => listed,
+            None => ("num_labels", self.count("num_labels", 2)?),
+        };
+        match n {
+            1..=MOST => Ok(n),
+            _ => Err(self.bad(key, &format!("1 to {MOST} classes"))),
+        }
+    }
+
+    /// The id of the padding token, a row of the word embeddings.
+    pub fn padding(&self, keys: &[&str], default: u32, vocab_size: usize) -> Result<u32> {
+        let key = keys.iter().copied().find(|key| self.present(key).is_some());
+        let id = key.map_or(Ok(None), |key| self.id(key))?.unwrap_or(default);
+        if (id as usize) < vocab_size {
+            return Ok(id);
+        }
+        let expected = format!("an id below the vocabulary's size, {vocab_size}");
+        Err(self.bad(key.unwrap_or(keys[0]), &expected))
     }
 }

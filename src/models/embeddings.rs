@@ -1,82 +1,92 @@
-//! The first hidden state: embeddings summed, layer norm, dropout. The same in RoBERTa and XLM but for what is summed.
+//! The first hidden state: embeddings summed, layer norm, dropout.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
-use super::layer::Drop;
-use super::modules::{LayerNorm, NormTape};
+use super::builder::Builder;
+use super::config::Config;
+use super::layers::{EMBEDDINGS_SITE, LayerNorm, Pass};
 use super::parameters::{Gradients, Weight};
 use crate::error::Result;
-use crate::nn::{self, Dropout};
+use crate::nn;
 
 /// One table of the sum.
 #[derive(Debug)]
-pub struct Table {
-    pub(super) weight: Weight,
+struct Table {
+    weight: Weight,
     /// The row that never receives a gradient.
-    pub(super) padding: Option<u32>,
+    padding: Option<u32>,
 }
 
 /// The tables and the layer norm over their sum.
 #[derive(Debug)]
-pub struct Embeddings {
-    pub(super) tables: Vec<Table>,
-    pub(super) norm: LayerNorm,
+pub(super) struct Embeddings {
+    tables: Vec<Table>,
+    norm: LayerNorm,
+    dropout: f64,
 }
 
-/// Which row of which table each token takes: (number of the table, ids). A table may be used more than once.
-pub type Lookups = Vec<(usize, Vec<u32>)>;
+/// Which row of which table each token takes: (number of the table, ids (T)), on the device.
+pub(super) struct Lookups(Vec<(usize, Tensor)>);
 
-/// What the backward pass needs.
-pub struct EmbeddingsTape {
-    lookups: Lookups,
-    norm: NormTape,
+impl Lookups {
+    pub fn new(ids: Vec<(usize, Vec<u32>)>, device: &Device) -> Result<Self> {
+        let on_device = |(table, ids): (usize, Vec<u32>)| {
+            let tokens = ids.len();
+            Ok((table, Tensor::from_vec(ids, tokens, device)?))
+        };
+        Ok(Self(ids.into_iter().map(on_device).collect::<Result<_>>()?))
+    }
 }
 
 impl Embeddings {
-    fn dropout(&self, drop: Drop<'_>) -> Option<Dropout> {
-        Dropout::new(drop.config.hidden_dropout, 0, drop.seed?)
-    }
-
-    /// The hidden state 0, (T, H).
-    pub(super) fn forward(
-        &self,
-        lookups: Lookups,
-        drop: Drop<'_>,
-    ) -> Result<(Tensor, EmbeddingsTape)> {
-        let tables: Vec<&Tensor> = lookups
-            .iter()
-            .map(|(table, _)| &self.tables[*table].weight.value)
-            .collect();
-        let ids: Vec<&[u32]> = lookups.iter().map(|(_, ids)| ids.as_slice()).collect();
-        let (x, norm) = self.norm.forward(nn::embedding_sum(&tables, &ids)?)?;
-        let x = match self.dropout(drop) {
-            // What dropout does to an output is what its backward pass does to a gradient.
-            Some(dropout) => nn::bias_dropout_residual_backward(&x, Some(dropout))?,
-            None => x,
+    /// Tables of these (name, rows, row that is padding), and the norm of that name.
+    pub fn load(
+        builder: &mut Builder<'_>,
+        config: &Config,
+        tables: &[(String, usize, Option<u32>)],
+        norm: &str,
+    ) -> Result<Self> {
+        let table = |(name, rows, padding): &(String, usize, Option<u32>)| {
+            Ok(Table {
+                weight: builder.weight(name, &[*rows, config.hidden_size])?,
+                padding: *padding,
+            })
         };
-        Ok((x, EmbeddingsTape { lookups, norm }))
+        Ok(Self {
+            tables: tables.iter().map(table).collect::<Result<_>>()?,
+            norm: builder.layer_norm(norm, config)?,
+            dropout: config.hidden_dropout,
+        })
     }
 
-    pub(super) fn backward(
-        &self,
-        tape: EmbeddingsTape,
-        drop: Drop<'_>,
-        gradient: &Tensor,
-        gradients: &mut Gradients,
-    ) -> Result<()> {
-        let of_normed = nn::bias_dropout_residual_backward(gradient, self.dropout(drop))?;
-        let of_sum = self.norm.backward(tape.norm, &of_normed, gradients)?;
-        for (number, table) in self.tables.iter().enumerate() {
-            let ids: Vec<&[u32]> = tape
-                .lookups
-                .iter()
-                .filter(|(t, _)| *t == number)
-                .map(|(_, ids)| ids.as_slice())
-                .collect();
-            let rows = table.weight.value.dim(0)?;
-            let slot = gradients.slot(&table.weight);
-            nn::embedding_sum_backward(&of_sum, &ids, rows, table.padding, slot)?;
-        }
-        Ok(())
+    /// The hidden state 0, (T, H), and the way back, which ends here.
+    pub fn forward<'a>(
+        &'a self,
+        lookups: Lookups,
+        pass: Pass<'a>,
+    ) -> Result<(
+        Tensor,
+        impl FnOnce(&Tensor, &mut Gradients) -> Result<()> + 'a,
+    )> {
+        let Lookups(lookups) = lookups;
+        let table = |(table, _): &(usize, Tensor)| &self.tables[*table].weight.value;
+        let tables: Vec<&Tensor> = lookups.iter().map(table).collect();
+        let ids: Vec<&Tensor> = lookups.iter().map(|(_, ids)| ids).collect();
+        let (x, norm_backward) = self.norm.forward(nn::embedding_sum(&tables, &ids)?)?;
+        let dropout = pass.dropout(self.dropout, EMBEDDINGS_SITE);
+        let x = nn::dropout(&x, dropout)?;
+        let backward = move |gradient: &Tensor, gradients: &mut Gradients| {
+            let of_normed = nn::dropout(gradient, dropout)?;
+            let of_sum = norm_backward(&of_normed, gradients)?.into_tensor();
+            for (number, table) in self.tables.iter().enumerate() {
+                let uses = lookups.iter().filter(|(t, _)| *t == number);
+                let ids: Vec<&Tensor> = uses.map(|(_, ids)| ids).collect();
+                let rows = table.weight.value.dim(0)?;
+                let slot = gradients.slot(&table.weight);
+                nn::embedding_sum_backward(&of_sum, &ids, rows, table.padding, slot)?;
+            }
+            Ok(())
+        };
+        Ok((x, backward))
     }
 }

@@ -1,23 +1,20 @@
 //! Encoders, classification heads and checkpoints.
 //!
-//! CamemBERT is RoBERTa and FlauBERT is XLM; layer by layer they are the same network (`layer`), so one type
-//! ([`Network`]) holds either. `camembert` and `flaubert` say how their tensors are called and what is embedded.
+//! `architecture` holds the families, one file each; `block` the kinds of layers; `network` the
+//! forward and the backward pass that all share; `checkpoint` loads and saves.
 
 use candle_core::Tensor;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{DropoutSeed, Queries};
 
-mod camembert;
+mod architecture;
+mod block;
+mod builder;
 pub mod checkpoint;
 mod config;
-mod config_reader;
 mod embeddings;
-mod flaubert;
-mod heads;
-mod layer;
-mod loading;
-mod modules;
+mod layers;
 mod network;
 mod numbers;
 mod parameters;
@@ -26,8 +23,7 @@ mod safetensors_file;
 mod task;
 mod weights;
 
-pub use config::{Config, Family};
-pub use network::Network;
+pub use config::Config;
 pub use parameters::{Gradients, Parameter, Parameters};
 pub use task::{OtherHead, Task};
 
@@ -61,7 +57,7 @@ pub trait Encoder: Send + Sync {
         &self,
         input: &Input<'_>,
         last: usize,
-        of_last: Queries<'_>,
+        of_last: Queries,
         visit: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()>;
 }
@@ -69,8 +65,25 @@ pub trait Encoder: Send + Sync {
 /// The outcome of a training pass over a batch.
 #[derive(Debug, Clone)]
 pub struct Loss {
-    /// Mean cross-entropy of the batch, in nats.
-    pub mean: f64,
+    mean: Tensor,
+}
+
+impl Loss {
+    /// From the mean cross-entropy of a batch, one number in nats.
+    pub(crate) fn new(mean: Tensor) -> Self {
+        Self { mean }
+    }
+
+    /// Mean cross-entropy of the batch, in nats. It is computed on the model's device: asking for it
+    /// waits until it is there.
+    ///
+    /// # Errors
+    /// A candle error.
+    pub fn mean(&self) -> Result<f64> {
+        let mean = self.mean.to_dtype(candle_core::DType::F64);
+        mean.and_then(|m| m.to_scalar())
+            .map_err(Error::compute("the loss of a batch"))
+    }
 }
 
 /// An encoder with a classification head.

@@ -1,58 +1,73 @@
-//! An encoder of either family with, perhaps, its classification head: its forward and backward pass. `loading` makes it.
+//! An encoder of any family with, perhaps, its classification head: its forward and backward pass.
 
 use candle_core::{Device, Tensor};
 
-use super::config::{Config, Family};
-use super::embeddings::{Embeddings, EmbeddingsTape, Lookups};
-use super::heads::{Head, HeadTape};
-use super::layer::{Drop, EncoderLayer, LayerTape};
+use super::architecture::{self, Architecture};
+use super::block::Block;
+use super::builder::Builder;
+use super::config::Config;
+use super::embeddings::{Embeddings, Lookups};
+use super::layers::{Backward, Head, Pass};
 use super::parameters::{Gradients, Parameters};
-use super::{Encoder, Input, Loss, SequenceClassifier, camembert, flaubert};
+use super::{Encoder, Input, Loss, SequenceClassifier};
 use crate::error::{Error, Result};
-use crate::nn::{self, DropoutSeed, Queries};
+use crate::nn::{self, DropoutSeed, Queries, Sequences};
 use crate::rng::Stream;
 
 /// An encoder with or without a classification head.
 #[derive(Debug)]
-pub struct Network {
-    pub(super) config: Config,
-    pub(super) device: Device,
-    pub(super) embeddings: Embeddings,
-    pub(super) layers: Vec<EncoderLayer>,
-    pub(super) head: Option<Head>,
-    pub(super) parameters: Parameters,
+pub(super) struct Network {
+    architecture: &'static dyn Architecture,
+    config: Config,
+    device: Device,
+    embeddings: Embeddings,
+    blocks: Vec<Box<dyn Block>>,
+    head: Option<Box<dyn Head>>,
+    parameters: Parameters,
     /// How many parameters stand before those of each layer, and then before those of the head.
-    pub(super) parameters_below: Vec<usize>,
+    parameters_below: Vec<usize>,
     /// With `Some(n)` neither the embeddings nor the lowest n layers get a gradient.
-    pub(super) frozen: Option<usize>,
+    frozen: Option<usize>,
     /// Whether a training pass keeps only the input of each layer.
-    pub(super) gradient_checkpointing: bool,
+    gradient_checkpointing: bool,
 }
 
-/// What a training pass keeps for its way back.
-struct Tape {
-    /// Unless they are frozen.
-    embeddings: Option<EmbeddingsTape>,
-    /// Of the layers that were neither dropped nor frozen, with their numbers.
-    layers: Vec<(usize, Kept)>,
-    head: HeadTape,
-}
-
-/// What a training pass keeps of a layer.
-enum Kept {
-    /// All that its backward pass needs.
-    Tape(LayerTape),
-    /// The input alone, from which its backward pass makes the rest again: dropout draws the same numbers, so the gradients are
-    /// the same to the last bit (gradient checkpointing: Chen et al. 2016).
-    Input(Tensor),
-}
+/// The way back from the gradient of the logits to the parameters.
+type WayBack<'a> = Box<dyn FnOnce(Tensor, &mut Gradients) -> Result<()> + 'a>;
 
 impl Network {
-    fn drop(&self, seed: Option<DropoutSeed>) -> Drop<'_> {
-        Drop {
-            config: &self.config,
-            seed,
+    /// The network that `config` describes, and the names of the head's tensors that were drawn
+    /// anew; with a head when `head_seed` is given, which draws them.
+    pub fn build(
+        mut builder: Builder<'_>,
+        device: &Device,
+        config: Config,
+        head_seed: Option<u64>,
+    ) -> Result<(Self, Vec<String>)> {
+        let architecture = architecture::of(&config);
+        let embeddings = architecture.embeddings(&mut builder, &config)?;
+        let (mut blocks, mut parameters_below) = (Vec::new(), Vec::new());
+        for index in 0..config.num_layers {
+            parameters_below.push(builder.parameters.len());
+            blocks.push(architecture.block(&mut builder, &config, index)?);
         }
+        parameters_below.push(builder.parameters.len());
+        let head = head_seed
+            .map(|seed| architecture.head(&mut builder, &config, seed))
+            .transpose()?;
+        let network = Self {
+            architecture,
+            config,
+            device: device.clone(),
+            embeddings,
+            blocks,
+            head,
+            parameters: builder.parameters,
+            parameters_below,
+            frozen: None,
+            gradient_checkpointing: false,
+        };
+        Ok((network, builder.initialised))
     }
 
     fn lookups(&self, input: &Input<'_>) -> Result<Lookups> {
@@ -73,21 +88,15 @@ impl Network {
                 config.vocab_size
             )));
         }
-        Ok(match config.family {
-            Family::Roberta => camembert::lookups(input, config.pad_token_id),
-            Family::Xlm => {
-                if let Some(column) = input.columns.iter().find(|&&c| c as usize >= limit) {
-                    return Err(Error::Mismatch(format!(
-                        "a token stands in column {column} of its row, which is padded on the left, and the model has {limit} positions: prepare the data with --max-length {limit}"
-                    )));
-                }
-                flaubert::lookups(input)
-            }
-        })
+        Lookups::new(self.architecture.lookups(config, input)?, &self.device)
     }
 
-    /// Layers that this training pass leaves out (FlauBERT's layer drop).
-    fn skipped(&self, layer: usize, seed: Option<DropoutSeed>) -> bool {
+    fn sequences(&self, input: &Input<'_>) -> Result<Sequences> {
+        Sequences::new(input.bounds, &self.device)
+    }
+
+    /// Whether a training pass leaves a layer out (FlauBERT's layer drop).
+    fn is_skipped(&self, layer: usize, seed: Option<DropoutSeed>) -> bool {
         let p = self.config.layer_drop;
         match seed {
             Some(s) if p > 0.0 => {
@@ -97,84 +106,78 @@ impl Network {
         }
     }
 
-    fn head(&self) -> Result<&Head> {
-        self.head.as_ref().ok_or_else(|| {
+    fn head(&self) -> Result<&dyn Head> {
+        self.head.as_deref().ok_or_else(|| {
             Error::Mismatch("this model was loaded without its classification head".into())
         })
     }
 
-    /// Logits (B, C). The last layer is computed for the first tokens alone, which are all that the head sees.
-    fn forward(&self, input: &Input<'_>, seed: Option<DropoutSeed>) -> Result<(Tensor, Tape)> {
-        let drop = self.drop(seed);
-        let (mut x, embeddings) = self.embeddings.forward(self.lookups(input)?, drop)?;
-        let embeddings = self.frozen.is_none().then_some(embeddings);
-        let used: Vec<usize> = (0..self.layers.len())
-            .filter(|&i| !self.skipped(i, seed))
+    /// Logits (B, C) and the way back. The last layer is computed for the first tokens alone, which
+    /// are all that the head sees.
+    fn forward<'a>(&'a self, input: &Input<'_>, pass: Pass<'a>) -> Result<(Tensor, WayBack<'a>)> {
+        let (mut x, embeddings_backward) = self.embeddings.forward(self.lookups(input)?, pass)?;
+        let used: Vec<usize> = (0..self.blocks.len())
+            .filter(|&i| !self.is_skipped(i, pass.dropout))
             .collect();
-        let mut layers = Vec::with_capacity(used.len());
+        let mut ways_back = Vec::with_capacity(used.len());
         for &i in &used {
-            let queries = queries_of(input, used.last() == Some(&i));
-            let input = self.gradient_checkpointing.then(|| x.clone());
-            let (y, tape) = self.layers[i].forward(x, queries, drop)?;
+            let (y, backward) = self.block(i, x, queries_of(used.last() == Some(&i)), pass)?;
             if self.frozen.is_none_or(|n| i >= n) {
-                layers.push((i, input.map_or(Kept::Tape(tape), Kept::Input)));
+                ways_back.push(backward);
             }
             x = y;
         }
         if used.is_empty() {
-            x = Queries::First(input.bounds).of(&x)?;
+            x = pass.sequences.select(&x, Queries::First)?;
         }
-        let (logits, head) = self.head()?.forward(&x, drop)?;
-        Ok((
-            logits,
-            Tape {
-                embeddings,
-                layers,
-                head,
-            },
-        ))
+        let (logits, head_backward) = self.head()?.forward(&x, pass)?;
+        let embeddings_backward = self.frozen.is_none().then_some(embeddings_backward);
+        let shape = (input.ids.len(), self.config.hidden_size);
+        let way_back: WayBack<'a> = Box::new(move |of_logits, gradients| {
+            let mut g = head_backward(of_logits, gradients)?;
+            if ways_back.is_empty() && embeddings_backward.is_some() {
+                let zeros = nn::Owned::zeros(shape, g.dtype(), g.device())?;
+                g = pass.sequences.add(zeros, &g, Queries::First)?.into_tensor();
+            }
+            for backward in ways_back.into_iter().rev() {
+                g = backward(g, gradients)?;
+            }
+            match embeddings_backward {
+                Some(backward) => backward(&g, gradients),
+                None => Ok(()),
+            }
+        });
+        Ok((logits, way_back))
     }
 
-    fn backward(
-        &self,
-        input: &Input<'_>,
-        tape: Tape,
-        seed: Option<DropoutSeed>,
-        of_logits: &Tensor,
-        gradients: &mut Gradients,
-    ) -> Result<()> {
-        let drop = self.drop(seed);
-        let mut g = self
-            .head()?
-            .backward(tape.head, drop, of_logits, gradients)?;
-        if tape.layers.is_empty() && tape.embeddings.is_some() {
-            let shape = (input.ids.len(), self.config.hidden_size);
-            let zeros = Tensor::zeros(shape, g.dtype(), &self.device)?;
-            g = Queries::First(input.bounds).add_to(zeros, &g)?;
+    /// Layer `i`. With gradient checkpointing (Chen et al. 2016) its way back holds the input alone
+    /// and makes the rest again: dropout draws the same numbers, so the gradients are the same to
+    /// the last bit.
+    fn block<'a>(
+        &'a self,
+        i: usize,
+        x: Tensor,
+        queries: Queries,
+        pass: Pass<'a>,
+    ) -> Result<(Tensor, Backward<'a>)> {
+        let block = &self.blocks[i];
+        if !self.gradient_checkpointing {
+            return block.forward(x, queries, pass);
         }
-        let mut last = true;
-        for (i, kept) in tape.layers.into_iter().rev() {
-            let queries = queries_of(input, last);
-            let tape = match kept {
-                Kept::Tape(tape) => tape,
-                Kept::Input(x) => self.layers[i].forward(x, queries, drop)?.1,
-            };
-            g = self.layers[i].backward(tape, queries, drop, g, gradients)?;
-            last = false;
-        }
-        match tape.embeddings {
-            Some(tape) => self.embeddings.backward(tape, drop, &g, gradients),
-            None => Ok(()),
-        }
+        let (y, _) = block.forward(x.clone(), queries, pass)?;
+        let again: Backward<'a> = Box::new(move |gradient, gradients| {
+            let (_, backward) = block.forward(x, queries, pass)?;
+            backward(gradient, gradients)
+        });
+        Ok((y, again))
     }
 }
 
 /// The tokens that a layer computes on the way to a classification head.
-fn queries_of<'a>(input: &Input<'a>, last_layer: bool) -> Queries<'a> {
-    if last_layer {
-        Queries::First(input.bounds)
-    } else {
-        Queries::All(input.bounds)
+fn queries_of(is_last: bool) -> Queries {
+    match is_last {
+        true => Queries::First,
+        false => Queries::All,
     }
 }
 
@@ -187,28 +190,31 @@ impl Encoder for Network {
         &self,
         input: &Input<'_>,
         last: usize,
-        of_last: Queries<'_>,
+        of_last: Queries,
         visit: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()> {
-        if last > self.layers.len() {
-            let n = self.layers.len();
+        let n = self.blocks.len();
+        if last > n {
             return Err(Error::Usage(format!(
                 "layer {last} does not exist: this model has layers 0 (embeddings) to {n}"
             )));
         }
-        let drop = self.drop(None);
-        let (mut x, _) = self.embeddings.forward(self.lookups(input)?, drop)?;
+        let sequences = &self.sequences(input)?;
+        let pass = Pass {
+            sequences,
+            dropout: None,
+        };
+        let (mut x, _) = self.embeddings.forward(self.lookups(input)?, pass)?;
         if last == 0 {
-            return visit(0, &of_last.of(&x)?);
+            return visit(0, &sequences.select(&x, of_last)?);
         }
         visit(0, &x)?;
-        for layer in &self.layers[..last] {
-            let number = layer.index + 1;
+        for (number, block) in (1..=last).zip(&self.blocks) {
             let queries = match number == last {
                 true => of_last,
-                false => Queries::All(input.bounds),
+                false => Queries::All,
             };
-            x = layer.infer(x, queries)?;
+            x = block.infer(x, queries, pass)?;
             visit(number, &x)?;
         }
         Ok(())
@@ -226,7 +232,7 @@ impl SequenceClassifier for Network {
     }
 
     fn freeze(&mut self, layers: usize) -> Result<()> {
-        let n = self.layers.len();
+        let n = self.blocks.len();
         if layers > n {
             return Err(Error::Usage(format!(
                 "--freeze {layers}: this model has {n} encoder layers"
@@ -242,13 +248,15 @@ impl SequenceClassifier for Network {
     }
 
     fn logits(&self, input: &Input<'_>) -> Result<Tensor> {
-        let drop = self.drop(None);
-        let mut x = self.embeddings.forward(self.lookups(input)?, drop)?.0;
-        for layer in &self.layers {
-            let last = layer.index + 1 == self.layers.len();
-            x = layer.infer(x, queries_of(input, last))?;
+        let pass = Pass {
+            sequences: &self.sequences(input)?,
+            dropout: None,
+        };
+        let (mut x, _) = self.embeddings.forward(self.lookups(input)?, pass)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.infer(x, queries_of(i + 1 == self.blocks.len()), pass)?;
         }
-        Ok(self.head()?.forward(&x, drop)?.0)
+        Ok(self.head()?.forward(&x, pass)?.0)
     }
 
     fn accumulate_gradients(
@@ -259,9 +267,13 @@ impl SequenceClassifier for Network {
         dropout: Option<DropoutSeed>,
         gradients: &mut Gradients,
     ) -> Result<Loss> {
-        let (logits, tape) = self.forward(input, dropout)?;
-        let loss = nn::cross_entropy(&logits, labels)?;
-        self.backward(input, tape, dropout, &(loss.gradient * weight)?, gradients)?;
-        Ok(Loss { mean: loss.loss })
+        let pass = Pass {
+            sequences: &self.sequences(input)?,
+            dropout,
+        };
+        let (logits, way_back) = self.forward(input, pass)?;
+        let cross_entropy = nn::cross_entropy(&logits, labels)?;
+        way_back((cross_entropy.gradient * weight)?, gradients)?;
+        Ok(Loss::new(cross_entropy.loss))
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Tensor, Var};
 
 use crate::error::Result;
-use crate::nn::{self, GradientSlot};
+use crate::nn::{self, GradientSlot, Owned};
 
 /// A trainable tensor as a layer holds it: the values, shared with the store, and its place there.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl Gradients {
     }
 
     /// Where the gradient of `weight` adds up.
-    pub fn slot(&mut self, weight: &Weight) -> &mut GradientSlot {
+    pub(super) fn slot(&mut self, weight: &Weight) -> &mut GradientSlot {
         &mut self.0[weight.id]
     }
 
@@ -125,12 +125,12 @@ impl Gradients {
     ///
     /// # Errors
     /// A candle error.
-    pub fn add(&mut self, weight: &Weight, gradient: Tensor) -> Result<()> {
+    pub(super) fn add(&mut self, weight: &Weight, gradient: Owned) -> Result<()> {
         self.slot(weight).add(gradient)
     }
 
     /// The gradient of parameter `id`; `None` when nothing was added.
-    pub fn get(&self, id: usize) -> Option<&Tensor> {
+    pub(crate) fn get(&self, id: usize) -> Option<&Owned> {
         self.0.get(id).and_then(GradientSlot::get)
     }
 

@@ -64,7 +64,8 @@ impl Dropout {
         }
     }
 
-    /// The factors of rows `first..first + rows` as a tensor (rows, width) on `device`, for the plain path.
+    /// The factors of rows `first..first + rows` as a tensor (rows, width) on `device`, for the plain
+    /// path.
     ///
     /// # Errors
     /// A candle error.

@@ -1,9 +1,13 @@
-//! The layers in ordinary candle operations: the path of every device but the CPU, and the slow reference that the
-//! fast path is tested against. All of them can be differentiated by candle's autograd, through [`vjp`].
+//! The kernels in ordinary candle operations: the path of every device that has none of its own, and
+//! the slow reference that the others are tested against. Their values can be differentiated by
+//! candle's autograd, through [`vjp`].
 
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, DType, Tensor, Var};
 
-use super::{Activation, AttentionShape, Dropout, Queries};
+use super::dropout::Dropout;
+use super::kernels::{Activation, AdamWStep, AttentionShape, CrossEntropy};
+use super::owned::Owned;
+use super::sequences::{Queries, Sequences};
 use crate::error::{Error, Result};
 
 /// The product of `gradient` with the Jacobian of `f` at `inputs`, by candle's autograd: one gradient per input.
@@ -43,6 +47,38 @@ pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Re
     Ok(normalised.broadcast_mul(gamma)?.broadcast_add(beta)?)
 }
 
+/// See [`super::layer_norm`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn layer_norm_with_statistics(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+) -> Result<(Tensor, Tensor)> {
+    let mean = x.mean_keepdim(D::Minus1)?;
+    let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim(D::Minus1)?;
+    let statistics = Tensor::cat(&[&mean, &(variance + epsilon)?.sqrt()?.recip()?], 1)?;
+    Ok((layer_norm(x, gamma, beta, epsilon)?, statistics))
+}
+
+/// See [`super::layer_norm_backward`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn layer_norm_backward(
+    x: &Tensor,
+    gamma: &Tensor,
+    epsilon: f64,
+    gradient: &Tensor,
+) -> Result<[Owned; 3]> {
+    let f = |v: &[Tensor]| layer_norm(&v[0], &v[1], &v[2], epsilon);
+    let gradients = vjp(&[x, gamma, &gamma.zeros_like()?], gradient, f)?;
+    let gradients: [Tensor; 3] = gradients.try_into().expect("a gradient for each input");
+    Ok(gradients.map(Owned::new))
+}
+
 /// See [`super::bias_activation`]; `u` already holds the bias.
 ///
 /// # Errors
@@ -58,6 +94,27 @@ pub fn activation(u: &Tensor, f: Activation) -> Result<Tensor> {
     })
 }
 
+/// See [`super::bias_activation_backward`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn activation_backward(u: &Tensor, f: Activation) -> Result<(Tensor, Tensor)> {
+    let value = activation(u, f)?;
+    let derivative = vjp(&[u], &value.ones_like()?, |x| activation(&x[0], f))?.remove(0);
+    Ok((value, derivative))
+}
+
+/// See [`super::dropout`]. The mask is drawn on the CPU: Philox takes integer operations that candle
+/// lacks.
+///
+/// # Errors
+/// A candle error.
+pub fn dropout(x: &Tensor, dropout: Dropout) -> Result<Tensor> {
+    let (rows, width) = x.dims2()?;
+    let mask = dropout.mask(0, rows, width, x.device())?;
+    Ok(x.mul(&mask.to_dtype(x.dtype())?)?)
+}
+
 /// See [`super::bias_dropout_residual`].
 ///
 /// # Errors
@@ -66,15 +123,12 @@ pub fn bias_dropout_residual(
     x: &Tensor,
     bias: &Tensor,
     residual: &Tensor,
-    dropout: Option<Dropout>,
+    with: Option<Dropout>,
 ) -> Result<Tensor> {
     let x = x.broadcast_add(bias)?;
-    let x = match dropout {
+    let x = match with {
         None => x,
-        Some(d) => {
-            let (rows, width) = x.dims2()?;
-            x.mul(&d.mask(0, rows, width, x.device())?.to_dtype(x.dtype())?)?
-        }
+        Some(with) => dropout(&x, with)?,
     };
     Ok((x + residual)?)
 }
@@ -94,13 +148,14 @@ fn softmax(scores: &Tensor) -> Result<Tensor> {
 /// A candle error.
 pub fn attention(
     qkv: &Tensor,
-    queries: Queries<'_>,
+    sequences: &Sequences,
+    queries: Queries,
     shape: AttentionShape,
     dropout: Option<Dropout>,
 ) -> Result<Tensor> {
     let (heads, hidden) = (shape.heads, shape.hidden());
-    let mut outputs = Vec::with_capacity(queries.bounds().len());
-    for pair in queries.bounds().windows(2) {
+    let mut outputs = Vec::with_capacity(sequences.bounds().len());
+    for pair in sequences.bounds().windows(2) {
         let (start, length) = (pair[0], pair[1] - pair[0]);
         let part = |i: usize| -> Result<Tensor> {
             let x = qkv
@@ -126,5 +181,100 @@ pub fn attention(
                 .reshape((length, hidden))?,
         );
     }
-    queries.of(&Tensor::cat(&outputs, 0)?)
+    sequences.select(&Tensor::cat(&outputs, 0)?, queries)
+}
+
+/// See [`super::embedding_sum`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
+    let mut sum = tables[0].index_select(ids[0], 0)?;
+    for (table, ids) in tables.iter().zip(ids).skip(1) {
+        sum = (sum + table.index_select(ids, 0)?)?;
+    }
+    Ok(sum)
+}
+
+/// See [`super::embedding_sum_backward`]; the sum for all lists of ids.
+///
+/// # Errors
+/// A candle error.
+pub(super) fn embedding_sum_backward(
+    gradient: &Tensor,
+    ids: &[&Tensor],
+    rows: usize,
+    padding: Option<u32>,
+) -> Result<Owned> {
+    let shape = (rows, gradient.dim(1)?);
+    let mut table = Tensor::zeros(shape, gradient.dtype(), gradient.device())?;
+    for ids in ids {
+        let gradient = match padding {
+            None => gradient.clone(),
+            Some(padding) => {
+                let keep = ids.ne(padding)?.to_dtype(gradient.dtype())?;
+                gradient.broadcast_mul(&keep.unsqueeze(1)?)?
+            }
+        };
+        table = table.index_add(ids, &gradient, 0)?;
+    }
+    Ok(Owned::new(table))
+}
+
+/// See [`super::cross_entropy`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
+    let ((rows, classes), device) = (logits.dims2()?, logits.device());
+    // Metal has no wider numbers than f32.
+    let wide = if device.is_metal() {
+        DType::F32
+    } else {
+        DType::F64
+    };
+    let labels = Tensor::new(labels, device)?.unsqueeze(1)?;
+    let logits_wide = logits.to_dtype(wide)?;
+    let shifted = logits_wide.broadcast_sub(&logits_wide.max_keepdim(1)?)?;
+    let exps = shifted.exp()?;
+    let sum = exps.sum_keepdim(1)?;
+    let per_row = (sum.log()? - shifted.gather(&labels, 1)?)?.squeeze(1)?;
+    let targets = labels.broadcast_eq(&Tensor::arange(0, classes as u32, device)?.unsqueeze(0)?)?;
+    let gradient = (exps.broadcast_div(&sum)? - targets.to_dtype(wide)?)?;
+    Ok(CrossEntropy {
+        loss: (per_row.sum_all()? / rows.max(1) as f64)?,
+        gradient: (gradient / rows.max(1) as f64)?.to_dtype(logits.dtype())?,
+        per_row,
+    })
+}
+
+/// See [`super::sum_of_squares`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    let sum = x.to_dtype(DType::F32)?.sqr()?.sum_all()?;
+    Ok(sum.to_scalar::<f32>()?.into())
+}
+
+/// See [`super::adamw_step`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn adamw_step(
+    parameter: &Var,
+    gradient: &Tensor,
+    [m, v]: &[Var; 2],
+    s: &AdamWStep,
+) -> Result<()> {
+    let (correction1, correction2) = s.bias_corrections();
+    let [p, old_m, old_v] = [parameter, m, v].map(Var::as_detached_tensor);
+    let g = (gradient * s.gradient_scale)?;
+    m.set(&((old_m * s.beta1)? + (&g * (1.0 - s.beta1))?)?)?;
+    v.set(&((old_v * s.beta2)? + (g.sqr()? * (1.0 - s.beta2))?)?)?;
+    let [m, v] = [m, v].map(Var::as_detached_tensor);
+    let denominator = ((v.sqrt()? / correction2)? + s.epsilon)?;
+    let update = (m.div(&denominator)? * (s.learning_rate / correction1))?;
+    parameter.set(&((p * (1.0 - s.learning_rate * s.weight_decay))? - update)?)?;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor, Var};
 
 use super::*;
+use crate::error::Result;
 use crate::rng::Stream;
 
 mod attention;
@@ -20,9 +21,29 @@ fn random(name: &str, shape: &[usize]) -> Tensor {
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
-/// A copy with its own storage: kernels may write over what they are given.
-fn own(t: &Tensor) -> Tensor {
-    t.copy().unwrap()
+/// A copy with its own storage: kernels write over what they are given.
+fn own(t: &Tensor) -> Owned {
+    Owned::copy_of(t).unwrap()
+}
+
+/// What a kernel made.
+fn tensor(made: Result<Owned>) -> Tensor {
+    made.unwrap().into_tensor()
+}
+
+/// The sum in a slot.
+fn sum_of(slot: &GradientSlot) -> Tensor {
+    slot.get().unwrap().to_tensor().unwrap()
+}
+
+/// Sequences with these bounds on the CPU.
+fn sequences(bounds: &[usize]) -> Sequences {
+    Sequences::new(bounds, &Device::Cpu).unwrap()
+}
+
+/// Ids as the kernels take them.
+fn ids(ids: &[u32]) -> Tensor {
+    Tensor::new(ids, &Device::Cpu).unwrap()
 }
 
 /// The largest absolute value.
@@ -97,7 +118,8 @@ fn layer_norm_and_its_backward() {
             &plain::layer_norm(&x, &gamma, &beta, 1e-5).unwrap(),
             1e-5,
         );
-        let (dx, dg, db) = layer_norm_backward(&x, &stats, &gamma, 1e-5, &g).unwrap();
+        let gradients = layer_norm_backward(&x, &stats, &gamma, 1e-5, &g).unwrap();
+        let [dx, dg, db] = gradients.map(Owned::into_tensor);
         let want = plain::vjp(&[&x, &gamma, &beta], &g, |v| {
             plain::layer_norm(&v[0], &v[1], &v[2], 1e-5)
         })
@@ -123,10 +145,10 @@ fn activations_and_their_derivatives() {
         let (x, bias) = ((random("x", &[70, 33]) * 3.0).unwrap(), random("b", &[33]));
         let g = random("up", &[70, 33]);
         let (y, u) = bias_activation(own(&x), &bias, f).unwrap();
-        let alone = bias_activation_in_place(own(&x), &bias, f).unwrap();
+        let alone = tensor(bias_activation_in_place(own(&x), &bias, f));
         close(&alone, &y, 1e-6);
         let plain_u = x.broadcast_add(&bias).unwrap();
-        close(&u, &plain_u, 1e-6);
+        close(&u.to_tensor().unwrap(), &plain_u, 1e-6);
         close(&y, &plain::activation(&plain_u, f).unwrap(), 1e-6);
         let (value, derivative) = bias_activation_backward(u, f).unwrap();
         close(&value, &y, 1e-6);
@@ -149,7 +171,8 @@ fn gelu_is_exact_over_the_whole_range() {
     let points: Vec<f32> = (-2000..2000).map(|i| i as f32 / 100.0).collect();
     let column = |v: &[f32]| Tensor::from_slice(v, (v.len(), 1), &Device::Cpu).unwrap();
     let row = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    let (y, u) = bias_activation(column(&points), &column(&[0.0]), Activation::Gelu).unwrap();
+    let bias = Tensor::new(&[0f32], &Device::Cpu).unwrap();
+    let (y, u) = bias_activation(own(&column(&points)), &bias, Activation::Gelu).unwrap();
     let (again, derivative) = bias_activation_backward(u, Activation::Gelu).unwrap();
     let found = [y, again, derivative].map(row);
     for (i, point) in points.into_iter().enumerate() {
@@ -200,20 +223,21 @@ fn attention_and_its_backward() {
     for bounds in [vec![0, 1], vec![0, 5, 6, 150], vec![0, 64, 192, 209]] {
         let rows = bounds[bounds.len() - 1];
         let qkv = random("qkv", &[rows, 72]);
-        for queries in [Queries::All(&bounds), Queries::First(&bounds)] {
-            let g = random("up", &[queries.rows(), 24]);
+        let sequences = &sequences(&bounds);
+        for queries in [Queries::All, Queries::First] {
+            let g = random("up", &[sequences.num_rows(queries), 24]);
             for dropout in [None, Dropout::new(0.3, 5, SEED)] {
-                let y = attention(&qkv, queries, shape, dropout).unwrap();
-                let want = plain::attention(&qkv, queries, shape, dropout).unwrap();
+                let y = attention(&qkv, sequences, queries, shape, dropout).unwrap();
+                let want = plain::attention(&qkv, sequences, queries, shape, dropout).unwrap();
                 close(&y, &want, 1e-5);
-                let dx = attention_backward(&qkv, queries, shape, dropout, &g).unwrap();
+                let dx = attention_backward(&qkv, sequences, queries, shape, dropout, &g).unwrap();
                 let want = plain::vjp(&[&qkv], &g, |x| {
-                    plain::attention(&x[0], queries, shape, dropout)
+                    plain::attention(&x[0], sequences, queries, shape, dropout)
                 })
                 .unwrap();
                 close(&dx, &want[0], 2e-5);
                 matches_finite_differences(&qkv, &dx, &g, |x| {
-                    attention(x, queries, shape, dropout).unwrap()
+                    attention(x, sequences, queries, shape, dropout).unwrap()
                 });
             }
         }
@@ -227,8 +251,7 @@ fn scores_that_overflow_an_exponential_change_nothing() {
         heads: 3,
         head_size: 8,
     };
-    let bounds = [0, 5, 26];
-    let queries = Queries::All(&bounds);
+    let (sequences, queries) = (sequences(&[0, 5, 26]), Queries::All);
     let (qkv, mut shifted) = (random("qkv", &[26, 72]), Vec::new());
     for mut row in qkv.to_vec2::<f32>().unwrap() {
         // The first element of every query and of every key: 15 · 40 / √8 is added to every score.
@@ -242,64 +265,57 @@ fn scores_that_overflow_an_exponential_change_nothing() {
         (0..3).for_each(|head| row[24 + 8 * head] = 0.0);
     }
     let [shifted, small] = [shifted, small].map(|rows| Tensor::new(rows, &Device::Cpu).unwrap());
-    let want = attention(&small, queries, shape, None).unwrap();
-    let got = attention(&shifted, queries, shape, None).unwrap();
+    let want = attention(&small, &sequences, queries, shape, None).unwrap();
+    let got = attention(&shifted, &sequences, queries, shape, None).unwrap();
     close(&got, &want, 1e-4);
-    let got = plain::attention(&shifted, queries, shape, None).unwrap();
+    let got = plain::attention(&shifted, &sequences, queries, shape, None).unwrap();
     close(&got, &want, 1e-4);
 }
 
 #[test]
 fn rows_of_first_tokens_and_the_way_back() {
-    let bounds = [0, 3, 4, 70];
-    let (x, first) = (random("x", &[70, 20]), Queries::First(&bounds));
-    let rows = first.of(&x).unwrap();
+    let (x, sequences) = (random("x", &[70, 20]), sequences(&[0, 3, 4, 70]));
+    let rows = sequences.select(&x, Queries::First).unwrap();
     let values = x.to_vec2::<f32>().unwrap();
     assert_eq!(
         rows.to_vec2::<f32>().unwrap(),
         [0, 3, 4].map(|i| values[i].clone())
     );
     let g = random("up", &[3, 20]);
-    let want = plain::vjp(&[&x], &g, |x| first.of(&x[0]))
+    let want = plain::vjp(&[&x], &g, |x| sequences.select(&x[0], Queries::First))
         .unwrap()
         .remove(0);
-    close(
-        &first.add_to(own(&x), &g).unwrap(),
-        &(&x + want).unwrap(),
-        1e-6,
-    );
-    close(
-        &Queries::All(&bounds).add_to(own(&x), &x).unwrap(),
-        &(&x * 2.0).unwrap(),
-        1e-6,
-    );
+    let got = tensor(sequences.add(own(&x), &g, Queries::First));
+    close(&got, &(&x + want).unwrap(), 1e-6);
+    let got = tensor(sequences.add(own(&x), &x, Queries::All));
+    close(&got, &(&x * 2.0).unwrap(), 1e-6);
 }
 
 /// Rows wide enough to make more than one block, each of which must find its own rows of the mask.
 #[test]
 fn residual_with_bias_and_dropout() {
-    for dropout in [None, Dropout::new(0.4, 9, SEED)] {
+    for with in [None, Dropout::new(0.4, 9, SEED)] {
         let (x, bias, residual) = (
             random("x", &[100, 600]),
             random("b", &[600]),
             random("r", &[100, 600]),
         );
         let g = random("up", &[100, 600]);
-        let y = bias_dropout_residual(own(&x), &bias, &residual, dropout).unwrap();
+        let y = tensor(bias_dropout_residual(own(&x), &bias, &residual, with));
         close(
             &y,
-            &plain::bias_dropout_residual(&x, &bias, &residual, dropout).unwrap(),
+            &plain::bias_dropout_residual(&x, &bias, &residual, with).unwrap(),
             1e-6,
         );
-        let dx = bias_dropout_residual_backward(&g, dropout).unwrap();
+        let dx = dropout(&g, with).unwrap();
         let want = plain::vjp(&[&x, &bias], &g, |v| {
-            plain::bias_dropout_residual(&v[0], &v[1], &residual, dropout)
+            plain::bias_dropout_residual(&v[0], &v[1], &residual, with)
         });
         let want = want.unwrap();
         close(&dx, &want[0], 1e-6);
-        close(&bias_backward(&dx).unwrap(), &want[1], 1e-5);
+        close(&tensor(bias_backward(&dx)), &want[1], 1e-5);
         matches_finite_differences(&x, &dx, &g, |x| {
-            bias_dropout_residual(own(x), &bias, &residual, dropout).unwrap()
+            tensor(bias_dropout_residual(own(x), &bias, &residual, with))
         });
     }
 }
@@ -311,23 +327,23 @@ fn linear_and_its_backward() {
         random("w", &[12, 20]),
         random("up", &[70, 12]),
     );
-    let dx = linear_backward(&w, &g).unwrap();
+    let dx = tensor(linear_backward(&w, &g));
     let mut slot = GradientSlot::default();
     weight_backward(&x, &g, &mut slot).unwrap();
-    let dw = own(slot.get().unwrap());
+    let dw = sum_of(&slot);
     let want = plain::vjp(&[&x, &w], &g, |v| Ok(v[0].matmul(&v[1].t()?)?)).unwrap();
     close(&dx, &want[0], 1e-5);
     close(&dw, &want[1], 1e-5);
-    matches_finite_differences(&w, &dw, &g, |w| linear_no_bias(&x, w).unwrap());
+    matches_finite_differences(&w, &dw, &g, |w| tensor(linear_no_bias(&x, w)));
     // A second gradient adds up; after a reset the memory is written over.
     weight_backward(&x, &g, &mut slot).unwrap();
-    close(slot.get().unwrap(), &(&dw * 2.0).unwrap(), 1e-5);
+    close(&sum_of(&slot), &(&dw * 2.0).unwrap(), 1e-5);
     slot.reset();
     assert!(slot.get().is_none());
     weight_backward(&x, &g, &mut slot).unwrap();
-    close(slot.get().unwrap(), &dw, 1e-6);
+    close(&sum_of(&slot), &dw, 1e-6);
     close(
-        &add_bias(own(&x), &random("b", &[20])).unwrap(),
+        &tensor(add_bias(own(&x), &random("b", &[20]))),
         &x.broadcast_add(&random("b", &[20])).unwrap(),
         1e-6,
     );
@@ -336,10 +352,9 @@ fn linear_and_its_backward() {
 #[test]
 fn embeddings_add_up_and_padding_has_no_gradient() {
     let (words, positions) = (random("w", &[9, 20]), random("p", &[70, 20]));
-    let ids: Vec<u32> = (0..70).map(|i| (i * i) % 9).collect();
-    let at: Vec<u32> = (0..70).collect();
-    let y = embedding_sum(&[&words, &positions], &[&ids, &at]).unwrap();
-    let index = Tensor::new(&ids[..], &Device::Cpu).unwrap();
+    let index = ids(&(0..70).map(|i| (i * i) % 9).collect::<Vec<_>>());
+    let at = ids(&(0..70).collect::<Vec<_>>());
+    let y = embedding_sum(&[&words, &positions], &[&index, &at]).unwrap();
     close(
         &y,
         &(words.index_select(&index, 0).unwrap() + &positions).unwrap(),
@@ -347,8 +362,8 @@ fn embeddings_add_up_and_padding_has_no_gradient() {
     );
     let g = random("up", &[70, 20]);
     let mut slot = GradientSlot::default();
-    embedding_sum_backward(&g, &[&ids], 9, Some(4), &mut slot).unwrap();
-    let dw = own(slot.get().unwrap());
+    embedding_sum_backward(&g, &[&index], 9, Some(4), &mut slot).unwrap();
+    let dw = sum_of(&slot);
     let want = plain::vjp(&[&words], &g, |w| Ok(w[0].index_select(&index, 0)?))
         .unwrap()
         .remove(0);
@@ -361,12 +376,12 @@ fn embeddings_add_up_and_padding_has_no_gradient() {
         };
         close(&got, &want, 1e-5);
     }
-    embedding_sum_backward(&g, &[&ids], 9, Some(4), &mut slot).unwrap();
-    close(slot.get().unwrap(), &(&dw * 2.0).unwrap(), 1e-5);
+    embedding_sum_backward(&g, &[&index], 9, Some(4), &mut slot).unwrap();
+    close(&sum_of(&slot), &(&dw * 2.0).unwrap(), 1e-5);
     slot.reset();
-    embedding_sum_backward(&g, &[&ids], 9, Some(4), &mut slot).unwrap();
-    close(slot.get().unwrap(), &dw, 1e-6);
-    assert!(embedding_sum(&[&words], &[&[9]]).is_err());
+    embedding_sum_backward(&g, &[&index], 9, Some(4), &mut slot).unwrap();
+    close(&sum_of(&slot), &dw, 1e-6);
+    assert!(embedding_sum(&[&words], &[&ids(&[9])]).is_err());
 }
 
 #[test]
@@ -377,18 +392,19 @@ fn cross_entropy_and_its_gradient() {
     let variable = Var::from_tensor(&logits).unwrap();
     let index = Tensor::new(&labels, &Device::Cpu).unwrap();
     let loss = candle_nn::loss::cross_entropy(variable.as_tensor(), &index).unwrap();
-    assert!((ce.loss - loss.to_scalar::<f32>().unwrap() as f64).abs() < 1e-6);
+    let mean = ce.loss.to_scalar::<f64>().unwrap();
+    assert!((mean - loss.to_scalar::<f32>().unwrap() as f64).abs() < 1e-6);
     close(
         &ce.gradient,
         loss.backward().unwrap().get(&variable).unwrap(),
         1e-6,
     );
-    assert!((ce.per_row.iter().sum::<f64>() / 6.0 - ce.loss).abs() < 1e-12);
+    assert!((ce.per_row.sum_all().unwrap().to_scalar::<f64>().unwrap() / 6.0 - mean).abs() < 1e-12);
     assert!(cross_entropy(&logits, &[3; 6]).is_err());
     // No exponential overflows.
     let far = Tensor::new(&[[3e4f32, 0.0], [-3e4, 3e4]], &Device::Cpu).unwrap();
     let ce = cross_entropy(&far, &[0, 0]).unwrap();
-    assert_eq!(ce.per_row, [0.0, 6e4]);
+    assert_eq!(ce.per_row.to_vec1::<f64>().unwrap(), [0.0, 6e4]);
     let gradient = ce.gradient.to_vec2::<f32>().unwrap();
     assert_eq!(gradient, [[0.0, 0.0], [-0.5, 0.5]]);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use candle_core::DType;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -126,6 +127,7 @@ pub(super) fn evaluate_rows(
         };
         let logits = on_worker(|| model.logits(&input))?;
         let losses = cross_entropy(&logits, &batch.labels)?.per_row;
+        let losses = losses.to_dtype(DType::F64)?.to_vec1::<f64>()?;
         if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
             return Err(Error::Mismatch(format!(
                 "{}, row {}: its loss is not finite: training diverged; lower --learning-rate",

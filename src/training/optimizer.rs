@@ -1,6 +1,6 @@
 //! AdamW over all parameters of a model, with gradient clipping.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 
 use super::TrainingArguments;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::nn::{AdamWStep, adamw_step};
 /// `torch.optim.AdamW` with `torch.nn.utils.clip_grad_norm_` before it, as Trainer calls them.
 pub struct AdamW {
     /// Of each parameter; none of a frozen one.
-    moments: Vec<Option<[Tensor; 2]>>,
+    moments: Vec<Option<[Var; 2]>>,
     steps: u64,
 }
 
@@ -23,7 +23,7 @@ impl AdamW {
         let moments = parameters
             .iter()
             .map(|p| {
-                let zeros = || p.var.zeros_like();
+                let zeros = || Var::zeros(p.var.shape(), p.var.dtype(), p.var.device());
                 (!p.frozen).then(|| Ok([zeros()?, zeros()?])).transpose()
             })
             .collect::<Result<Vec<_>>>()?;
@@ -57,7 +57,7 @@ impl AdamW {
             1.0
         };
         for (id, parameter) in parameters.iter().enumerate() {
-            let (Some(gradient), Some(moments)) = (gradients.get(id), &mut self.moments[id]) else {
+            let (Some(gradient), Some(moments)) = (gradients.get(id), &self.moments[id]) else {
                 continue;
             };
             let step = AdamWStep {
@@ -85,8 +85,8 @@ impl AdamW {
             .filter_map(|(p, moments)| Some((p, moments.as_ref()?)))
             .flat_map(|(p, [m, v])| {
                 [
-                    (format!("m.{}", p.names[0]), m.clone()),
-                    (format!("v.{}", p.names[0]), v.clone()),
+                    (format!("m.{}", p.names[0]), m.as_detached_tensor()),
+                    (format!("v.{}", p.names[0]), v.as_detached_tensor()),
                 ]
             })
             .collect()
@@ -102,8 +102,8 @@ impl AdamW {
         steps: u64,
         mut moment: impl FnMut(&str) -> Option<Tensor>,
     ) -> Result<()> {
-        for (p, moments) in parameters.iter().zip(&mut self.moments) {
-            for (kind, slot) in ["m", "v"].iter().zip(moments.iter_mut().flatten()) {
+        for (p, moments) in parameters.iter().zip(&self.moments) {
+            for (kind, slot) in ["m", "v"].iter().zip(moments.iter().flatten()) {
                 let name = format!("{kind}.{}", p.names[0]);
                 let tensor = moment(&name).filter(|t| t.dims() == slot.dims());
                 let missing = || {
@@ -111,7 +111,7 @@ impl AdamW {
                         "the checkpoint's optimizer has no fitting {name:?}"
                     ))
                 };
-                *slot = tensor.ok_or_else(missing)?.to_device(slot.device())?;
+                slot.set(&tensor.ok_or_else(missing)?.to_device(slot.device())?)?;
             }
         }
         self.steps = steps;

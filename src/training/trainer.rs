@@ -226,7 +226,7 @@ impl Trainer<'_> {
         gradients.reset();
         let batches: Vec<&[usize]> = rows.chunks(a.per_device_train_batch_size).collect();
         let weight = 1.0 / batches.len() as f64;
-        let mut update = Update::default();
+        let (mut update, mut losses) = (Update::default(), Vec::with_capacity(batches.len()));
         for (i, chunk) in batches.iter().enumerate() {
             let batch = PackedBatch::gather(self.split, chunk)?;
             let config = self.model.config();
@@ -246,8 +246,11 @@ impl Trainer<'_> {
             let loss =
                 self.model
                     .accumulate_gradients(&input, &batch.labels, weight, seed, gradients)?;
-            update.loss += weight * loss.mean;
+            losses.push(loss);
             update.tokens += batch.num_tokens();
+        }
+        for loss in &losses {
+            update.loss += weight * loss.mean()?;
         }
         let rate = learning_rate(
             a.lr_scheduler_type,

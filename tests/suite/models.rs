@@ -39,7 +39,7 @@ fn last_hidden_states_are_those_of_candle_transformers() {
         ours.hidden_states(
             &input,
             config.num_layers,
-            Queries::All(&bounds),
+            Queries::All,
             &mut |layer, states| {
                 if layer == config.num_layers {
                     got = states.flatten_all()?.to_vec1::<f32>()?;

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{CASES, Case, close};
+use super::{CASES, Case, close, tensor};
 use crate::models::Gradients;
 use crate::nn::DropoutSeed;
 
@@ -19,14 +19,15 @@ fn check_finite_differences(
         case.model
             .accumulate_gradients(&input, labels, 1.0, dropout, g)
             .unwrap()
-            .mean
+            .mean()
+            .unwrap()
     };
     let n = case.model.parameters().len();
     let mut gradients = Gradients::new(n);
     run(&mut gradients);
     for (id, p) in case.model.parameters().iter().enumerate() {
         let values = p.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let Some(g) = gradients.get(id) else {
+        let Some(g) = gradients.get(id).map(|g| g.to_tensor().unwrap()) else {
             assert!(leaves_out(&p.names[0]), "{name} {:?}: no gradient", p.names);
             continue;
         };
@@ -98,8 +99,8 @@ fn gradients_of_micro_batches_add_up_by_their_weights() {
                 .unwrap();
         }
         for (id, p) in case.model.parameters().iter().enumerate() {
-            let (got, want) = (sum.get(id).unwrap(), whole.get(id).unwrap());
-            close(&format!("{name}, {}", p.names[0]), got, want, 1e-6);
+            let (got, want) = (tensor(sum.get(id)), tensor(whole.get(id)));
+            close(&format!("{name}, {}", p.names[0]), &got, &want, 1e-6);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Frozen layers get no gradient, and the others the one they had.
 
-use super::{CASES, Case};
+use super::{CASES, Case, tensor};
 
 #[test]
 fn only_what_is_not_frozen_has_a_gradient_and_the_same_one() {
@@ -19,7 +19,7 @@ fn only_what_is_not_frozen_has_a_gradient_and_the_same_one() {
                     None => assert!(!trained, "{what}: no gradient"),
                     Some(g) => {
                         assert!(trained, "{what}: a gradient");
-                        super::close(&what, g, all.get(id).unwrap(), 0.0);
+                        super::close(&what, &tensor(Some(g)), &tensor(all.get(id)), 0.0);
                     }
                 }
             }

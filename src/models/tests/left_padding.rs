@@ -46,7 +46,7 @@ fn states_of_rows_padded_on_the_left_are_those_of_transformers() {
                 Ok(())
             };
             case.model
-                .hidden_states(&input, last, Queries::All(&bounds), &mut check)
+                .hidden_states(&input, last, Queries::All, &mut check)
                 .unwrap();
         }
     }

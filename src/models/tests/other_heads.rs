@@ -114,7 +114,7 @@ fn the_encoder_is_used_and_the_head_starts_anew() {
         let states = |folder: &Path| {
             let encoder = load_encoder(folder, &Device::Cpu).unwrap();
             let mut all = Vec::new();
-            let (input, queries) = (batch.input(false), nn::Queries::All(&batch.bounds));
+            let (input, queries) = (batch.input(false), nn::Queries::All);
             let mut keep = |_, x: &Tensor| {
                 all.push(x.flatten_all()?.to_vec1::<f32>()?);
                 Ok(())

@@ -2,15 +2,10 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{CASES, Case, close, fixture};
-use crate::models::embeddings::Embeddings;
-use crate::models::heads::Head;
-use crate::models::layer::EncoderLayer;
-use crate::models::loading::Builder;
-use crate::models::modules::{LayerNorm, Linear};
-use crate::models::parameters::{Parameters, Weight};
-use crate::models::weights::Weights;
-use crate::models::{Config, Gradients, Network};
+use super::{CASES, Case, close, fixture, tensor};
+use crate::models::checkpoint::load;
+use crate::models::network::Network;
+use crate::models::{Config, Encoder, Gradients, SequenceClassifier};
 use crate::nn::DropoutSeed;
 
 const SEED: DropoutSeed = DropoutSeed { seed: 5, step: 1 };
@@ -21,60 +16,18 @@ fn network(name: &str, dtype: DType) -> Network {
     let mut config = Config::read(&folder).unwrap();
     config.override_dropout(0.2);
     config.summary_last_dropout = 0.3;
-    let builder = Builder {
-        weights: &mut Weights::read(&folder).unwrap(),
-        device: &Device::Cpu,
-        parameters: Parameters::default(),
-        initialised: Vec::new(),
-    };
-    let (mut network, _) = builder.build(config, Some(1)).unwrap();
-    for weight in weights(&mut network) {
-        let value = weight.value.to_dtype(DType::BF16).unwrap();
-        weight.value = value.to_dtype(dtype).unwrap();
+    let on = (&Device::Cpu, dtype);
+    let (network, _) = load(&folder, config, on, Some(1)).unwrap();
+    for parameter in network.parameters().iter() {
+        let coarse = parameter.var.to_dtype(DType::BF16).unwrap();
+        let coarse = coarse.to_dtype(dtype).unwrap().copy().unwrap();
+        parameter.var.set(&coarse).unwrap();
     }
     network
 }
 
-fn weights(network: &mut Network) -> Vec<&mut Weight> {
-    fn of_linear(l: &mut Linear) -> [&mut Weight; 2] {
-        [&mut l.weight, &mut l.bias]
-    }
-    fn of_norm(n: &mut LayerNorm) -> [&mut Weight; 2] {
-        [&mut n.gamma, &mut n.beta]
-    }
-    let Embeddings { tables, norm } = &mut network.embeddings;
-    let mut all: Vec<&mut Weight> = tables.iter_mut().map(|t| &mut t.weight).collect();
-    all.extend(of_norm(norm));
-    for layer in &mut network.layers {
-        let EncoderLayer {
-            qkv,
-            output,
-            norm1,
-            expand,
-            contract,
-            norm2,
-            ..
-        } = layer;
-        all.extend(
-            [qkv, output, expand, contract]
-                .into_iter()
-                .flat_map(of_linear),
-        );
-        all.extend([norm1, norm2].into_iter().flat_map(of_norm));
-    }
-    all.extend(match network.head.as_mut().unwrap() {
-        Head::Roberta { dense, out_proj } => {
-            [dense, out_proj].into_iter().flat_map(of_linear).collect()
-        }
-        Head::Summary { summary } => Vec::from(of_linear(summary)),
-    });
-    assert_eq!(all.len(), network.parameters.len());
-    all
-}
-
 /// Loss and gradients of a training step in `dtype`, and the states of every layer, as f32.
 fn pass(name: &str, dtype: DType) -> (f64, Vec<Tensor>, Vec<Tensor>) {
-    use crate::models::{Encoder, SequenceClassifier};
     let (case, network) = (Case::load(name), network(name, dtype));
     let n = network.parameters().len();
     let mut gradients = Gradients::new(n);
@@ -88,14 +41,14 @@ fn pass(name: &str, dtype: DType) -> (f64, Vec<Tensor>, Vec<Tensor>) {
     };
     let mut states = Vec::new();
     let last = network.config().num_layers;
-    let all = crate::nn::Queries::All(input.bounds);
+    let all = crate::nn::Queries::All;
     let keep = &mut |_, x: &Tensor| {
         states.push(as_f32(x));
         Ok(())
     };
     network.hidden_states(&input, last, all, keep).unwrap();
-    let gradients = (0..n).map(|id| as_f32(gradients.get(id).unwrap()));
-    (loss.mean, gradients.collect(), states)
+    let gradients = (0..n).map(|id| as_f32(&tensor(gradients.get(id))));
+    (loss.mean().unwrap(), gradients.collect(), states)
 }
 
 #[test]

@@ -6,12 +6,65 @@ use std::collections::{BTreeSet, HashMap};
 use candle_core::{Device, Tensor, Var};
 
 use super::{CASES, Case, close};
-use crate::models::config::{Config, Family};
-use crate::models::layer::HEAD_SITE;
-use crate::models::loading::Names;
-use crate::models::{Gradients, Input};
-use crate::nn::{Dropout, DropoutSeed, Queries, plain};
+use crate::models::{Config, Gradients, Input};
+use crate::nn::{Dropout, DropoutSeed, Queries, Sequences, plain};
 use crate::rng::Stream;
+
+/// What a family calls its tensors; `{}` stands for the number of the layer.
+struct Names {
+    /// Those with a padding row first.
+    tables: &'static [&'static str],
+    padded_tables: usize,
+    embeddings_norm: &'static str,
+    qkv: [&'static str; 3],
+    output: &'static str,
+    norm1: &'static str,
+    expand: &'static str,
+    contract: &'static str,
+    norm2: &'static str,
+}
+
+const ROBERTA: Names = Names {
+    tables: &[
+        "roberta.embeddings.word_embeddings.weight",
+        "roberta.embeddings.position_embeddings.weight",
+        "roberta.embeddings.token_type_embeddings.weight",
+    ],
+    padded_tables: 2,
+    embeddings_norm: "roberta.embeddings.LayerNorm",
+    qkv: [
+        "roberta.encoder.layer.{}.attention.self.query",
+        "roberta.encoder.layer.{}.attention.self.key",
+        "roberta.encoder.layer.{}.attention.self.value",
+    ],
+    output: "roberta.encoder.layer.{}.attention.output.dense",
+    norm1: "roberta.encoder.layer.{}.attention.output.LayerNorm",
+    expand: "roberta.encoder.layer.{}.intermediate.dense",
+    contract: "roberta.encoder.layer.{}.output.dense",
+    norm2: "roberta.encoder.layer.{}.output.LayerNorm",
+};
+
+const XLM: Names = Names {
+    tables: &[
+        "transformer.embeddings.weight",
+        "transformer.position_embeddings.weight",
+    ],
+    padded_tables: 1,
+    embeddings_norm: "transformer.layer_norm_emb",
+    qkv: [
+        "transformer.attentions.{}.q_lin",
+        "transformer.attentions.{}.k_lin",
+        "transformer.attentions.{}.v_lin",
+    ],
+    output: "transformer.attentions.{}.out_lin",
+    norm1: "transformer.layer_norm1.{}",
+    expand: "transformer.ffns.{}.lin1",
+    contract: "transformer.ffns.{}.lin2",
+    norm2: "transformer.layer_norm2.{}",
+};
+
+/// The first dropout site of a head.
+const HEAD_SITE: u32 = 1 << 20;
 
 /// A classifier whose parameters are variables under their checkpoint names.
 struct Reference<'a> {
@@ -25,10 +78,12 @@ impl Reference<'_> {
         self.variables[name].as_tensor()
     }
 
-    /// The encoder's tensor that a family calls `pattern`, in layer `i`.
-    fn name(&self, pattern: &str, i: usize) -> String {
-        let prefix = Names::of(self.config.family).prefix;
-        format!("{prefix}{}", pattern.replace("{}", &i.to_string()))
+    fn is_xlm(&self) -> bool {
+        self.config.model_type == "flaubert"
+    }
+
+    fn names(&self) -> &'static Names {
+        if self.is_xlm() { &XLM } else { &ROBERTA }
     }
 
     fn linear(&self, name: &str, x: &Tensor) -> Tensor {
@@ -64,31 +119,31 @@ impl Reference<'_> {
             let positions = (0..ids.len()).map(|i| position(ids, i));
             positions.collect::<Vec<_>>()
         };
-        let (positions, table_of_types) = match self.config.family {
-            Family::Roberta => (input.bounds.windows(2).flat_map(of_sequence).collect(), 2),
-            Family::Xlm => (input.columns.to_vec(), 0),
+        let (positions, table_of_types) = match self.is_xlm() {
+            false => (input.bounds.windows(2).flat_map(of_sequence).collect(), 2),
+            true => (input.columns.to_vec(), 0),
         };
         let types = (table_of_types, types.to_vec());
         vec![(0, input.ids.to_vec()), (1, positions), types]
     }
 
     fn embeddings(&self, input: &Input<'_>) -> Tensor {
-        let names = Names::of(self.config.family);
+        let names = self.names();
         let lookups = self.lookups(input);
         let rows = lookups.iter().map(|(table, ids)| {
             let ids = Tensor::new(&ids[..], &Device::Cpu).unwrap();
-            let table = self.of(&self.name(names.tables[*table], 0));
+            let table = self.of(names.tables[*table]);
             table.index_select(&ids, 0).unwrap()
         });
         let sum = rows.reduce(|a, b| (a + b).unwrap()).unwrap();
-        let x = self.norm(&self.name(names.embeddings_norm, 0), &sum);
+        let x = self.norm(names.embeddings_norm, &sum);
         self.dropped(&x, self.config.hidden_dropout, 0)
     }
 
     /// Layer `i` for `queries`; its dropouts have the sites 1, 2 and 3 of four.
-    fn layer(&self, i: usize, x: &Tensor, queries: Queries<'_>) -> Tensor {
-        let (config, names) = (self.config, Names::of(self.config.family));
-        let name = |pattern: &str| self.name(pattern, i);
+    fn layer(&self, i: usize, x: &Tensor, sequences: &Sequences, queries: Queries) -> Tensor {
+        let (config, names) = (self.config, self.names());
+        let name = |pattern: &str| pattern.replace("{}", &i.to_string());
         let site = |k: u32| 4 * i as u32 + k;
         let (norm1, norm2) = (name(names.norm1), name(names.norm2));
         let norm_if = |here: bool, norm: &str, x: Tensor| match here {
@@ -99,13 +154,14 @@ impl Reference<'_> {
         let parts = names.qkv.map(|n| self.linear(&name(n), &input));
         let context = plain::attention(
             &Tensor::cat(&parts, 1).unwrap(),
+            sequences,
             queries,
             config.attention_shape(),
             Dropout::new(config.attention_dropout, site(1), self.seed),
         );
         let attended = self.linear(&name(names.output), &context.unwrap());
         let attended = self.dropped(&attended, config.hidden_dropout, site(2));
-        let middle = (queries.of(x).unwrap() + attended).unwrap();
+        let middle = (sequences.select(x, queries).unwrap() + attended).unwrap();
         let middle = norm_if(!config.pre_norm, &norm1, middle);
         let input = norm_if(config.pre_norm, &norm2, middle.clone());
         let wide = self.linear(&name(names.expand), &input);
@@ -125,36 +181,24 @@ impl Reference<'_> {
     }
 
     fn head(&self, first: &Tensor) -> Tensor {
-        let (config, names) = (self.config, Names::of(self.config.family).head);
+        let config = self.config;
         let input = self.dropped(first, config.head_dropout, HEAD_SITE);
-        let x = self.linear(names[0], &input);
-        match config.family {
-            Family::Roberta => {
-                let x = x.tanh().unwrap();
-                self.linear(
-                    names[1],
-                    &self.dropped(&x, config.head_dropout, HEAD_SITE + 1),
-                )
-            }
-            Family::Xlm => {
-                let x = if config.summary_tanh {
-                    x.tanh().unwrap()
-                } else {
-                    x
-                };
-                self.dropped(&x, config.summary_last_dropout, HEAD_SITE + 1)
-            }
+        if !self.is_xlm() {
+            let x = self.linear("classifier.dense", &input).tanh().unwrap();
+            let x = self.dropped(&x, config.head_dropout, HEAD_SITE + 1);
+            return self.linear("classifier.out_proj", &x);
         }
+        let mut x = self.linear("sequence_summary.summary", &input);
+        if config.summary_tanh {
+            x = x.tanh().unwrap();
+        }
+        self.dropped(&x, config.summary_last_dropout, HEAD_SITE + 1)
     }
 
     /// The gradient of `key` with that of the padding row struck out, in the tables that have one.
     fn without_padding(&self, key: &str, gradient: &Tensor) -> Tensor {
-        let tables = match self.config.family {
-            Family::Roberta => 2,
-            Family::Xlm => 1,
-        };
-        let padded = &Names::of(self.config.family).tables[..tables];
-        if !padded.iter().any(|table| self.name(table, 0) == key) {
+        let names = self.names();
+        if !names.tables[..names.padded_tables].contains(&key) {
             return gradient.clone();
         }
         let mut rows = gradient.to_vec2::<f32>().unwrap();
@@ -163,18 +207,19 @@ impl Reference<'_> {
     }
 
     fn loss(&self, input: &Input<'_>, labels: &[u32]) -> Tensor {
-        let (used, first) = (self.used(), Queries::First(input.bounds));
+        let used = self.used();
+        let sequences = Sequences::new(input.bounds, &Device::Cpu).unwrap();
         let mut x = self.embeddings(input);
         for &i in &used {
             // The dropouts of the last layer number the rows that it computes.
             let queries = match used.last() == Some(&i) {
-                true => first,
-                false => Queries::All(input.bounds),
+                true => Queries::First,
+                false => Queries::All,
             };
-            x = self.layer(i, &x, queries);
+            x = self.layer(i, &x, &sequences, queries);
         }
         if used.is_empty() {
-            x = first.of(&x).unwrap();
+            x = sequences.select(&x, Queries::First).unwrap();
         }
         let labels = Tensor::new(labels, x.device()).unwrap();
         candle_nn::loss::cross_entropy(&self.head(&x), &labels).unwrap()
@@ -206,13 +251,13 @@ fn check(name: &str, case: &Case, seed: DropoutSeed) -> Vec<usize> {
         .model
         .accumulate_gradients(&input, labels, 1.0, Some(seed), &mut gradients);
     let want = reference.loss(&input, labels);
-    let difference = loss.unwrap().mean - f64::from(want.to_scalar::<f32>().unwrap());
+    let difference = loss.unwrap().mean().unwrap() - f64::from(want.to_scalar::<f32>().unwrap());
     assert!(difference.abs() < 1e-6, "{name}: losses {difference} apart");
     let autograd = want.backward().unwrap();
     for (id, p) in parameters.iter().enumerate() {
         for (i, key) in p.names.iter().enumerate() {
             let want = autograd.get(&reference.variables[key]);
-            let Some(g) = gradients.get(id) else {
+            let Some(g) = gradients.get(id).map(|g| g.to_tensor().unwrap()) else {
                 assert!(want.is_none(), "{name}: no gradient of {key}");
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{SEED, close, random};
+use super::{SEED, close, random, sequences};
 use crate::nn::*;
 
 const SHAPE: AttentionShape = AttentionShape {
@@ -12,11 +12,17 @@ const SHAPE: AttentionShape = AttentionShape {
 
 /// The gradient of `qkv` against that of the plain path.
 #[track_caller]
-fn gradient_agrees(qkv: &Tensor, queries: Queries<'_>, dropout: Option<Dropout>, tolerance: f32) {
-    let g = random("up", &[queries.rows(), SHAPE.hidden()]);
-    let got = attention_backward(qkv, queries, SHAPE, dropout, &g).unwrap();
+fn gradient_agrees(
+    qkv: &Tensor,
+    sequences: &Sequences,
+    queries: Queries,
+    dropout: Option<Dropout>,
+    tolerance: f32,
+) {
+    let g = random("up", &[sequences.num_rows(queries), SHAPE.hidden()]);
+    let got = attention_backward(qkv, sequences, queries, SHAPE, dropout, &g).unwrap();
     let want = plain::vjp(&[qkv], &g, |x| {
-        plain::attention(&x[0], queries, SHAPE, dropout)
+        plain::attention(&x[0], sequences, queries, SHAPE, dropout)
     });
     close(&got, &want.unwrap()[0], tolerance);
 }
@@ -24,14 +30,14 @@ fn gradient_agrees(qkv: &Tensor, queries: Queries<'_>, dropout: Option<Dropout>,
 /// Long enough for several blocks of queries in both passes, each of which must find its own rows; not the first of the batch.
 #[test]
 fn long_sequences_are_put_together_from_their_blocks() {
-    let bounds = [0, 7, 507];
+    let sequences = &sequences(&[0, 7, 507]);
     let qkv = random("qkv", &[507, 3 * SHAPE.hidden()]);
-    for queries in [Queries::All(&bounds), Queries::First(&bounds)] {
+    for queries in [Queries::All, Queries::First] {
         for dropout in [None, Dropout::new(0.3, 5, SEED)] {
-            let got = attention(&qkv, queries, SHAPE, dropout).unwrap();
-            let want = plain::attention(&qkv, queries, SHAPE, dropout).unwrap();
+            let got = attention(&qkv, sequences, queries, SHAPE, dropout).unwrap();
+            let want = plain::attention(&qkv, sequences, queries, SHAPE, dropout).unwrap();
             close(&got, &want, 1e-5);
-            gradient_agrees(&qkv, queries, dropout, 2e-5);
+            gradient_agrees(&qkv, sequences, queries, dropout, 2e-5);
         }
     }
 }
@@ -49,5 +55,5 @@ fn scores_that_overflow_an_exponential_have_their_gradient() {
         }
     }
     let qkv = Tensor::new(rows, &Device::Cpu).unwrap();
-    gradient_agrees(&qkv, Queries::All(&[0, 5, 26]), None, 1e-3);
+    gradient_agrees(&qkv, &sequences(&[0, 5, 26]), Queries::All, None, 1e-3);
 }

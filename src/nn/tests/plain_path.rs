@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::{SEED, close, random};
+use super::{SEED, close, ids, own, random, sequences, sum_of, tensor};
 use crate::nn::*;
 
 /// What every function gives, under its name.
@@ -34,17 +34,17 @@ impl Inputs<'_> {
             self.draw("w", &[36, WIDTH]),
         );
         let (bias, g) = (self.draw("b", &[36]), self.draw("up", &[self.rows, 36]));
-        let y = linear_no_bias(&x, &w).unwrap();
+        let y = tensor(linear_no_bias(&x, &w));
         let mut slot = GradientSlot::default();
         for _ in 0..2 {
             weight_backward(&x, &g, &mut slot).unwrap();
         }
         results.extend([
-            ("product", y.copy().unwrap()),
-            ("product with bias", add_bias(y, &bias).unwrap()),
-            ("gradient of x", linear_backward(&w, &g).unwrap()),
-            ("twice the gradient of w", slot.get().unwrap().clone()),
-            ("gradient of the bias", bias_backward(&g).unwrap()),
+            ("product", y.clone()),
+            ("product with bias", tensor(add_bias(own(&y), &bias))),
+            ("gradient of x", tensor(linear_backward(&w, &g))),
+            ("twice the gradient of w", sum_of(&slot)),
+            ("gradient of the bias", tensor(bias_backward(&g))),
         ]);
     }
 
@@ -54,9 +54,11 @@ impl Inputs<'_> {
         let (gamma, beta) = (self.draw("gamma", &[WIDTH]), self.draw("beta", &[WIDTH]));
         let g = self.draw("up", &[self.rows, WIDTH]);
         let (y, stats) = layer_norm(&x, &gamma, &beta, 0.1).unwrap();
-        let (dx, dgamma, dbeta) = layer_norm_backward(&x, &stats, &gamma, 0.1, &g).unwrap();
+        let gradients = layer_norm_backward(&x, &stats, &gamma, 0.1, &g).unwrap();
+        let [dx, dgamma, dbeta] = gradients.map(Owned::into_tensor);
         results.extend([
             ("layer norm", y),
+            ("statistics of layer norm", stats),
             ("gradient through layer norm", dx),
             ("gradient of gamma", dgamma),
             ("gradient of beta", dbeta),
@@ -69,11 +71,11 @@ impl Inputs<'_> {
             self.draw("b", &[WIDTH]),
         );
         for f in [Activation::Gelu, Activation::Relu] {
-            let (y, u) = bias_activation(x.copy().unwrap(), &bias, f).unwrap();
-            let alone = bias_activation_in_place(x.copy().unwrap(), &bias, f).unwrap();
+            let (y, u) = bias_activation(own(&x), &bias, f).unwrap();
+            let alone = tensor(bias_activation_in_place(own(&x), &bias, f));
             results.extend([
                 ("activation", y),
-                ("its input", u.copy().unwrap()),
+                ("its input", u.to_tensor().unwrap()),
                 ("activation alone", alone),
             ]);
             let (value, derivative) = bias_activation_backward(u, f).unwrap();
@@ -84,16 +86,18 @@ impl Inputs<'_> {
     fn attention(&self, results: &mut Results) {
         let tokens = self.bounds[self.bounds.len() - 1];
         let qkv = self.draw("qkv", &[tokens, 3 * WIDTH]);
-        for queries in [Queries::All(self.bounds), Queries::First(self.bounds)] {
-            let g = self.draw("up", &[queries.rows(), WIDTH]);
+        let sequences = &sequences(self.bounds);
+        for queries in [Queries::All, Queries::First] {
+            let g = self.draw("up", &[sequences.num_rows(queries), WIDTH]);
             for dropout in [None, Dropout::new(0.3, 5, SEED)] {
-                let y = attention(&qkv, queries, SHAPE, dropout).unwrap();
-                let dx = attention_backward(&qkv, queries, SHAPE, dropout, &g).unwrap();
+                let y = attention(&qkv, sequences, queries, SHAPE, dropout).unwrap();
+                let dx = attention_backward(&qkv, sequences, queries, SHAPE, dropout, &g).unwrap();
                 results.extend([("attention", y), ("gradient through attention", dx)]);
             }
             let x = self.draw("x", &[tokens, WIDTH]);
-            results.push(("rows", queries.of(&x).unwrap().copy().unwrap()));
-            results.push(("rows added", queries.add_to(x, &g).unwrap()));
+            results.push(("rows", sequences.select(&x, queries).unwrap()));
+            let added = tensor(sequences.add(own(&x), &g, queries));
+            results.push(("rows added", added));
         }
     }
 
@@ -104,6 +108,7 @@ impl Inputs<'_> {
         let (first, second): (Vec<u32>, Vec<u32>) =
             (0..self.rows).map(|t| (row(t), row(t + 2))).unzip();
         let at: Vec<u32> = (0..self.rows).map(|t| t as u32 % 70).collect();
+        let [first, second, at] = [first, second, at].map(|list| ids(&list));
         let tables = [&words, &positions, &words];
         let sum = embedding_sum(&tables, &[&first, &at, &second]).unwrap();
         let g = self.draw("up", &[self.rows, WIDTH]);
@@ -111,7 +116,7 @@ impl Inputs<'_> {
         for _ in 0..2 {
             embedding_sum_backward(&g, &[&first, &second], 9, Some(4), &mut slot).unwrap();
         }
-        let table = slot.get().unwrap().clone();
+        let table = sum_of(&slot);
         results.extend([
             ("embeddings", sum),
             ("twice the gradient of a table", table),
@@ -121,34 +126,39 @@ impl Inputs<'_> {
     fn residual(&self, results: &mut Results) {
         let draw = |name| self.draw(name, &[self.rows, WIDTH]);
         let (residual, g, bias) = (draw("r"), draw("up"), self.draw("b", &[WIDTH]));
-        for dropout in [None, Dropout::new(0.4, 9, SEED)] {
-            let y = bias_dropout_residual(draw("x"), &bias, &residual, dropout).unwrap();
-            let dx = bias_dropout_residual_backward(&g, dropout).unwrap();
+        for with in [None, Dropout::new(0.4, 9, SEED)] {
+            let y = tensor(bias_dropout_residual(
+                own(&draw("x")),
+                &bias,
+                &residual,
+                with,
+            ));
+            let dx = dropout(&g, with).unwrap();
             results.extend([("residual sum", y), ("its gradient", dx)]);
         }
     }
 
     fn loss(&self, results: &mut Results) {
         let ce = cross_entropy(&self.draw("l", &[6, 3]), &[0, 1, 2, 2, 1, 0]).unwrap();
-        let loss = Tensor::new(&[ce.loss], &Device::Cpu).unwrap();
-        results.extend([("cross-entropy", loss), ("its gradient", ce.gradient)]);
+        results.extend([
+            ("cross-entropy", ce.loss.unsqueeze(0).unwrap()),
+            ("cross-entropy of each row", ce.per_row),
+            ("its gradient", ce.gradient),
+        ]);
     }
 
     fn updates(&self, results: &mut Results) {
         let draw = |name| self.draw(name, &[self.rows, WIDTH]);
         let (a, b) = (draw("a"), draw("b"));
-        let squares = Tensor::new(&[sum_of_squares(&a).unwrap()], &Device::Cpu).unwrap();
+        let squares = Tensor::new(&[sum_of_squares(&own(&a)).unwrap()], &Device::Cpu).unwrap();
         results.extend([
-            ("sum", add_in_place(draw("a"), &b).unwrap()),
-            ("product", multiply_in_place(draw("a"), &b).unwrap()),
-            ("multiple", scale_in_place(draw("a"), 0.3).unwrap()),
+            ("sum", tensor(add_in_place(own(&a), &b))),
+            ("product", tensor(multiply_in_place(own(&a), &b))),
             ("sum of squares", squares),
         ]);
         // Every number is large enough to be seen, also in bf16.
-        let (p, mut moments) = (
-            Var::from_tensor(&a).unwrap(),
-            [0; 2].map(|_| a.zeros_like().unwrap()),
-        );
+        let (p, zeros) = (Var::from_tensor(&a).unwrap(), a.zeros_like().unwrap());
+        let moments = [0; 2].map(|_| Var::from_tensor(&zeros).unwrap());
         for step in 1..=3 {
             let s = AdamWStep {
                 learning_rate: 0.3,
@@ -159,10 +169,9 @@ impl Inputs<'_> {
                 gradient_scale: 0.6,
                 step,
             };
-            adamw_step(&p, &b, &mut moments, &s).unwrap();
+            adamw_step(&p, &own(&b), &moments, &s).unwrap();
         }
-        let [m, v] = moments;
-        let updated = p.as_detached_tensor();
+        let [updated, m, v] = [&p, &moments[0], &moments[1]].map(Var::as_detached_tensor);
         results.extend([("updated", updated), ("momentum", m), ("second moment", v)]);
     }
 }

@@ -1,16 +1,20 @@
 //! The updates in place.
 
-use candle_core::{DType, Var};
+use candle_core::{DType, Tensor, Var};
 
-use super::{close, own, random};
+use super::{close, ids, own, random, tensor};
 use crate::nn::*;
+
+fn moments_of(t: &Tensor) -> [Var; 2] {
+    [0; 2].map(|_| Var::zeros(t.shape(), t.dtype(), t.device()).unwrap())
+}
 
 /// With an epsilon that is large enough to be seen.
 #[test]
 fn adamw_follows_its_formula() {
     let p = Var::from_tensor(&random("p", &[40_000])).unwrap();
-    let (start, g) = (own(p.as_tensor()), random("g", &[40_000]));
-    let mut moments = [g.zeros_like().unwrap(), g.zeros_like().unwrap()];
+    let (start, g) = (p.copy().unwrap(), random("g", &[40_000]));
+    let moments = moments_of(&g);
     let mut s = AdamWStep {
         learning_rate: 1e-3,
         beta1: 0.9,
@@ -23,7 +27,7 @@ fn adamw_follows_its_formula() {
     let (mut want, mut m, mut v) = (start, g.zeros_like().unwrap(), g.zeros_like().unwrap());
     for step in 1..=3 {
         s.step = step;
-        adamw_step(&p, &g, &mut moments, &s).unwrap();
+        adamw_step(&p, &own(&g), &moments, &s).unwrap();
         let h = (&g * 0.5).unwrap();
         m = ((m * 0.9).unwrap() + (&h * 0.1).unwrap()).unwrap();
         v = ((v * 0.999).unwrap() + (h.sqr().unwrap() * 0.001).unwrap()).unwrap();
@@ -41,7 +45,7 @@ fn adamw_follows_its_formula() {
 }
 
 #[test]
-fn sums_and_scales() {
+fn squares_are_summed_in_every_type_of_number() {
     let x = random("x", &[40_001]);
     let want: f64 = x
         .to_vec1::<f32>()
@@ -49,12 +53,9 @@ fn sums_and_scales() {
         .iter()
         .map(|&v| (v as f64).powi(2))
         .sum();
-    assert!((sum_of_squares(&x).unwrap() / want - 1.0).abs() < 1e-6);
-    assert!((sum_of_squares(&x.to_dtype(DType::F64).unwrap()).unwrap() / want - 1.0).abs() < 1e-4);
-    close(
-        &scale_in_place(own(&x), 0.25).unwrap(),
-        &(x * 0.25).unwrap(),
-        1e-6,
+    assert!((sum_of_squares(&own(&x)).unwrap() / want - 1.0).abs() < 1e-6);
+    assert!(
+        (sum_of_squares(&own(&x.to_dtype(DType::F64).unwrap())).unwrap() / want - 1.0).abs() < 1e-4
     );
 }
 
@@ -74,18 +75,51 @@ fn tensors_of_two_shapes_are_refused() {
         gradient_scale: 1.0,
         step: 1,
     };
-    let moments = |t: &candle_core::Tensor| [t.zeros_like().unwrap(), t.zeros_like().unwrap()];
-    assert!(adamw_step(&p, &b, &mut moments(&a), &s).is_err());
-    assert!(adamw_step(&p, &a, &mut moments(&b), &s).is_err());
-    assert!(adamw_step(&p, &a, &mut moments(&a), &s).is_ok());
+    assert!(adamw_step(&p, &own(&b), &moments_of(&a), &s).is_err());
+    assert!(adamw_step(&p, &own(&a), &moments_of(&b), &s).is_err());
+    assert!(adamw_step(&p, &own(&a), &moments_of(&a), &s).is_ok());
 }
 
 /// A table without ids was once left out of the sum.
 #[test]
 fn every_embedding_table_has_its_ids() {
     let (a, b) = (random("a", &[5, 4]), random("b", &[3, 4]));
-    let sum = |ids: &[&[u32]]| embedding_sum(&[&a, &b], ids);
+    let sum = |lists: &[&[u32]]| {
+        let lists: Vec<_> = lists.iter().map(|list| ids(list)).collect();
+        embedding_sum(&[&a, &b], &lists.iter().collect::<Vec<_>>())
+    };
     assert!(sum(&[&[0, 4], &[2, 2]]).is_ok());
     assert!(sum(&[&[0, 4]]).is_err());
     assert!(sum(&[&[0, 4], &[2]]).is_err());
+}
+
+/// Memory is written over only where nobody else sees it: what is taken to be written cannot be read
+/// meanwhile, and is there again afterwards.
+#[test]
+fn values_that_are_being_written_cannot_be_read() {
+    let (p, g) = (
+        Var::from_tensor(&random("p", &[8])).unwrap(),
+        random("g", &[8]),
+    );
+    let [m, _] = moments_of(&g);
+    let s = AdamWStep {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        gradient_scale: 1.0,
+        step: 1,
+    };
+    let before = p.copy().unwrap();
+    let one_for_both = [m.clone(), m];
+    let refused = adamw_step(&p, &own(&g), &one_for_both, &s).unwrap_err();
+    assert!(
+        refused.to_string().contains("nothing writes to"),
+        "{refused}"
+    );
+    close(p.as_tensor(), &before, 0.0);
+    close(one_for_both[0].as_tensor(), &g.zeros_like().unwrap(), 0.0);
+    let sum = tensor(add_in_place(own(&g), &g));
+    close(&sum, &(&g * 2.0).unwrap(), 1e-6);
 }

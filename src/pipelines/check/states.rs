@@ -41,7 +41,7 @@ pub(super) fn find(expected: &States, hub: &Hub, device: &Device) -> Result<(Val
             }
             Ok(())
         };
-        encoder.hidden_states(&input, layer, Queries::All(&bounds), &mut keep)?;
+        encoder.hidden_states(&input, layer, Queries::All, &mut keep)?;
         Ok(states)
     })?;
     let first = states

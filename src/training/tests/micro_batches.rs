@@ -20,7 +20,7 @@ impl Encoder for Recorder {
         &self,
         input: &Input<'_>,
         last: usize,
-        of_last: Queries<'_>,
+        of_last: Queries,
         visit: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()> {
         self.model.hidden_states(input, last, of_last, visit)

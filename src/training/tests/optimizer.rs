@@ -54,7 +54,7 @@ fn gradients_are_scaled_down_to_the_limit_and_never_up() {
             let momentums = moments.iter().filter(|(key, _)| key.starts_with("m."));
             let mut compared = 0;
             for (id, (key, m)) in momentums.enumerate() {
-                let g = values(gradients.get(id).unwrap());
+                let g = values(&gradients.get(id).unwrap().to_tensor().unwrap());
                 for (m, g) in values(m).into_iter().zip(g) {
                     let want = 0.1 * scale * f64::from(g);
                     let error = (f64::from(m) - want).abs();

@@ -1,10 +1,89 @@
-//! The kernels: one head of one sequence, forward and backward.
+//! Attention, cut into (sequence, head) pairs. Scores exist for a block of queries at a time, so memory is
+//! linear in the length of a sequence; the backward pass computes the probabilities again (as Dao
+//! et al. 2022 do).
 
 use std::cell::RefCell;
 
-use super::AttentionShape;
-use super::view::{View, product};
-use crate::nn::{Dropout, cpu};
+use candle_core::Tensor;
+use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+use super::{exp, values, vectorised};
+use crate::error::Result;
+use crate::nn::dropout::Dropout;
+use crate::nn::kernels::AttentionShape;
+use crate::nn::sequences::{Queries, Sequences};
+
+pub(in crate::nn) fn attention(
+    qkv: &Tensor,
+    sequences: &Sequences,
+    queries: Queries,
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+) -> Result<Tensor> {
+    let (rows, hidden) = (sequences.num_rows(queries), shape.hidden());
+    let mut out = vec![0f32; rows * hidden];
+    let target = Shared(out.as_mut_ptr());
+    {
+        let qkv = values(qkv)?;
+        let qkv = &*qkv;
+        units(sequences, queries, shape.heads)
+            .into_par_iter()
+            .for_each(|unit| {
+                SCRATCH.with_borrow_mut(|scratch| {
+                    forward_unit(qkv, unit, shape, dropout, scratch, &target)
+                });
+            });
+    }
+    Ok(Tensor::from_vec(out, (rows, hidden), qkv.device())?)
+}
+
+pub(in crate::nn) fn attention_backward(
+    qkv: &Tensor,
+    sequences: &Sequences,
+    queries: Queries,
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+    gradient: &Tensor,
+) -> Result<Tensor> {
+    let mut out = vec![0f32; qkv.elem_count()];
+    let target = Shared(out.as_mut_ptr());
+    {
+        let (qkv, gradient) = (values(qkv)?, values(gradient)?);
+        let (qkv, gradient) = (&*qkv, &*gradient);
+        units(sequences, queries, shape.heads)
+            .into_par_iter()
+            .for_each(|unit| {
+                SCRATCH.with_borrow_mut(|s| {
+                    backward_unit(qkv, gradient, unit, shape, dropout, s, &target)
+                });
+            });
+    }
+    Ok(Tensor::from_vec(out, qkv.shape(), qkv.device())?)
+}
+
+/// All units, the longest first so that the threads end together.
+fn units(sequences: &Sequences, queries: Queries, heads: usize) -> Vec<Unit> {
+    let pairs = sequences.bounds().windows(2).enumerate();
+    let mut units: Vec<Unit> = pairs
+        .flat_map(|(i, b)| {
+            let length = b[1] - b[0];
+            let (queries, row) = match queries {
+                Queries::All => (length, b[0]),
+                Queries::First => (length.min(1), i),
+            };
+            (0..heads).map(move |head| Unit {
+                start: b[0],
+                length,
+                queries,
+                row,
+                head,
+            })
+        })
+        .collect();
+    units.sort_by_key(|u| std::cmp::Reverse(u.length));
+    units
+}
 
 /// Scores that exist at the same time in each buffer: what the cache of a core holds beside the rest. With more queries in a block
 /// the products lay out keys and values less often.
@@ -18,31 +97,31 @@ fn block_of(unit: Unit, scores: usize) -> usize {
 
 /// One head of one sequence.
 #[derive(Clone, Copy)]
-pub(super) struct Unit {
+struct Unit {
     /// First row of the sequence.
-    pub(super) start: usize,
-    pub(super) length: usize,
+    start: usize,
+    length: usize,
     /// How many of its tokens attend, from the first.
-    pub(super) queries: usize,
+    queries: usize,
     /// The row of the output that belongs to the first of them.
-    pub(super) row: usize,
-    pub(super) head: usize,
+    row: usize,
+    head: usize,
 }
 
 /// Per-thread buffers, grown to the longest sequence seen.
 #[derive(Default)]
-pub(super) struct Scratch {
+struct Scratch {
     probabilities: Vec<f32>,
     gradient: Vec<f32>,
     mask: Vec<f32>,
 }
 
 thread_local! {
-    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// An output of which every unit writes its own rows and columns.
-pub(super) struct Shared(pub(super) *mut f32);
+struct Shared(*mut f32);
 // SAFETY: units are disjoint (sequence, head) rectangles of the output, so no two threads touch the same element.
 unsafe impl Sync for Shared {}
 
@@ -65,7 +144,7 @@ fn softmax_rows(scores: &mut [f32], length: usize) {
         let mut sums = [0f32; 16];
         let mut add_exponentials = |chunk: &mut [f32; 16]| {
             for (s, x) in sums.iter_mut().zip(chunk) {
-                *x = cpu::exp(*x - max);
+                *x = exp(*x - max);
                 *s += *x;
             }
         };
@@ -103,7 +182,7 @@ fn probabilities(
             false,
         );
     }
-    cpu::vectorised(
+    vectorised(
         #[inline(always)]
         || softmax_rows(out, unit.length),
     );
@@ -111,7 +190,7 @@ fn probabilities(
 
 /// The dropout factors of the queries from `first`, one row each; all ones without dropout.
 fn dropout_rows(mask: &mut [f32], dropout: Dropout, unit: Unit, first: usize, heads: usize) {
-    cpu::vectorised(
+    vectorised(
         #[inline(always)]
         || {
             for (r, row) in mask.chunks_exact_mut(unit.length).enumerate() {
@@ -121,7 +200,7 @@ fn dropout_rows(mask: &mut [f32], dropout: Dropout, unit: Unit, first: usize, he
     );
 }
 
-pub(super) fn forward_unit(
+fn forward_unit(
     qkv: &[f32],
     unit: Unit,
     shape: AttentionShape,
@@ -145,7 +224,7 @@ pub(super) fn forward_unit(
         if let Some(d) = dropout {
             let mask = &mut scratch.mask[..rows * unit.length];
             dropout_rows(mask, d, unit, first, shape.heads);
-            cpu::vectorised(
+            vectorised(
                 #[inline(always)]
                 || p.iter_mut().zip(mask).for_each(|(p, m)| *p *= *m),
             );
@@ -171,7 +250,7 @@ pub(super) fn forward_unit(
 
 /// With P the probabilities, D the dropout factors and O = (P∘D)·V: ∂V = (P∘D)ᵀ·∂O; ∂P = D∘(∂O·Vᵀ);
 /// ∂S = P∘(∂P − Σ ∂P∘P); ∂Q = ∂S·K/√d; ∂K = ∂Sᵀ·Q/√d.
-pub(super) fn backward_unit(
+fn backward_unit(
     qkv: &[f32],
     gradient: &[f32],
     unit: Unit,
@@ -224,7 +303,7 @@ pub(super) fn backward_unit(
             Some(d) => dropout_rows(dropped, d, unit, first, shape.heads),
             None => dropped.fill(1.0),
         }
-        cpu::vectorised(
+        vectorised(
             #[inline(always)]
             || score_gradient(p, ds, dropped, length),
         );
@@ -288,5 +367,77 @@ fn score_gradient(p: &[f32], ds: &mut [f32], dropped: &mut [f32], length: usize)
         ds.iter_mut()
             .zip(p)
             .for_each(|(ds, p)| *ds = p * (*ds - sum));
+    }
+}
+
+/// A matrix inside a larger row-major one: its first element and the distance between its rows.
+#[derive(Clone, Copy)]
+struct View {
+    data: *const f32,
+    row: usize,
+    column: usize,
+}
+
+impl View {
+    /// The columns from `column` of the rows from `start` of `values`, whose rows are `width` wide.
+    fn new(values: &[f32], width: usize, start: usize, column: usize) -> Self {
+        Self {
+            data: values[start * width + column..].as_ptr(),
+            row: width,
+            column: 1,
+        }
+    }
+
+    fn at_row(self, row: usize) -> Self {
+        // Only an address: it is read by `product`, whose callers keep it inside the matrix.
+        Self {
+            data: self.data.wrapping_add(row * self.row),
+            ..self
+        }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+}
+
+/// out (m × n, rows `out_row` apart) = keep·out + factor·a·b, with `a` m × k and `b` k × n.
+///
+/// # Safety
+/// The three matrices lie inside live allocations, and `out` overlaps neither of the others nor what another thread uses.
+unsafe fn product(
+    (m, n, k): (usize, usize, usize),
+    (a, b): (View, View),
+    (out, out_row): (*mut f32, usize),
+    factor: f32,
+    add: bool,
+) {
+    // SAFETY: the strides describe the matrices that the caller vouches for.
+    unsafe {
+        gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            out_row as isize,
+            add,
+            a.data,
+            a.column as isize,
+            a.row as isize,
+            b.data,
+            b.column as isize,
+            b.row as isize,
+            if add { 1.0 } else { 0.0 },
+            factor,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        )
     }
 }
