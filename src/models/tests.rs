@@ -18,6 +18,7 @@ mod other_heads;
 mod plain_path;
 mod recomputation;
 mod reference;
+mod wide;
 
 const CASES: [&str; 4] = [
     "camembert",
