@@ -19,8 +19,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::sha256_file;
 use crate::error::{Error, Result};
+use crate::files::sha256_file;
 
 /// The most bytes of data that are hashed: a second or two.
 pub const MOST_DIGESTED: u64 = 1 << 30;

@@ -13,7 +13,8 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::thrift;
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 
 /// A file as the readers of the parquet crate want it.
 #[derive(Clone)]

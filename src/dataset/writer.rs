@@ -21,6 +21,7 @@ use super::features::{self, Columns};
 use super::rows::Rows;
 use crate::artifact::features::METADATA_KEY;
 use crate::error::{Error, Result};
+use crate::files::hexadecimal;
 
 /// The size at which `datasets` starts another file.
 pub const DEFAULT_SHARD_BYTES: u64 = 500_000_000;
@@ -311,8 +312,7 @@ impl SplitWriter {
 
     /// 16 hexadecimal digits that depend on every row: `datasets` keys its cache with them.
     fn fingerprint(&self) -> String {
-        let digest = self.hash.clone().finalize();
-        digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+        hexadecimal(&self.hash.clone().finalize()[..8])
     }
 }
 

@@ -13,10 +13,10 @@ use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::address::{absolute, segment, segments};
 use super::client::{Ask, Client, header, network};
-use super::lock;
 use super::settings::{Settings, is_plain};
 use super::transfer::{Remote, transfer};
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::{read_json, read_text, wait_for_lock};
 
 /// The pages of a listing that are read; a hub puts up to 1,000 entries on each.
 const MOST_PAGES: usize = 1000;
@@ -222,7 +222,7 @@ impl<'a> Repository<'a> {
             .join(".locks")
             .join(self.repo.folder_name())
             .join(format!("{etag}.lock"));
-        lock::wait_for(&path)
+        wait_for_lock(&path)
     }
 
     /// A relative link from the snapshot to the blob; a copy where there are no links.
@@ -287,15 +287,7 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text = read_text(index)?;
-    let parsed: Index = serde_json::from_str(&text).map_err(|e| {
-        Error::malformed(
-            index,
-            format!("line {}", e.line()),
-            e,
-            "an index with a `weight_map`",
-        )
-    })?;
+    let parsed: Index = read_json(index, "an index with a `weight_map`")?;
     let mut files: Vec<String> = parsed.weight_map.into_values().collect();
     files.sort();
     files.dedup();

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::client::{Ask, Client};
-use super::lock;
 use super::repository::make_parent;
 use super::settings::Settings;
 use super::transfer::{Remote, transfer};
-use crate::error::{Error, Result, interrupt, open_file};
+use crate::error::{Error, Result, interrupt};
+use crate::files::{open_file, remove_leftovers, wait_for_lock};
 
 /// The categories in the order in which FLUE reads them.
 pub const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
@@ -58,8 +58,8 @@ pub(super) fn find(
         .own_cache
         .join(format!("zenodo-{RECORD}-{ARCHIVE}"));
     make_parent(&archive)?;
-    let _lock = lock::wait_for(&archive.with_extension("lock"))?;
-    lock::clear_leftovers(&settings.own_cache, UNPACKING);
+    let _lock = wait_for_lock(&archive.with_extension("lock"))?;
+    remove_leftovers(&settings.own_cache, UNPACKING)?;
     if folder.join(ROOT).is_dir() {
         return Ok(Some(folder));
     }

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::config_reader::Reader;
 use super::task::Task;
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::read_json;
 use crate::nn::{Activation, AttentionShape};
 
 /// The two families of encoders.
@@ -78,11 +79,7 @@ impl Config {
     /// [`Error::Io`], or [`Error::Malformed`] with the key that is absent, wrong or not supported.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
-        let text = read_text(&path)?;
-        let json: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
-            Error::malformed(&path, format!("line {}", e.line()), e, "a JSON object")
-        })?;
-        Self::from_json(&path, json)
+        Self::from_json(&path, read_json(&path, "a JSON object")?)
     }
 
     /// Read a configuration that came from the file `path`.

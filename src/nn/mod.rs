@@ -22,7 +22,6 @@ mod gradient;
 mod layer_norm;
 mod linear;
 mod loss;
-mod memory;
 pub mod plain;
 mod queries;
 mod residual;
@@ -38,7 +37,6 @@ pub use gradient::GradientSlot;
 pub use layer_norm::{LayerNormStats, layer_norm, layer_norm_backward};
 pub use linear::{add_bias, bias_backward, linear_backward, linear_no_bias, weight_backward};
 pub use loss::{CrossEntropy, cross_entropy};
-pub use memory::keep_freed_memory;
 pub use queries::Queries;
 pub use residual::{bias_dropout_residual, bias_dropout_residual_backward};
 pub use update::{

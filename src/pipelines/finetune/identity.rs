@@ -7,6 +7,7 @@ use super::{Config, EvalStrategy};
 use crate::artifact::Fingerprints;
 use crate::dataset::Split;
 use crate::error::Result;
+use crate::files::hexadecimal;
 use crate::training::Identity;
 
 /// Rows of a split.
@@ -58,6 +59,5 @@ fn digest((split, rows): Selection<'_>) -> Result<Value> {
         hash.update(bytes(example.attention_mask));
         hash.update(example.token_type_ids.map(bytes).unwrap_or_default());
     }
-    let hex = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    Ok(Value::String(hex))
+    Ok(Value::String(hexadecimal(&hash.finalize())))
 }

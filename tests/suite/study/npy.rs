@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use flue_study::artifact::AtomicFile;
+use flue_study::files::AtomicFile;
 use flue_study::artifact::npy::{Array, DType, Header, NpyWriter, Values, read_arrays};
 
 use crate::common::{Workspace, fixtures};

@@ -1,10 +1,15 @@
-//! Reading files that somebody else wrote: plain ones only, whole ones never beyond a bound, with errors that name the place.
+//! What a file holds: bytes, text, JSON or a digest of it. Files that somebody else wrote are plain ones and read within a
+//! bound, and an error names the place.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-use super::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result, interrupt};
 
 /// Largest text that is read whole where nothing larger makes sense: the index of a sharded checkpoint, the list of a
 /// dataset's files. As parsed JSON it may take forty times as much.
@@ -73,6 +78,54 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     })
 }
 
+/// What a JSON file of at most 8 MiB holds; `expected` says what that should be.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] with the line when it is something else.
+pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
+    parse_json(path, &read_text(path)?, expected)
+}
+
+/// [`read_json`] of a text that was read already.
+///
+/// # Errors
+/// [`Error::Malformed`] with the line when it is something else.
+pub fn parse_json<T: DeserializeOwned>(path: &Path, text: &str, expected: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, expected))
+}
+
+/// Write JSON on indented lines, the last one ended as well, in a folder that nobody reads yet.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
+    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
+}
+
+/// SHA-256 of a file, in hexadecimal, read as a stream.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read; [`Error::Interrupted`].
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let mut file = open_file(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        interrupt::check()?;
+        match file.read(&mut buffer).map_err(Error::io(path, "read"))? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,11 +152,33 @@ mod tests {
         File::create(&large).unwrap().set_len(1 << 40).unwrap();
         assert!(error(&large).contains("more than 8388608 bytes"));
         let path = folder.path().join("a.json");
-        std::fs::write(&path, b"ab\xff").unwrap();
+        fs::write(&path, b"ab\xff").unwrap();
         assert!(error(&path).contains("byte 2: found invalid UTF-8"));
-        std::fs::write(&path, "\u{e9}").unwrap();
+        fs::write(&path, "\u{e9}").unwrap();
         assert_eq!(read_text(&path).unwrap(), "\u{e9}");
         assert!(read_bytes(&path, 1).is_err());
         assert_eq!(read_bytes(&path, 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn json_goes_out_and_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write_json(&path, &[1, 2]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+        assert_eq!(read_json::<[u8; 2]>(&path, "two").unwrap(), [1, 2]);
+        fs::write(&path, "[1,\n2,").unwrap();
+        let message = read_json::<[u8; 2]>(&path, "two").unwrap_err().to_string();
+        assert!(message.contains("a.json, line 2: found "), "{message}");
+        assert!(message.ends_with("expected two"), "{message}");
+    }
+
+    #[test]
+    fn the_digest_is_that_of_sha256sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "abc").unwrap();
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_file(&path).unwrap(), digest);
     }
 }

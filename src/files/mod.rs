@@ -1,0 +1,20 @@
+//! Files and folders, for every module that touches a disk: read within bounds, listed in order, hashed, locked, and written so
+//! that they appear whole or not at all.
+
+mod atomic;
+mod content;
+mod lock;
+mod names;
+mod occupied;
+pub mod presence;
+
+pub use atomic::{AtomicDir, AtomicFile};
+pub use content::{
+    hexadecimal, open_file, parse_json, read_bytes, read_json, read_text, sha256_file, utf8,
+    write_json,
+};
+pub use lock::{OutputLock, wait_for_lock};
+pub use names::manifest_beside;
+pub(crate) use names::{beside, folder_of, name_of, shards_of};
+pub use occupied::{Kind, check, clear, remove_at_once, remove_leftovers};
+pub use presence::{entries, names, require_space, visible};
