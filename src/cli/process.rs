@@ -86,7 +86,7 @@ fn watch_signals() -> Result<()> {
     Ok(())
 }
 
-/// Keep the panics of decoders over damaged files off stderr: they come back as errors (see [`crate::error::contain`]).
+/// Keep the panics of decoders over damaged files off stderr: they come back as errors (see `error::contain`).
 pub fn hide_contained_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

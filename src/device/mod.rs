@@ -11,7 +11,7 @@ static BEFORE_TENSORS: OnceLock<fn()> = OnceLock::new();
 
 /// Have `prepare` called by every [`select`], which comes before the tensors of a model are made: a program sets its allocator
 /// there. The first call counts.
-pub fn before_tensors(prepare: fn()) {
+pub(crate) fn before_tensors(prepare: fn()) {
     BEFORE_TENSORS.get_or_init(|| prepare);
 }
 
@@ -58,7 +58,7 @@ pub fn select(spec: Option<&str>) -> Result<Device> {
 }
 
 /// An error of starting threads; made for `map_err(no_thread("the thread that reads"))`.
-pub fn no_thread<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> Error {
+pub(crate) fn no_thread<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> Error {
     let context = format!("cannot start {what}");
     move |e| {
         // rayon keeps the system's words to itself.

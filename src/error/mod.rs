@@ -279,7 +279,7 @@ thread_local! {
 ///
 /// # Errors
 /// The message of the panic.
-pub fn contain<R>(f: impl FnOnce() -> R) -> std::result::Result<R, String> {
+pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> std::result::Result<R, String> {
     let before = CONTAINED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
     CONTAINED.set(before);
@@ -287,7 +287,7 @@ pub fn contain<R>(f: impl FnOnce() -> R) -> std::result::Result<R, String> {
 }
 
 /// Whether this thread is inside [`contain`]: a panic needs no report then.
-pub fn is_contained() -> bool {
+pub(crate) fn is_contained() -> bool {
     CONTAINED.get()
 }
 

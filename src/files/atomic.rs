@@ -102,7 +102,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`Error::Io`] when its folder is not writable.
-    pub fn first(path: &Path) -> Result<Self> {
+    pub(crate) fn first(path: &Path) -> Result<Self> {
         make_folder_of(path)?;
         Self::begin(path, false, None)
     }
@@ -126,7 +126,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn write_json(&mut self, value: &impl Serialize) -> Result<()> {
+    pub(crate) fn write_json(&mut self, value: &impl Serialize) -> Result<()> {
         serde_json::to_writer_pretty(&mut self.writer, value)
             .map_err(|e| Error::io(&self.target, "write")(e.into()))
     }
@@ -168,7 +168,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn commit_first(self) -> Result<()> {
+    pub(crate) fn commit_first(self) -> Result<()> {
         let target = self.target.clone();
         match self.complete()?.0.persist_noclobber(&target) {
             Err(e) if e.error.kind() != io::ErrorKind::AlreadyExists => {

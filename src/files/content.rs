@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result, interrupt};
 
@@ -110,20 +110,32 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// [`Error::Io`] when it cannot be read; [`Error::Interrupted`].
 pub fn sha256_file(path: &Path) -> Result<String> {
     let mut file = open_file(path)?;
-    let mut hash = Sha256::new();
+    let mut digest = Digest::default();
     let mut buffer = vec![0u8; 1 << 20];
     loop {
         interrupt::check()?;
         match file.read(&mut buffer).map_err(Error::io(path, "read"))? {
-            0 => return Ok(hexadecimal(&hash.finalize())),
-            n => hash.update(&buffer[..n]),
+            0 => return Ok(digest.hexadecimal()),
+            n => digest.update(&buffer[..n]),
         }
     }
 }
 
-/// Bytes as hexadecimal digits.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// The SHA-256 of bytes that come one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    /// Go on with `bytes`.
+    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.update(bytes);
+    }
+
+    /// The digest in 64 hexadecimal digits.
+    pub fn hexadecimal(self) -> String {
+        let digest = self.0.finalize();
+        digest.iter().map(|b| format!("{b:02x}")).collect()
+    }
 }
 
 #[cfg(test)]

@@ -6,15 +6,14 @@ mod content;
 mod lock;
 mod names;
 mod occupied;
-pub mod presence;
+pub(crate) mod presence;
 
 pub use atomic::{AtomicDir, AtomicFile};
-pub use content::{
-    hexadecimal, open_file, parse_json, read_bytes, read_json, read_text, sha256_file, utf8,
-    write_json,
+pub(crate) use content::{
+    Digest, open_file, parse_json, read_bytes, read_json, read_text, sha256_file, utf8, write_json,
 };
-pub use lock::{OutputLock, wait_for_lock};
-pub use names::manifest_beside;
-pub(crate) use names::{beside, folder_of, name_of, shards_of};
-pub use occupied::{Kind, check, clear, remove_at_once, remove_leftovers};
-pub use presence::{entries, names, require_space, visible};
+pub use lock::OutputLock;
+pub(crate) use lock::wait_for_lock;
+pub(crate) use names::{beside, folder_of, manifest_beside, name_of, shards_of};
+pub(crate) use occupied::{Kind, check, clear, remove_at_once, remove_leftovers};
+pub(crate) use presence::{entries, names, require_space, visible};

@@ -29,10 +29,10 @@ pub fn folder_of(path: &Path) -> &Path {
 
 /// The path with `ending` behind its last name: `out` and `.shards` give `out.shards`.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
-    // Without the slash that a path may end with.
-    let mut name = path.components().as_path().as_os_str().to_owned();
+    // Names such as `..`, which no output can take, stay what they are.
+    let mut name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
     name.push(ending);
-    name.into()
+    path.with_file_name(name)
 }
 
 /// Where the manifest of a single file stands, which is written under the lock of the file.
