@@ -9,7 +9,8 @@ use super::{Fingerprints, Inputs};
 use crate::error::Result;
 use crate::files::{AtomicFile, read_json};
 
-/// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
+/// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a
+/// single file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
     /// The program: "flue-cls-prepare", "study layers", ...
@@ -54,7 +55,8 @@ impl Manifest {
     /// Read a manifest.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io) or [`Error::Malformed`](crate::error::Error::Malformed).
+    /// [`Error::Io`](crate::error::Error::Io) or
+    /// [`Error::Malformed`](crate::error::Error::Malformed).
     pub fn read(path: &Path) -> Result<Self> {
         read_json(path, "a manifest of this toolkit")
     }

@@ -1,5 +1,6 @@
-//! What the programs leave on disk, as far as it tells its own story: a manifest that says what made an output, the files that
-//! were read for it, its shards while it is under way, and the formats that several modules write.
+//! What the programs leave on disk, as far as it tells its own story: a manifest that says what
+//! made an output, the files that were read for it, its shards while it is under way, and the
+//! formats that several modules write.
 
 pub mod features;
 mod inputs;

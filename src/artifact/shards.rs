@@ -1,8 +1,9 @@
-//! Work cut into shards: which rows one takes, where their outputs wait, and which are still missing.
+//! Work cut into shards: which rows one takes, where their outputs wait, and which are still
+//! missing.
 //!
-//! The shards of an output `OUT` lie in `OUT.shards`, each a folder `00002-of-00008`, written
-//! like any output: a shard that has its name is finished. `OUT.shards/manifest.json` keeps the number of shards and the
-//! settings, so that shards of different runs never mix.
+//! The shards of an output `OUT` lie in `OUT.shards`, each a folder `00002-of-00008`, written like
+//! any output: a shard that has its name is finished. `OUT.shards/manifest.json` keeps the number
+//! of shards and the settings, so that shards of different runs never mix.
 
 use std::fs;
 use std::ops::Range;
@@ -22,8 +23,8 @@ pub const CHUNK_ROWS: usize = 64;
 /// The most shards that work can be cut into.
 const MOST_SHARDS: usize = 1 << 16;
 
-/// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs over them,
-/// chunks of rows in this manner.
+/// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs
+/// over them, chunks of rows in this manner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// Its number, from 0.
@@ -38,8 +39,8 @@ impl Shard {
         row % self.count as u64 == self.index as u64
     }
 
-    /// The numbers and rows of this shard's chunks of `rows` rows. Every chunk is computed on its own, so that shards together
-    /// compute just what one run does, to the last bit.
+    /// The numbers and rows of this shard's chunks of `rows` rows. Every chunk is computed on its
+    /// own, so that shards together compute just what one run does, to the last bit.
     pub fn chunks(self, rows: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
         (0..rows.div_ceil(CHUNK_ROWS))
             .filter(move |&chunk| self.takes(chunk as u64))
@@ -103,11 +104,12 @@ pub struct ShardSet {
 }
 
 impl ShardSet {
-    /// The set of `count` shards of `output` with the settings of `manifest`. The first shard to come keeps both in
-    /// `OUT.shards/manifest.json`; the others must agree.
+    /// The set of `count` shards of `output` with the settings of `manifest`. The first shard to
+    /// come keeps both in `OUT.shards/manifest.json`; the others must agree.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the set was begun with another number, other settings or another version; [`Error::Io`].
+    /// [`Error::Mismatch`] when the set was begun with another number, other settings or another
+    /// version; [`Error::Io`].
     pub fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
         let set = Self::at(output, count);
         fs::create_dir_all(&set.folder).map_err(Error::io(&set.folder, "create the folder"))?;
@@ -120,7 +122,8 @@ impl ShardSet {
             );
             begun.inputs = manifest.inputs.clone();
             begun.commits = manifest.commits.clone();
-            // Of several that come at the same time one is the first, and all others compare with it.
+            // Of several that come at the same time one is the first, and all others compare with
+            // it.
             begun.write_first(&path)?;
         }
         let begun = read_begun(&path)?;
@@ -146,8 +149,9 @@ impl ShardSet {
         Ok(set)
     }
 
-    /// The set of one shard that a whole run is, begun before or now. With `overwrite`, what was begun with other settings is
-    /// removed. So is, without it, what a run that was killed before it had computed anything left.
+    /// The set of one shard that a whole run is, begun before or now. With `overwrite`, what was
+    /// begun with other settings is removed. So is, without it, what a run that was killed before
+    /// it had computed anything left.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
@@ -163,8 +167,8 @@ impl ShardSet {
         }
     }
 
-    /// Whether nothing was computed for this set yet: its folder holds no file but the manifest, which is that of so many shards. A
-    /// folder that cannot be read is not taken for such.
+    /// Whether nothing was computed for this set yet: its folder holds no file but the manifest,
+    /// which is that of so many shards. A folder that cannot be read is not taken for such.
     pub fn is_bare(&self) -> bool {
         matches!(self.holds_manifest_only(), Ok(true))
     }
@@ -183,8 +187,8 @@ impl ShardSet {
         Ok(true)
     }
 
-    /// Remove the folder of a run that failed before it had computed anything. What cannot be removed stays: that the run failed
-    /// is what matters.
+    /// Remove the folder of a run that failed before it had computed anything. What cannot be
+    /// removed stays: that the run failed is what matters.
     pub fn remove_if_bare(&self) {
         if self.is_bare() {
             let _ = self.remove();
@@ -194,7 +198,8 @@ impl ShardSet {
     /// The set with these settings, all shards of which are finished.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none, or that names the shards which are missing; as [`begin`](Self::begin).
+    /// [`Error::NotFound`] when there is none, or that names the shards which are missing; as
+    /// [`begin`](Self::begin).
     pub fn finished(output: &Path, manifest: &Manifest) -> Result<Self> {
         let (set, _) = Self::open(output)?;
         clear(&set.folder)?;
@@ -203,18 +208,19 @@ impl ShardSet {
         Ok(set)
     }
 
-    /// Remove the folder of all shards. It loses its name first: were it half gone under its name, the next run would take
-    /// what is left for finished shards.
+    /// Remove the folder of all shards. It loses its name first: were it half gone under its name,
+    /// the next run would take what is left for finished shards.
     ///
     /// # Errors
-    /// [`Error::OutputBusy`] when a run is computing one of them; [`Error::Io`] when the folder cannot be renamed. What cannot be
-    /// removed after that stays, with a warning.
+    /// [`Error::OutputBusy`] when a run is computing one of them; [`Error::Io`] when the folder
+    /// cannot be renamed. What cannot be removed after that stays, with a warning.
     pub fn remove(&self) -> Result<()> {
         let _locks = self.lock_all()?;
         remove_at_once(&self.folder)
     }
 
-    /// [`remove`](Self::remove) when the output is complete: that its parts stay is worth a warning, no more.
+    /// [`remove`](Self::remove) when the output is complete: that its parts stay is worth a
+    /// warning, no more.
     pub fn remove_done(&self) {
         if let Err(e) = self.remove() {
             tracing::warn!("{e}; the output is complete, and its parts may be removed");
@@ -231,8 +237,8 @@ impl ShardSet {
         locked.map(|output| OutputLock::acquire(&output)).collect()
     }
 
-    /// Remove the parts of a whole run that was killed when nothing was left to do but that: `output` is complete, with its
-    /// manifest. Nothing is done while another run holds it.
+    /// Remove the parts of a whole run that was killed when nothing was left to do but that:
+    /// `output` is complete, with its manifest. Nothing is done while another run holds it.
     pub fn remove_if_done(output: &Path) {
         let named = manifest_beside(output).is_file() || output.join("manifest.json").is_file();
         let done =
@@ -245,7 +251,8 @@ impl ShardSet {
         }
     }
 
-    /// Whether a run was killed between naming the single file `output` and writing its manifest: its parts are all there.
+    /// Whether a run was killed between naming the single file `output` and writing its manifest:
+    /// its parts are all there.
     pub fn lack_manifest_only(output: &Path) -> bool {
         output.is_file()
             && !manifest_beside(output).exists()
@@ -270,11 +277,12 @@ impl ShardSet {
         }
     }
 
-    /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of them share.
+    /// The shards that were begun for `output`, and their manifest, whose `config.settings` all of
+    /// them share.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there are none; [`Error::Mismatch`] when another version began them;
-    /// [`Error::Malformed`].
+    /// [`Error::NotFound`] when there are none; [`Error::Mismatch`] when another version began
+    /// them; [`Error::Malformed`].
     pub fn open(output: &Path) -> Result<(Self, Manifest)> {
         let set = Self::at(output, 0);
         let path = set.folder.join("manifest.json");
@@ -356,7 +364,8 @@ fn is_manifest_under_way(path: &Path) -> bool {
     name.is_some_and(|name| name.starts_with(".manifest.json."))
 }
 
-/// The manifest of a set of shards, unless another version of this toolkit began it: its shards may hold other figures.
+/// The manifest of a set of shards, unless another version of this toolkit began it: its shards may
+/// hold other figures.
 fn read_begun(path: &Path) -> Result<Manifest> {
     let begun = Manifest::read(path)?;
     let version = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,6 @@
-//! What acts on the whole process, which is a program's business and not the library's: threads, signals, panics, the allocator,
-//! the variables of a job; and errors in the words of the command line.
+//! What acts on the whole process, which is a program's business and not the library's: threads,
+//! signals, panics, the allocator, the variables of a job; and errors in the words of the command
+//! line.
 
 use std::error::Error as _;
 use std::panic::{set_hook, take_hook};
@@ -10,7 +11,8 @@ use crate::device::{before_tensors, no_thread};
 use crate::error::{Error, Result, interrupt, is_contained};
 use crate::pipelines::extract::Shard;
 
-/// Start what every program needs, with so many threads for parallel loops, by default one for each core.
+/// Start what every program needs, with so many threads for parallel loops, by default one for each
+/// core.
 ///
 /// # Errors
 /// Those of starting threads, and of a number of them that makes no sense.
@@ -21,7 +23,8 @@ pub(super) fn start(threads: Option<usize>) -> Result<()> {
     watch_signals()
 }
 
-/// An error as one line for who typed the command: settings are called by their options, and the option that helps is named.
+/// An error as one line for who typed the command: settings are called by their options, and the
+/// option that helps is named.
 pub(super) fn message(error: &Error) -> String {
     match error {
         Error::Setting { name, .. } => {
@@ -53,7 +56,8 @@ fn start_threads(threads: Option<usize>) -> Result<()> {
     }
 }
 
-/// Refuse 0 threads, and so many that they would stand in each other's way: more than 256 and than four a core.
+/// Refuse 0 threads, and so many that they would stand in each other's way: more than 256 and than
+/// four a core.
 fn require_sensible(n: usize) -> Result<()> {
     if n == 0 {
         return Err(Error::setting("threads", n, "expected at least 1"));
@@ -67,7 +71,8 @@ fn require_sensible(n: usize) -> Result<()> {
     Ok(())
 }
 
-/// The first SIGINT, SIGTERM or SIGUSR1 asks the loops to stop and save; a second one ends the process at once.
+/// The first SIGINT, SIGTERM or SIGUSR1 asks the loops to stop and save; a second one ends the
+/// process at once.
 fn watch_signals() -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])
@@ -86,7 +91,8 @@ fn watch_signals() -> Result<()> {
     Ok(())
 }
 
-/// Keep the panics of decoders over damaged files off stderr: they come back as errors (see `error::contain`).
+/// Keep the panics of decoders over damaged files off stderr: they come back as errors (see
+/// `error::contain`).
 pub fn hide_contained_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -99,16 +105,17 @@ pub fn hide_contained_panics() {
     });
 }
 
-/// Let the allocator keep what tensors free, for the next ones: by default glibc gives large blocks back to the system at
-/// once, and the tensors of every step would be fresh pages, zeroed and mapped one by one. Call it when a model is loaded, not
-/// before: the many small blocks of the tokenizers would wait for each other in the one arena. Elsewhere than on glibc it does
-/// nothing.
+/// Let the allocator keep what tensors free, for the next ones: by default glibc gives large blocks
+/// back to the system at once, and the tensors of every step would be fresh pages, zeroed and
+/// mapped one by one. Call it when a model is loaded, not before: the many small blocks of the
+/// tokenizers would wait for each other in the one arena. Elsewhere than on glibc it does nothing.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         // The largest threshold that glibc takes: half of the heap of an arena.
         const LARGEST: libc::c_int = 32 << 20;
-        // SAFETY: mallopt only sets numbers of the allocator; values that it does not like it ignores.
+        // SAFETY: mallopt only sets numbers of the allocator; values that it does not like it
+        // ignores.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
@@ -118,8 +125,8 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// The shard of a task of a Slurm job array, when there is one: (`SLURM_ARRAY_TASK_ID` − `_MIN`) / `_STEP` of `_COUNT`.
-/// `variable` looks up the environment.
+/// The shard of a task of a Slurm job array, when there is one: (`SLURM_ARRAY_TASK_ID` − `_MIN`) /
+/// `_STEP` of `_COUNT`. `variable` looks up the environment.
 ///
 /// # Errors
 /// [`Error::Usage`] when a variable is not a number or they do not fit together.

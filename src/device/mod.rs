@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 /// What a program wants done before tensors are made.
 static BEFORE_TENSORS: OnceLock<fn()> = OnceLock::new();
 
-/// Have `prepare` called by every [`select`], which comes before the tensors of a model are made: a program sets its allocator
-/// there. The first call counts.
+/// Have `prepare` called by every [`select`], which comes before the tensors of a model are made: a
+/// program sets its allocator there. The first call counts.
 pub(crate) fn before_tensors(prepare: fn()) {
     BEFORE_TENSORS.get_or_init(|| prepare);
 }
 
-/// The device named `spec`: `cpu`, `cuda`, `cuda:N` or `metal`; without a name, the best one compiled in.
+/// The device named `spec`: `cpu`, `cuda`, `cuda:N` or `metal`; without a name, the best one
+/// compiled in.
 ///
 /// # Errors
 /// [`Error::Setting`] for a name that is none of these or a device that this build lacks.
@@ -70,8 +71,9 @@ pub(crate) fn no_thread<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> E
     }
 }
 
-/// Run `f` on one of the threads that parallel loops use. A loop started there shares its work out and goes on; started
-/// elsewhere it has to hand over to such a thread and sleep, thousands of times in a training step.
+/// Run `f` on one of the threads that parallel loops use. A loop started there shares its work out
+/// and goes on; started elsewhere it has to hand over to such a thread and sleep, thousands of
+/// times in a training step.
 pub fn on_worker<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| f())
 }

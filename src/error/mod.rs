@@ -1,7 +1,8 @@
-//! The error type of the whole library, the flag that a signal raises, and the panics of decoders over damaged data.
+//! The error type of the whole library, the flag that a signal raises, and the panics of decoders
+//! over damaged data.
 //!
-//! Messages are for people: they name the file, the place in it and the remedy, on one line. They know nothing of command
-//! lines: a program adds the option that helps.
+//! Messages are for people: they name the file, the place in it and the remedy, on one line. They
+//! know nothing of command lines: a program adds the option that helps.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -19,7 +20,8 @@ const LONGEST_PART: usize = 1000;
 /// The result of every fallible function of the library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, with what a user needs to mend it. Displayed it is one line, whatever a file that it speaks of holds.
+/// What went wrong, with what a user needs to mend it. Displayed it is one line, whatever a file
+/// that it speaks of holds.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -37,7 +39,8 @@ pub enum Error {
     Malformed {
         /// The file or folder.
         path: PathBuf,
-        /// Where in it: "row 12", "line 3", "byte 8000", a tensor's or a key's name. Empty for the whole file.
+        /// Where in it: "row 12", "line 3", "byte 8000", a tensor's or a key's name. Empty for the
+        /// whole file.
         place: String,
         /// What stands there.
         found: String,
@@ -74,13 +77,15 @@ pub enum Error {
         holder: String,
     },
 
-    /// Two inputs that must fit together do not (a model and a dataset, a shape and a configuration).
+    /// Two inputs that must fit together do not (a model and a dataset, a shape and a
+    /// configuration).
     Mismatch(String),
 
     /// Settings that make no sense: the programs leave with status 2.
     Usage(String),
 
-    /// One setting that makes no sense; a program calls it by the name of its option and leaves with status 2.
+    /// One setting that makes no sense; a program calls it by the name of its option and leaves
+    /// with status 2.
     Setting {
         /// Its name as a field: "max_length".
         name: &'static str,
@@ -153,7 +158,8 @@ impl Error {
         }
     }
 
-    /// The exit status of a program that ends with this error: 2 for wrong usage, 128 + signal, else 1.
+    /// The exit status of a program that ends with this error: 2 for wrong usage, 128 + signal,
+    /// else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Setting { .. } => 2,
@@ -225,8 +231,8 @@ impl Display for Error {
     }
 }
 
-/// Words that a stranger's file may have written, as one line: no character that moves the cursor or the direction of the
-/// text, and no more than so many characters.
+/// Words that a stranger's file may have written, as one line: no character that moves the cursor
+/// or the direction of the text, and no more than so many characters.
 fn one_line(words: impl Display, most: usize) -> String {
     let words = words.to_string();
     let mut chars = words.chars();
@@ -244,12 +250,14 @@ fn one_line(words: impl Display, most: usize) -> String {
     line
 }
 
-/// Whether a character ends the line or turns the direction in which what follows is shown (Unicode annex 9).
+/// Whether a character ends the line or turns the direction in which what follows is shown (Unicode
+/// annex 9).
 fn turns(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// What helps against failures of the disk that a program's reader can mend, however deep a library has wrapped them.
+/// What helps against failures of the disk that a program's reader can mend, however deep a library
+/// has wrapped them.
 fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -274,8 +282,9 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Run `f`, which hands a stranger's bytes to a library that takes numbers in them for granted (pages of Parquet, tables of a
-/// tokenizer); a panic of that library comes back as words. What `f` was at work on must not be used again after a panic.
+/// Run `f`, which hands a stranger's bytes to a library that takes numbers in them for granted
+/// (pages of Parquet, tables of a tokenizer); a panic of that library comes back as words. What `f`
+/// was at work on must not be used again after a panic.
 ///
 /// # Errors
 /// The message of the panic.

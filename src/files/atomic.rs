@@ -8,18 +8,15 @@ use serde::Serialize;
 use tempfile::{NamedTempFile, TempDir};
 
 use super::lock::OutputLock;
-use super::names::{ASIDE, UNDER_WAY, folder_of, manifest_beside, name_of, prefix, temporary};
+use super::names::{
+    ASIDE, UNDER_WAY, folder_of, make_folder_of, manifest_beside, name_of, prefix, temporary,
+};
 use super::occupied::{Kind, check, clear, remove};
 use super::presence::{entries, is_taken};
 use crate::error::{Error, Result};
 
-/// Make the folder that holds `path` if it is absent.
-fn make_folder_of(path: &Path) -> Result<()> {
-    let folder = folder_of(path);
-    fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))
-}
-
-/// Take the lock of an output, put back what a killed run had moved aside, and remove what killed runs left.
+/// Take the lock of an output, put back what a killed run had moved aside, and remove what killed
+/// runs left.
 fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<OutputLock> {
     check(target, overwrite, kind)?;
     make_folder_of(target)?;
@@ -33,7 +30,8 @@ fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<OutputLock> {
     Ok(lock)
 }
 
-/// The error for an output whose name was taken while it was made: `made`, which holds it, is given a name beside it.
+/// The error for an output whose name was taken while it was made: `made`, which holds it, is given
+/// a name beside it.
 fn appeared(target: &Path, made: &Path) -> Error {
     let kept = || -> Result<PathBuf> {
         let temporary = name_of(made)?;
@@ -81,15 +79,16 @@ impl AtomicFile {
     /// Start writing what will be `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`] when it is a folder;
-    /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`]
+    /// when it is a folder; [`Error::OutputBusy`] when another run is writing it; [`Error::Io`]
+    /// when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let lock = claim(path.as_ref(), overwrite, Kind::File)?;
         Self::begin(path.as_ref(), overwrite, Some(lock))
     }
 
-    /// As [`AtomicFile::create`] for a small file that is written at once and that several runs may write: whoever comes
-    /// last prevails.
+    /// As [`AtomicFile::create`] for a small file that is written at once and that several runs may
+    /// write: whoever comes last prevails.
     ///
     /// # Errors
     /// [`Error::Io`] when its folder is not writable.
@@ -98,7 +97,8 @@ impl AtomicFile {
         Self::begin(path.as_ref(), true, None)
     }
 
-    /// As [`AtomicFile::replace`], but whoever comes first prevails: see [`commit_first`](Self::commit_first).
+    /// As [`AtomicFile::replace`], but whoever comes first prevails: see
+    /// [`commit_first`](Self::commit_first).
     ///
     /// # Errors
     /// [`Error::Io`] when its folder is not writable.
@@ -131,12 +131,13 @@ impl AtomicFile {
             .map_err(|e| Error::io(&self.target, "write")(e.into()))
     }
 
-    /// Flush, sync and rename to the final name. A manifest that stands beside an output which is replaced goes first: it must
-    /// never speak of another file than its own.
+    /// Flush, sync and rename to the final name. A manifest that stands beside an output which is
+    /// replaced goes first: it must never speak of another file than its own.
     ///
     /// # Errors
-    /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact. [`Error::Mismatch`] when a file
-    /// that may not be replaced has appeared meanwhile; it says where what was written is.
+    /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact.
+    /// [`Error::Mismatch`] when a file that may not be replaced has appeared meanwhile; it says
+    /// where what was written is.
     pub fn commit(self) -> Result<()> {
         let (target, overwrite) = (self.target.clone(), self.overwrite);
         let (file, _lock) = self.complete()?;
@@ -225,8 +226,9 @@ impl AtomicDir {
     /// Start filling what will be the folder `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`] when it is a device;
-    /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`]
+    /// when it is a device; [`Error::OutputBusy`] when another run is writing it; [`Error::Io`]
+    /// when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let target = path.as_ref().to_path_buf();
         let lock = claim(&target, overwrite, Kind::Folder)?;
@@ -251,12 +253,12 @@ impl AtomicDir {
         &self.target
     }
 
-    /// Sync all files and give the folder its final name. What stood there before is exchanged with it in one step where the
-    /// system can, else moved aside first, and removed last.
+    /// Sync all files and give the folder its final name. What stood there before is exchanged with
+    /// it in one step where the system can, else moved aside first, and removed last.
     ///
     /// # Errors
-    /// [`Error::Io`]; the previous folder, if any, is then in its place. [`Error::Mismatch`] when something that may not be
-    /// replaced has appeared meanwhile; it says where what was made is.
+    /// [`Error::Io`]; the previous folder, if any, is then in its place. [`Error::Mismatch`] when
+    /// something that may not be replaced has appeared meanwhile; it says where what was made is.
     pub fn commit(self) -> Result<()> {
         let Self {
             target,
@@ -277,8 +279,8 @@ impl AtomicDir {
             }
             Err(_) if !overwrite => return Err(appeared(&target, &temporary.keep())),
             Err(_) => match exchange(temporary.path(), &target) {
-                // The temporary name now leads to what was there before, which may be a file or a link. The output is complete
-                // even when that cannot be removed.
+                // The temporary name now leads to what was there before, which may be a file or a
+                // link. The output is complete even when that cannot be removed.
                 Ok(()) => {
                     let old = temporary.keep();
                     if let Err(e) = remove(&old) {
@@ -323,8 +325,8 @@ fn exchange(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output aside, and [`clear`] puts it
-/// back.
+/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output
+/// aside, and [`clear`] puts it back.
 fn move_aside_and_rename(made: TempDir, target: &Path) -> Result<()> {
     let aside = temporary(target, ASIDE, "move aside", |b, at| b.tempdir_in(at))?;
     let old = aside.path().join("old");
@@ -367,8 +369,9 @@ fn sync_folder(folder: &Path) {
     }
 }
 
-/// Give a file or a folder the permissions that any new one gets, whatever it was made by: a temporary file, which is private to
-/// its owner, or a copy. A folder keeps the bit that makes what is put into it belong to its group.
+/// Give a file or a folder the permissions that any new one gets, whatever it was made by: a
+/// temporary file, which is private to its owner, or a copy. A folder keeps the bit that makes what
+/// is put into it belong to its group.
 #[cfg(unix)]
 fn as_usual(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -388,7 +391,8 @@ fn as_usual(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the process withholds from new files. Asking the system for it would change it for a moment, for all threads.
+/// What the process withholds from new files. Asking the system for it would change it for a
+/// moment, for all threads.
 #[cfg(unix)]
 fn umask() -> u32 {
     use std::sync::OnceLock;

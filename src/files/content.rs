@@ -1,5 +1,5 @@
-//! What a file holds: bytes, text, JSON or a digest of it. Files that somebody else wrote are plain ones and read within a
-//! bound, and an error names the place.
+//! What a file holds: bytes, text, JSON or a digest of it. Files that somebody else wrote are plain
+//! ones and read within a bound, and an error names the place.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -11,11 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result, interrupt};
 
-/// Largest text that is read whole where nothing larger makes sense: the index of a sharded checkpoint, the list of a
-/// dataset's files. As parsed JSON it may take forty times as much.
+/// Largest text that is read whole where nothing larger makes sense: the index of a sharded
+/// checkpoint, the list of a dataset's files. As parsed JSON it may take forty times as much.
 const MOST_TEXT: u64 = 1 << 23;
 
-/// Open a plain file. A device or a pipe has no end or none that can be read twice, and may keep the reader waiting for ever.
+/// Open a plain file. A device or a pipe has no end or none that can be read twice, and may keep
+/// the reader waiting for ever.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is something else than a file.

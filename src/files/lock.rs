@@ -1,4 +1,5 @@
-//! Locks: of an output, which one run writes while the others are refused, and of a file in a cache, for which they wait.
+//! Locks: of an output, which one run writes while the others are refused, and of a file in a
+//! cache, for which they wait.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -7,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::names::{folder_of, hidden, host, shards_of};
+use super::names::{hidden, host, make_folder_of, shards_of};
 use crate::error::{Error, Result, interrupt};
 
 /// The sole right to write one output, kept until it is dropped.
 ///
-/// It is a lock on the file `.NAME.lock` beside the output, which says who holds it and is removed at the end. A file that a
-/// killed run left there holds nobody up. Where the file system has no locks a warning says so and the run goes on.
+/// It is a lock on the file `.NAME.lock` beside the output, which says who holds it and is removed
+/// at the end. A file that a killed run left there holds nobody up. Where the file system has no
+/// locks a warning says so and the run goes on.
 pub struct OutputLock {
     path: PathBuf,
     /// None where there are no locks.
@@ -31,7 +33,8 @@ impl OutputLock {
     /// Take the lock of `output`, whose folder must exist.
     ///
     /// # Errors
-    /// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when the folder is not writable.
+    /// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when the folder is not
+    /// writable.
     pub fn acquire(output: &Path) -> Result<Self> {
         let path = lock_of(output)?;
         loop {
@@ -41,7 +44,8 @@ impl OutputLock {
                 _ => Error::io(output, "create")(e),
             })?;
             match file.try_lock() {
-                // Its former holder may have removed it between the two calls: then it keeps nobody out.
+                // Its former holder may have removed it between the two calls: then it keeps nobody
+                // out.
                 Ok(()) if !is_at(&file, &path) => continue,
                 Ok(()) => {
                     sign(&mut file);
@@ -69,14 +73,14 @@ impl OutputLock {
         }
     }
 
-    /// Take the lock of all that is computed for `output` before it is written, its folder `OUT.shards`. The folder of `output` is
-    /// made if it is absent.
+    /// Take the lock of all that is computed for `output` before it is written, its folder
+    /// `OUT.shards`. The folder of `output` is made if it is absent.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire); [`Error::OutputBusy`] also when another run is writing `output` itself.
+    /// As [`acquire`](Self::acquire); [`Error::OutputBusy`] also when another run is writing
+    /// `output` itself.
     pub fn of_shards(output: &Path) -> Result<Self> {
-        let parent = folder_of(output);
-        fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder"))?;
+        make_folder_of(output)?;
         let lock = Self::acquire(&shards_of(output))?;
         require_free(output, output)?;
         Ok(lock)
@@ -116,7 +120,8 @@ fn lock_of(output: &Path) -> Result<PathBuf> {
     hidden(output, ".lock")
 }
 
-/// Open a lock file, made if it is absent. It may be another user's, whom this one may only read: a lock needs no more.
+/// Open a lock file, made if it is absent. It may be another user's, whom this one may only read: a
+/// lock needs no more.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -144,7 +149,8 @@ fn no_links(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Require that no other process holds the lock of `locked`, on which a run that writes `output` works as well.
+/// Require that no other process holds the lock of `locked`, on which a run that writes `output`
+/// works as well.
 fn require_free(locked: &Path, output: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
     let Ok(mut file) = no_links(options.read(true)).open(lock_of(locked)?) else {
@@ -204,16 +210,15 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Wait for the lock file `path`, which lasts until the value is dropped, however its holder ends, and stays where it is: other
-/// programs may take the same. A signal ends the wait. Where the file system has no locks the caller goes on without, as
-/// Python does.
+/// Wait for the lock file `path`, which lasts until the value is dropped, however its holder ends,
+/// and stays where it is: other programs may take the same. A signal ends the wait. Where the file
+/// system has no locks the caller goes on without, as Python does.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be made; [`Error::Interrupted`].
 pub fn wait_for_lock(path: &Path) -> Result<File> {
     const PAUSE: Duration = Duration::from_millis(50);
-    let parent = folder_of(path);
-    fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder"))?;
+    make_folder_of(path)?;
     let file = File::create(path).map_err(Error::io(path, "create"))?;
     let mut waiting = false;
     loop {

@@ -1,5 +1,5 @@
-//! Files and folders, for every module that touches a disk: read within bounds, listed in order, hashed, locked, and written so
-//! that they appear whole or not at all.
+//! Files and folders, for every module that touches a disk: read within bounds, listed in order,
+//! hashed, locked, and written so that they appear whole or not at all.
 
 mod atomic;
 mod content;
@@ -14,6 +14,6 @@ pub(crate) use content::{
 };
 pub use lock::OutputLock;
 pub(crate) use lock::wait_for_lock;
-pub(crate) use names::{beside, folder_of, manifest_beside, name_of, shards_of};
+pub(crate) use names::{beside, folder_of, make_folder_of, manifest_beside, name_of, shards_of};
 pub(crate) use occupied::{Kind, check, clear, remove_at_once, remove_leftovers};
 pub(crate) use presence::{entries, names, require_space, visible};

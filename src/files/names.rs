@@ -1,7 +1,9 @@
-//! The names that stand beside an output, all derived from its own: its lock, its manifest, its parts, and what is under way.
+//! The names that stand beside an output, all derived from its own: its lock, its manifest, its
+//! parts, and what is under way.
 //!
-//! What is under way lies beside the output `NAME` as `.NAME.MACHINE.RANDOM.tmp`, an old output that is about to be replaced in
-//! a folder `.NAME.MACHINE.RANDOM.old`. So a left-over tells whose it was.
+//! What is under way lies beside the output `NAME` as `.NAME.MACHINE.RANDOM.tmp`, an old output
+//! that is about to be replaced in a folder `.NAME.MACHINE.RANDOM.old`. So a left-over tells whose
+//! it was.
 
 use std::borrow::Cow;
 use std::fs;
@@ -25,6 +27,15 @@ const LONGEST_NAME: usize = 255;
 pub fn folder_of(path: &Path) -> &Path {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+/// Make the folder that holds `path` if it is absent.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn make_folder_of(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))
 }
 
 /// The path with `ending` behind its last name: `out` and `.shards` give `out.shards`.
@@ -91,7 +102,8 @@ pub(super) fn prefix(path: &Path) -> Result<String> {
     Ok(format!(".{}.{}.", name_of(path)?, host()))
 }
 
-/// Make a temporary file or folder for the output `target`, beside it; `action` is what an error says of it.
+/// Make a temporary file or folder for the output `target`, beside it; `action` is what an error
+/// says of it.
 ///
 /// # Errors
 /// [`Error::Io`].

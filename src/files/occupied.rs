@@ -1,4 +1,5 @@
-//! What stands where an output is to go: what may not be replaced, and what killed runs left beside it.
+//! What stands where an output is to go: what may not be replaced, and what killed runs left beside
+//! it.
 
 use std::fs;
 use std::io;
@@ -21,12 +22,14 @@ pub enum Kind {
     Folder,
 }
 
-/// Refuse an output whose name is taken by what may not be replaced. Called before any work is begun, and again by whoever
-/// writes the output. What a killed run left beside an output that stays is removed.
+/// Refuse an output whose name is taken by what may not be replaced. Called before any work is
+/// begun, and again by whoever writes the output. What a killed run left beside an output that
+/// stays is removed.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`; with it [`Error::Mismatch`] for a folder in the place of a file, and for a device;
-/// [`Error::Mismatch`] for a name that is too long or not text, from which no others can be derived.
+/// [`Error::OutputExists`] without `overwrite`; with it [`Error::Mismatch`] for a folder in the
+/// place of a file, and for a device; [`Error::Mismatch`] for a name that is too long or not text,
+/// from which no others can be derived.
 pub fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
     require_name(path)?;
     match found(path, fs::symlink_metadata(path))? {
@@ -50,8 +53,9 @@ pub fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
     }
 }
 
-/// Put back what a killed run had moved aside and remove what killed runs left. The caller holds the lock of `target`: nobody
-/// works on what lies about under its name. What cannot be removed stays, with a warning.
+/// Put back what a killed run had moved aside and remove what killed runs left. The caller holds
+/// the lock of `target`: nobody works on what lies about under its name. What cannot be removed
+/// stays, with a warning.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read or an old output cannot be put back.
@@ -71,8 +75,8 @@ pub fn clear(target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Remove what a killed run left in `folder` under names that begin with `prefix`. The caller holds a lock that keeps others
-/// from making such.
+/// Remove what a killed run left in `folder` under names that begin with `prefix`. The caller holds
+/// a lock that keeps others from making such.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read.
@@ -131,10 +135,12 @@ fn tidy(target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Remove a folder with all that it holds. It loses its name first: half gone under its name it might be taken for whole.
+/// Remove a folder with all that it holds. It loses its name first: half gone under its name it
+/// might be taken for whole.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be renamed. What cannot be removed after that stays, with a warning.
+/// [`Error::Io`] when it cannot be renamed. What cannot be removed after that stays, with a
+/// warning.
 pub fn remove_at_once(folder: &Path) -> Result<()> {
     let aside = temporary(folder, UNDER_WAY, "rename", |b, at| b.tempdir_in(at))?;
     fs::rename(folder, aside.path().join("old")).map_err(Error::io(folder, "rename"))?;

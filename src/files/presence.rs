@@ -1,5 +1,5 @@
-//! What is there, and how much room is left. That the system could not tell is an error, not a no: a wrong answer would change
-//! what an output holds.
+//! What is there, and how much room is left. That the system could not tell is an error, not a no:
+//! a wrong answer would change what an output holds.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
@@ -44,7 +44,8 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a folder holds, by name, but what is hidden: names that begin with a dot, as those of what is under way do.
+/// What a folder holds, by name, but what is hidden: names that begin with a dot, as those of what
+/// is under way do.
 ///
 /// # Errors
 /// As [`entries`].
@@ -82,9 +83,9 @@ pub(super) fn found(path: &Path, answer: io::Result<Metadata>) -> Result<Option<
     }
 }
 
-/// Refuse to begin what would need `bytes` more than the disk of `path` has free, and say what else there is to do (`otherwise`,
-/// which may be empty). The folder of `path` need not exist yet.
-/// Where the system does not tell how much is free, nothing is refused.
+/// Refuse to begin what would need `bytes` more than the disk of `path` has free, and say what else
+/// there is to do (`otherwise`, which may be empty). The folder of `path` need not exist yet. Where
+/// the system does not tell how much is free, nothing is refused.
 ///
 /// # Errors
 /// [`Error::Io`] that says how much is needed and how much there is.

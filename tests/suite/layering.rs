@@ -1,5 +1,6 @@
-//! The layout that the design lays down: a module imports only from lower floors and only what its line names, no files of a
-//! folder import each other in a circle, and none is longer than a reader follows.
+//! The layout that the design lays down: a module imports only from lower floors and only what its
+//! line names, no files of a folder import each other in a circle, and none is longer than a reader
+//! follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -119,7 +120,8 @@ fn without_comments(code: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The paths of a tree such as `a::{b, c::d as e}`, which `code` begins with, each with the name that it gets.
+/// The paths of a tree such as `a::{b, c::d as e}`, which `code` begins with, each with the name
+/// that it gets.
 fn paths(code: &str) -> Vec<(Vec<String>, String)> {
     let code = code.trim_start();
     if let Some(group) = code.strip_prefix('{') {
@@ -229,8 +231,8 @@ fn written_in<'l>(library: &'l BTreeMap<String, Source>, path: &[String]) -> Opt
     None
 }
 
-/// What each file imports of the others in its top folder. A folder's `mod.rs` and what lies below it are one subject: they may
-/// know each other.
+/// What each file imports of the others in its top folder. A folder's `mod.rs` and what lies below
+/// it are one subject: they may know each other.
 fn imports(library: &BTreeMap<String, Source>) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut imports = BTreeMap::new();
     for (file, source) in library {

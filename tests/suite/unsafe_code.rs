@@ -1,5 +1,6 @@
-//! `unsafe` stands where it pays, nowhere else: in the kernels of `nn`, in a setting of the allocator for their tensors, and in one
-//! memory map of a file of our own. Clippy's `undocumented_unsafe_blocks` asks each of them for its argument.
+//! `unsafe` stands where it pays, nowhere else: in the kernels of `nn`, in a setting of the
+//! allocator for their tensors, and in one memory map of a file of our own. Clippy's
+//! `undocumented_unsafe_blocks` asks each of them for its argument.
 
 use std::collections::BTreeSet;
 use std::fs;
