@@ -77,3 +77,30 @@ pub(crate) fn no_thread<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> E
 pub fn on_worker<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| f())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_program_prepares_before_tensors_are_made() {
+        static PREPARED: AtomicBool = AtomicBool::new(false);
+        before_tensors(|| PREPARED.store(true, Ordering::SeqCst));
+        assert!(!PREPARED.load(Ordering::SeqCst));
+        assert!(select(Some("cpu")).unwrap().is_cpu());
+        assert!(PREPARED.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn another_device_is_refused_by_its_name() {
+        for name in ["tpu", "cuda:x", "CPU"] {
+            let message = select(Some(name)).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("device {name}: ")),
+                "{message}"
+            );
+        }
+    }
+}
