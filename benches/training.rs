@@ -36,6 +36,7 @@ fn main() -> Result<()> {
         .map_err(Error::compute("the subscriber"))?;
     let split = DatasetDict::open(setting("FLUE_DATA")?)?.split("train")?;
     let config = Config::read(Path::new(&checkpoint))?;
+    flue_study::cli::keep_freed_memory();
     let (model, _) = load_classifier(Path::new(&checkpoint), config, &Device::Cpu, 42)?;
     let total = flue_study::device::on_worker(|| train(&*model, &split, steps, &kernels))?;
     let kernels = kernels.take();

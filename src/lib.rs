@@ -36,23 +36,25 @@ pub use feature_extraction::{EncodedText, TextEncoder};
 
 pub mod error;
 
-pub mod artifact;
 pub mod device;
-pub mod hub;
+pub mod files;
 pub mod linalg;
 pub mod progress;
 pub mod rng;
 
-pub mod corpus;
-pub mod dataset;
+pub mod artifact;
+pub mod hub;
 pub mod metrics;
 pub mod nn;
-pub mod plotting;
 pub mod tokenization;
 
 pub mod analysis;
-pub mod batching;
+pub mod corpus;
+pub mod dataset;
 pub mod models;
+pub mod plotting;
+
+pub mod batching;
 
 pub mod feature_extraction;
 pub mod training;

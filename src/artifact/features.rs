@@ -1,5 +1,5 @@
-//! The `features` that Hugging Face's `datasets` keeps beside a table: in the metadata of an Arrow or Parquet schema, and in
-//! `dataset_info.json`.
+//! The `features` that Hugging Face's `datasets` keeps beside a table: in the metadata of an Arrow
+//! or Parquet schema, and in `dataset_info.json`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,10 +12,12 @@ use crate::error::{Error, Result};
 /// The key under which `datasets` keeps its JSON in the metadata of an Arrow schema.
 pub const METADATA_KEY: &str = "huggingface";
 
-/// The most classes that a dataset may have: each is a row of the classifier and of its table of confusions.
+/// The most classes that a dataset may have: each is a row of the classifier and of its table of
+/// confusions.
 const MOST_CLASSES: usize = 1000;
 
-/// The JSON of `datasets` in the metadata of a schema, where it is there: an object with the key `info`.
+/// The JSON of `datasets` in the metadata of a schema, where it is there: an object with the key
+/// `info`.
 ///
 /// # Errors
 /// [`Error::Malformed`] when it is not JSON.
@@ -30,7 +32,8 @@ pub fn info(path: &Path, schema: &Schema) -> Result<Option<Value>> {
     Ok(json.get("info").cloned())
 }
 
-/// The names of the classes of the column `column` that the metadata of a schema declares (`ClassLabel`).
+/// The names of the classes of the column `column` that the metadata of a schema declares
+/// (`ClassLabel`).
 ///
 /// # Errors
 /// As [`info`] and [`declared`].
@@ -41,7 +44,8 @@ pub fn class_names(path: &Path, schema: &Schema, column: &str) -> Result<Option<
     }
 }
 
-/// The names of the classes of `column` in `info`, which holds the key `features`: in the order of their numbers.
+/// The names of the classes of `column` in `info`, which holds the key `features`: in the order of
+/// their numbers.
 ///
 /// # Errors
 /// [`Error::Malformed`] when there are none, too many, or one twice.

@@ -1,31 +1,36 @@
 //! What a run was made from: the files that it reads, and what tells each from another of its name.
 //!
-//! Parts of a run that wait on disk, and runs that go on later, hold on to this, so that what was made from old files is
-//! never taken for what new ones would give. A file is told by its content:
+//! Parts of a run that wait on disk, and runs that go on later, hold on to this, so that what was
+//! made from old files is never taken for what new ones would give. A file is told by its content:
 //!
-//! - **SHA-256** for a checkpoint (configuration, weights, vocabulary), for arrays and tables, and for whatever decides which rows
-//!   there are. A run reads all of these from end to end, and hashing takes a fraction of what it does with them.
+//! - **SHA-256** for a checkpoint (configuration, weights, vocabulary), for arrays and tables, and
+//!   for whatever decides which rows there are. A run reads all of these from end to end, and
+//!   hashing takes a fraction of what it does with them.
 //! - **SHA-256** for the data of a dataset or a corpus too, up to [`MOST_DIGESTED`] bytes together.
-//! - **Size and time of modification** of each data file beyond that. A run may look at a few rows of a crawl, and each of its
-//!   shards at some; to hash all of it, once for every shard, would cost more than the run.
+//! - **Size and time of modification** of each data file beyond that. A run may look at a few rows
+//!   of a crawl, and each of its shards at some; to hash all of it, once for every shard, would
+//!   cost more than the run.
 //!
-//! A digest is the same wherever the file lies, so shards made on machines that each have a copy fit together, whatever the time
-//! of the copy. Size and time are the same on all machines that share a file system, where data of that size lies. A copy
-//! fits as well when it keeps the time (`cp -p`, `rsync -t`); one that does not is refused: that its content is the same cannot be
-//! known without reading it. Times count in whole seconds, because archives and some file systems keep no more.
+//! A digest is the same wherever the file lies, so shards made on machines that each have a copy
+//! fit together, whatever the time of the copy. Size and time are the same on all machines that
+//! share a file system, where data of that size lies. A copy fits as well when it keeps the time
+//! (`cp -p`, `rsync -t`); one that does not is refused: that its content is the same cannot be
+//! known without reading it. Times count in whole seconds, because archives and some file systems
+//! keep no more.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::sha256_file;
 use crate::error::{Error, Result};
+use crate::files::sha256_file;
 
 /// The most bytes of data that are hashed: a second or two.
 pub const MOST_DIGESTED: u64 = 1 << 30;
 
-/// What tells every file from another, by the file's name: its SHA-256 in hexadecimal, or its size and time.
+/// What tells every file from another, by the file's name: its SHA-256 in hexadecimal, or its size
+/// and time.
 pub type Fingerprints = BTreeMap<String, String>;
 
 /// The files that a run reads.
@@ -43,7 +48,8 @@ struct Input {
 }
 
 impl Inputs {
-    /// A file that every run reads whole, by a name that is the same on every machine. A name counts once.
+    /// A file that every run reads whole, by a name that is the same on every machine. A name
+    /// counts once.
     pub fn add(&mut self, name: String, path: PathBuf) {
         self.push(name, path, false);
     }
@@ -63,7 +69,8 @@ impl Inputs {
         self.files.insert(name, Input { path, is_data });
     }
 
-    /// The commit of a repository that files come from. It is noted and not compared: the next commit may have the same files.
+    /// The commit of a repository that files come from. It is noted and not compared: the next
+    /// commit may have the same files.
     pub fn add_commit(&mut self, repository: String, commit: String) {
         self.commits.insert(repository, commit);
     }
@@ -81,7 +88,8 @@ impl Inputs {
         self.fingerprints_with(&mut Digests::default())
     }
 
-    /// [`fingerprints`](Self::fingerprints) of several runs over the same files: what is in `digests` is not read again.
+    /// [`fingerprints`](Self::fingerprints) of several runs over the same files: what is in
+    /// `digests` is not read again.
     ///
     /// # Errors
     /// [`Error::Io`] when a file cannot be read.
@@ -137,7 +145,8 @@ fn size_and_time(path: &Path) -> Result<String> {
     ))
 }
 
-/// A time in words, in whole seconds; as seconds from 1970 where it lies outside of what a date has four digits for.
+/// A time in words, in whole seconds; as seconds from 1970 where it lies outside of what a date has
+/// four digits for.
 fn date(time: SystemTime) -> String {
     const YEAR_10000: u64 = 253_402_300_800;
     match time.duration_since(UNIX_EPOCH) {
@@ -147,8 +156,8 @@ fn date(time: SystemTime) -> String {
     }
 }
 
-/// The first file that tells two runs apart, after "begun with" or "made from": of the files that were read `then`, and
-/// those that are `now`.
+/// The first file that tells two runs apart, after "begun with" or "made from": of the files that
+/// were read `then`, and those that are `now`.
 pub fn difference(then: &Fingerprints, now: &Fingerprints) -> Option<String> {
     let is_digest = |fingerprint: &str| fingerprint.len() == 64;
     let changed = then.iter().find(|(name, old)| now.get(*name) != Some(old));

@@ -1,16 +1,16 @@
 //! `manifest.json`: the configuration, versions and input digests behind an output.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{AtomicFile, Fingerprints, Inputs};
-use crate::error::{Error, Result, interrupt, open_file, read_text};
+use super::{Fingerprints, Inputs};
+use crate::error::Result;
+use crate::files::{AtomicFile, read_json};
 
-/// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a single file.
+/// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a
+/// single file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
     /// The program: "flue-cls-prepare", "study layers", ...
@@ -45,7 +45,7 @@ impl Manifest {
     /// Note what the run reads, before it does.
     ///
     /// # Errors
-    /// [`Error::Io`] when a file cannot be read.
+    /// [`Error::Io`](crate::error::Error::Io) when a file cannot be read.
     pub fn add_inputs(&mut self, inputs: &Inputs) -> Result<()> {
         self.inputs.extend(inputs.fingerprints()?);
         self.commits.extend(inputs.commits().clone());
@@ -55,64 +55,29 @@ impl Manifest {
     /// Read a manifest.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Malformed`].
+    /// [`Error::Io`](crate::error::Error::Io) or
+    /// [`Error::Malformed`](crate::error::Error::Malformed).
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_text(path)?;
-        serde_json::from_str(&text).map_err(|e| {
-            Error::malformed(
-                path,
-                format!("line {}", e.line()),
-                e,
-                "a manifest of this toolkit",
-            )
-        })
+        read_json(path, "a manifest of this toolkit")
     }
 
     /// Write to `path`, replacing what stands there.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`](crate::error::Error::Io).
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::replace(path)?;
-        self.put(&mut file)?;
+        file.write_json(self)?;
         file.commit()
     }
 
     /// Write to `path`, unless something stands there.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`](crate::error::Error::Io).
     pub(super) fn write_first(&self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::first(path)?;
-        self.put(&mut file)?;
+        file.write_json(self)?;
         file.commit_first()
     }
-
-    fn put(&self, file: &mut AtomicFile) -> Result<()> {
-        let path = file.target().to_path_buf();
-        serde_json::to_writer_pretty(file, self).map_err(|e| Error::Io {
-            path,
-            action: "write",
-            source: e.into(),
-        })
-    }
-}
-
-/// SHA-256 of a file, in hexadecimal, read as a stream.
-///
-/// # Errors
-/// [`Error::Io`] when it cannot be read.
-pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = open_file(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    loop {
-        interrupt::check()?;
-        let n = file.read(&mut buffer).map_err(Error::io(path, "read"))?;
-        if n == 0 {
-            break;
-        }
-        hash.update(&buffer[..n]);
-    }
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }

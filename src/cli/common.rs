@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, Parser};
 
-use crate::error::{Error, Result, interrupt};
+use super::process;
+use crate::error::{Error, Result};
 use crate::pipelines::extract::{Part, Shard};
 use crate::pipelines::{HubOptions, LabelMap, ReadOptions, download};
+use crate::progress;
 use crate::progress::Progress;
-use crate::{device, progress};
 
 /// The options that every program takes.
 #[derive(Debug, Clone, Args)]
@@ -144,7 +145,7 @@ pub fn run_program<A: Parser>(
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{program}: {error}");
+            let _ = writeln!(std::io::stderr(), "{program}: {}", process::message(&error));
             ExitCode::from(error.exit_status())
         }
     }
@@ -174,31 +175,12 @@ pub(super) fn at_least_one(word: &str) -> std::result::Result<usize, String> {
 
 fn start(common: &CommonArgs) -> Result<()> {
     start_logging(common);
-    device::set_threads(common.threads)?;
+    process::start(common.threads)?;
     progress::set_mode(if common.quiet {
         progress::Mode::Silent
     } else {
         progress::Mode::detect()
     });
-    watch_signals()
-}
-
-/// The first SIGINT, SIGTERM or SIGUSR1 asks the loops to stop and save; a second one ends the process at once.
-fn watch_signals() -> Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])
-        .map_err(Error::compute("signal handlers"))?;
-    let watch = move || {
-        for signal in signals.forever() {
-            if interrupt::raised().is_some() {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            interrupt::raise(signal);
-        }
-    };
-    std::thread::Builder::new()
-        .spawn(watch)
-        .map_err(device::no_thread("the thread that waits for signals"))?;
     Ok(())
 }
 
@@ -282,7 +264,7 @@ pub(super) fn shard(word: Option<&str>) -> Result<Option<Shard>> {
     if let Some(word) = word {
         return word.parse().map(Some);
     }
-    let shard = Shard::from_slurm(|name| std::env::var(name).ok())?;
+    let shard = process::slurm_shard(|name| std::env::var(name).ok())?;
     if let Some(shard) = shard {
         tracing::info!("shard {shard}, from SLURM_ARRAY_TASK_ID");
     }

@@ -6,5 +6,7 @@ pub mod prepare;
 pub mod study;
 
 mod common;
+mod process;
 
 pub use common::{CommonArgs, run_program};
+pub use process::{hide_contained_panics, keep_freed_memory};

@@ -13,7 +13,8 @@ use super::review_file::ReviewFile;
 use super::tables::{self, Format, Table};
 use super::tree::{self, CATEGORIES, SPLITS};
 use super::{BoxedReviews, ReadOptions, Review, archive, arrow_table, sample};
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 use crate::hub::{FlueCls, Hub};
 
 /// A corpus as the command line names it.

@@ -11,7 +11,8 @@ use super::lines::{LONGEST_ROW, Lines, invalid_utf8, too_long_text};
 use super::meter::Meter;
 use super::quotes::{QuoteFault, Quotes};
 use super::{ReadOptions, Review};
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 
 /// Most bytes of a header: the csv crate keeps it four times, with a number for each field.
 const LONGEST_HEADER: u64 = 1 << 20;

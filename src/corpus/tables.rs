@@ -1,6 +1,5 @@
 //! A folder of tables: their formats, and the splits that their names speak of.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::json_lines::JsonLines;
@@ -8,6 +7,7 @@ use super::table::Csv;
 use super::tree::CATEGORIES;
 use super::{BoxedReviews, ReadOptions, arrow_table};
 use crate::error::{Error, Result};
+use crate::files::visible;
 
 /// The format of a table, by the ending of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,17 +153,11 @@ fn one_format_each(tables: &[(&'static str, Table)]) -> Result<()> {
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-        let path = entry.map_err(Error::io(folder, "read"))?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
-        if !hidden {
-            paths.push(path);
-        }
-    }
-    paths.sort();
+    let mut paths = visible(folder)?;
+    paths.retain(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        !name.is_some_and(|name| name.starts_with('_'))
+    });
     Ok(paths)
 }
 

@@ -1,7 +1,6 @@
 //! The folder of a `DatasetDict`: which splits it has and which files hold them.
 
 use std::collections::HashSet;
-use std::fs;
 use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,8 @@ use super::ipc::StreamFile;
 use super::split::{LabelNames, Split};
 use super::{convert, features, parquet};
 use crate::artifact::features::declared;
-use crate::error::{Error, Result, presence, read_text};
+use crate::error::{Error, Result};
+use crate::files::{entries, presence, read_json};
 
 /// A dataset on disk: its splits are opened when they are asked for.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl DatasetDict {
                 continue;
             }
             add_when_there(folder.join("dataset_info.json"))?;
-            let state = read_json(&state_path)?;
+            let state: Value = read_json(&state_path, "JSON")?;
             for key in ["_data_files", "_indices_data_files"] {
                 listed_files(&state_path, &state, key)?
                     .into_iter()
@@ -168,7 +168,7 @@ impl DatasetDict {
 /// The names in `dataset_dict.json`, which is `{"splits": [...]}`.
 fn declared_splits(index: &Path) -> Result<Vec<String>> {
     let expected = r#"{"splits": ["train", "test"]}, as `DatasetDict.save_to_disk` writes it"#;
-    let names = read_json(index)?
+    let names = read_json::<Value>(index, "JSON")?
         .get("splits")
         .and_then(Value::as_array)
         .map(|names| names.iter().map(|n| n.as_str().map(str::to_string)))
@@ -190,7 +190,7 @@ fn declared_splits(index: &Path) -> Result<Vec<String>> {
 /// The name of the one split of a `Dataset` folder: that which its state notes, else `train`, as `load_dataset` calls data
 /// without splits.
 fn single_split(state: &Path) -> Result<String> {
-    let name = read_json(state)?
+    let name = read_json::<Value>(state, "JSON")?
         .get("_split")
         .and_then(Value::as_str)
         .map(str::to_string);
@@ -213,10 +213,10 @@ fn repeated<T: Eq + Hash>(names: &[T]) -> Option<&T> {
 fn parquet_splits(path: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     if path.is_dir() {
-        for entry in fs::read_dir(path).map_err(Error::io(path, "read"))? {
-            let entry = entry.map_err(Error::io(path, "read"))?;
-            if entry.path().is_dir() && !parquet_files(&entry.path())?.is_empty() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
+        for folder in entries(path)? {
+            if folder.is_dir() && !parquet_files(&folder)?.is_empty() {
+                let name = folder.file_name().expect("what a folder holds has a name");
+                names.push(name.to_string_lossy().into_owned());
             }
         }
     }
@@ -234,21 +234,9 @@ fn parquet_splits(path: &Path) -> Result<Vec<String>> {
 }
 
 fn parquet_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-        let path = entry.map_err(Error::io(folder, "read"))?.path();
-        if path.extension().is_some_and(|e| e == "parquet") {
-            files.push(path);
-        }
-    }
-    files.sort();
+    let mut files = entries(folder)?;
+    files.retain(|path| path.extension().is_some_and(|e| e == "parquet"));
     Ok(files)
-}
-
-fn read_json(path: &Path) -> Result<Value> {
-    let text = read_text(path)?;
-    serde_json::from_str(&text)
-        .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, "JSON"))
 }
 
 /// The files that `state.json` lists under `key`, which must be plain names.
@@ -280,7 +268,7 @@ fn listed_files(state_path: &Path, state: &Value, key: &str) -> Result<Vec<PathB
 
 fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
     let state_path = folder.join("state.json");
-    let state = read_json(&state_path)?;
+    let state: Value = read_json(&state_path, "JSON")?;
     let paths = listed_files(&state_path, &state, "_data_files")?;
     if paths.is_empty() {
         let expected = "the names of the Arrow files: the folder was not written to its end";
@@ -297,7 +285,7 @@ fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
         .collect::<Result<Vec<_>>>()?;
     let info_path = folder.join("dataset_info.json");
     let info = if presence::is_taken(&info_path)? {
-        Some(read_json(&info_path)?)
+        Some(read_json::<Value>(&info_path, "JSON")?)
     } else {
         None
     };

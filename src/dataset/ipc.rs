@@ -19,8 +19,8 @@ use arrow::ipc::reader::FileDecoder;
 use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, root_as_message};
 use memmap2::Mmap;
 
-use crate::artifact::require_space;
-use crate::error::{Error, Result, contain, interrupt, open_file};
+use crate::error::{Error, Result, contain, interrupt};
+use crate::files::{open_file, require_space};
 
 /// In front of every message since Arrow 0.15; before that, the length came first.
 const CONTINUATION: u32 = u32::MAX;

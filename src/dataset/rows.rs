@@ -8,10 +8,10 @@ use arrow::array::{
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
-use sha2::{Digest, Sha256};
 
 use super::features::Columns;
 use super::split::Example;
+use crate::files::Digest;
 
 /// Padding up to a fixed length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Rows {
     }
 
     /// Feed the content to a digest.
-    pub(super) fn digest(&self, hash: &mut Sha256) {
+    pub(super) fn digest(&self, hash: &mut Digest) {
         hash.update(&self.text);
         hash.update(Buffer::from_slice_ref(&self.text_ends));
         hash.update(Buffer::from_slice_ref(&self.label));

@@ -15,12 +15,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::features::{self, Columns};
 use super::rows::Rows;
 use crate::artifact::features::METADATA_KEY;
 use crate::error::{Error, Result};
+use crate::files::Digest;
 
 /// The size at which `datasets` starts another file.
 pub const DEFAULT_SHARD_BYTES: u64 = 500_000_000;
@@ -109,7 +109,7 @@ impl DatasetDictWriter {
             output_bytes: 0,
             files: 0,
             rows: 0,
-            hash: Sha256::new(),
+            hash: Digest::default(),
         })
     }
 
@@ -149,7 +149,7 @@ pub struct SplitWriter {
     /// Files begun.
     files: usize,
     rows: u64,
-    hash: Sha256,
+    hash: Digest,
 }
 
 impl SplitWriter {
@@ -311,8 +311,7 @@ impl SplitWriter {
 
     /// 16 hexadecimal digits that depend on every row: `datasets` keys its cache with them.
     fn fingerprint(&self) -> String {
-        let digest = self.hash.clone().finalize();
-        digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+        self.hash.clone().hexadecimal()[..16].to_owned()
     }
 }
 

@@ -1,4 +1,5 @@
-//! One flag for the whole process: a signal raises it, long loops look at it between two units of work.
+//! One flag for the whole process: a signal raises it, long loops look at it between two units of
+//! work.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -19,7 +20,8 @@ pub fn raised() -> Option<i32> {
     }
 }
 
-/// Fail when a signal was raised. Long loops call it once per unit of work (a batch, a chunk of rows).
+/// Fail when a signal was raised. Long loops call it once per unit of work (a batch, a chunk of
+/// rows).
 ///
 /// # Errors
 /// [`Error::Interrupted`] with the number of the signal.

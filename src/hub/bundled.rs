@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::lock;
 use crate::error::{Error, Result};
+use crate::files::{remove_leftovers, wait_for_lock};
 
 /// A file of a bundled checkpoint: its name and its content.
 type File = (&'static str, &'static [u8]);
@@ -46,12 +46,12 @@ pub(super) fn folder(name: &str, cache: &Path) -> Result<Option<PathBuf>> {
         return Ok(Some(target));
     }
     // One process writes it, and removes what one that was killed had begun.
-    let _lock = lock::wait_for(&cache.join(".locks").join(format!("{name}.lock")))?;
+    let _lock = wait_for_lock(&cache.join(".locks").join(format!("{name}.lock")))?;
     if is_intact(&target, files) {
         return Ok(Some(target));
     }
     let prefix = format!(".{name}.");
-    lock::clear_leftovers(cache, &prefix);
+    remove_leftovers(cache, &prefix)?;
     let temporary = tempfile::Builder::new()
         .prefix(&prefix)
         .tempdir_in(cache)

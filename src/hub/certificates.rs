@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-use crate::error::{Error, Result, read_bytes};
+use crate::error::{Error, Result};
+use crate::files::read_bytes;
 
 /// What a variable may name.
 #[derive(Clone, Copy, PartialEq, Eq)]

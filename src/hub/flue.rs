@@ -6,7 +6,8 @@ use super::client::{Client, network};
 use super::repository::{Repository, replace};
 use super::settings::Settings;
 use super::webis;
-use crate::error::{Error, Result, presence, read_text};
+use crate::error::{Error, Result};
+use crate::files::{presence, read_text};
 
 const DATASET: &str = "GETALP/flue";
 const CONFIG: &str = "CLS";

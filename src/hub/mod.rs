@@ -20,7 +20,6 @@ mod certificates;
 mod checkpoint;
 mod client;
 mod flue;
-mod lock;
 mod origin;
 mod patience;
 mod refusal;

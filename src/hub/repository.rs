@@ -13,10 +13,10 @@ use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::address::{absolute, segment, segments};
 use super::client::{Ask, Client, header, network};
-use super::lock;
 use super::settings::{Settings, is_plain};
 use super::transfer::{Remote, transfer};
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::{make_folder_of, read_json, read_text, wait_for_lock};
 
 /// The pages of a listing that are read; a hub puts up to 1,000 entries on each.
 const MOST_PAGES: usize = 1000;
@@ -175,7 +175,7 @@ impl<'a> Repository<'a> {
         let blob = self.cached().blob_path(&remote.etag);
         let _lock = self.lock(&remote.etag)?;
         if !blob.is_file() {
-            make_parent(&blob)?;
+            make_folder_of(&blob)?;
             transfer(client, &remote, &blob, file, &inspect)?;
         }
         self.link(&blob, &link)?;
@@ -192,7 +192,7 @@ impl<'a> Repository<'a> {
             return Ok(());
         }
         let noted = self.folder().join("refs").join(self.repo.revision());
-        make_parent(&noted)?;
+        make_folder_of(&noted)?;
         replace(&noted, commit)
     }
 
@@ -201,7 +201,7 @@ impl<'a> Repository<'a> {
         for file in files {
             let path = self.absent(commit, file);
             // Without the note the next run asks again.
-            let _ = make_parent(&path).map(|()| File::create(&path));
+            let _ = make_folder_of(&path).map(|()| File::create(&path));
         }
     }
 
@@ -222,12 +222,12 @@ impl<'a> Repository<'a> {
             .join(".locks")
             .join(self.repo.folder_name())
             .join(format!("{etag}.lock"));
-        lock::wait_for(&path)
+        wait_for_lock(&path)
     }
 
     /// A relative link from the snapshot to the blob; a copy where there are no links.
     fn link(&self, blob: &Path, link: &Path) -> Result<()> {
-        make_parent(link)?;
+        make_folder_of(link)?;
         let depth = link
             .strip_prefix(self.folder())
             .map_or(0, |inner| inner.components().count());
@@ -287,15 +287,7 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text = read_text(index)?;
-    let parsed: Index = serde_json::from_str(&text).map_err(|e| {
-        Error::malformed(
-            index,
-            format!("line {}", e.line()),
-            e,
-            "an index with a `weight_map`",
-        )
-    })?;
+    let parsed: Index = read_json(index, "an index with a `weight_map`")?;
     let mut files: Vec<String> = parsed.weight_map.into_values().collect();
     files.sort();
     files.dedup();
@@ -312,13 +304,6 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
 
 fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-pub(super) fn make_parent(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder")),
-        None => Ok(()),
-    }
 }
 
 /// Put `content` in the place of a small file, all at once.

@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::HubOptions;
 use super::address::shown;
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::read_text;
 
 /// The hub that is asked when `HF_ENDPOINT` names no other.
 pub(super) const DEFAULT_ENDPOINT: &str = "https://huggingface.co";

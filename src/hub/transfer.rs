@@ -1,16 +1,16 @@
 //! The download of one file: resumed after a cut, checked against the size and the SHA-256 that the hub gives.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::client::{Ask, Client, header, network};
 use super::patience::{Blocks, sleep};
 use crate::error::{Error, Result, interrupt};
+use crate::files::{beside, sha256_file};
 
 /// How often a broken download is taken up again without any progress in between.
 const TRIES: u32 = 5;
@@ -190,7 +190,7 @@ fn verify(remote: &Remote, partial: &Path) -> Result<()> {
         return Err(wrong("size", found.to_string(), &size.to_string()));
     }
     if let Some(digest) = &remote.sha256 {
-        let found = sha256(partial)?;
+        let found = sha256_file(partial)?;
         if found != *digest {
             return Err(wrong("SHA-256", found, digest));
         }
@@ -198,26 +198,9 @@ fn verify(remote: &Remote, partial: &Path) -> Result<()> {
     Ok(())
 }
 
-/// SHA-256 of a file, in hexadecimal.
-fn sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0u8; 1 << 17]);
-    loop {
-        interrupt::check()?;
-        let n = file.read(&mut buffer).map_err(Error::io(path, "read"))?;
-        if n == 0 {
-            break;
-        }
-        hash.update(&buffer[..n]);
-    }
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
-}
-
 /// `NAME.incomplete` beside the target, as Python calls it.
 fn incomplete(target: &Path) -> std::path::PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".incomplete");
-    target.with_file_name(name)
+    beside(target, ".incomplete")
 }
 
 fn length(path: &Path) -> u64 {

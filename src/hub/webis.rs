@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::client::{Ask, Client};
-use super::lock;
-use super::repository::make_parent;
 use super::settings::Settings;
 use super::transfer::{Remote, transfer};
-use crate::error::{Error, Result, interrupt, open_file};
+use crate::error::{Error, Result, interrupt};
+use crate::files::{make_folder_of, open_file, remove_leftovers, wait_for_lock};
 
 /// The categories in the order in which FLUE reads them.
 pub const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
@@ -57,9 +56,9 @@ pub(super) fn find(
     let archive = settings
         .own_cache
         .join(format!("zenodo-{RECORD}-{ARCHIVE}"));
-    make_parent(&archive)?;
-    let _lock = lock::wait_for(&archive.with_extension("lock"))?;
-    lock::clear_leftovers(&settings.own_cache, UNPACKING);
+    make_folder_of(&archive)?;
+    let _lock = wait_for_lock(&archive.with_extension("lock"))?;
+    remove_leftovers(&settings.own_cache, UNPACKING)?;
     if folder.join(ROOT).is_dir() {
         return Ok(Some(folder));
     }
@@ -188,7 +187,7 @@ fn drain(reader: &mut impl Read) -> io::Result<()> {
 
 /// The bytes of a member to a file.
 fn copy(archive: &Path, member: &mut impl Read, target: &Path) -> Result<()> {
-    make_parent(target)?;
+    make_folder_of(target)?;
     let mut out = File::create(target).map_err(Error::io(target, "create"))?;
     let mut buffer = vec![0; 1 << 17];
     loop {

@@ -16,6 +16,7 @@ use super::task::{OtherHead, Task};
 use super::weights::{Weights, weight_files};
 use super::{Encoder, SequenceClassifier};
 use crate::error::{Error, Result};
+use crate::files::write_json;
 
 /// What loading found, in the words of transformers' loading report.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +86,6 @@ pub(super) fn load(
     (device, dtype): (&Device, DType),
     head: Option<u64>,
 ) -> Result<(Network, LoadReport)> {
-    crate::nn::keep_freed_memory();
     let names = architecture::of(&config).names();
     let mut weights = Weights::read(folder)?;
     normalise_names(&mut weights, names)?;
@@ -245,10 +245,10 @@ fn write_tensors(path: &Path, mut tensors: Vec<(String, Tensor)>) -> Result<()> 
 /// # Errors
 /// [`Error::Io`]; [`Error::Compute`] when a tensor cannot be copied from its device, and then the file is not whole.
 pub fn save_classifier(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
-    let path = folder.join("config.json");
-    let json = serde_json::to_string_pretty(&model.config().to_classifier_json())
-        .map_err(Error::compute("config.json"))?;
-    std::fs::write(&path, json + "\n").map_err(Error::io(&path, "write"))?;
+    write_json(
+        &folder.join("config.json"),
+        &model.config().to_classifier_json(),
+    )?;
     write_tensors(
         &folder.join("model.safetensors"),
         model.parameters().named_tensors()?,

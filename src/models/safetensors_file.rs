@@ -12,7 +12,8 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata};
 
 use super::numbers::Number;
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 
 const REMEDY: &str = "a complete safetensors file: copy or download it again";
 /// The format's own limit on the bytes of the header.

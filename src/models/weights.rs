@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{Storage, Tensor};
 
 use super::{pickle, safetensors_file};
-use crate::error::{Error, Result, presence, read_text};
+use crate::error::{Error, Result};
+use crate::files::{presence, read_json};
 
 /// The tensors of a checkpoint by name, as f32 on the CPU.
 pub struct Weights {
@@ -172,10 +173,7 @@ impl WeightFiles {
     }
 
     fn of_index(folder: &Path, index: PathBuf) -> Result<Self> {
-        let text = read_text(&index)?;
-        let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
-            Error::malformed(&index, format!("line {}", e.line()), e, "a JSON object")
-        })?;
+        let json: serde_json::Value = read_json(&index, "a JSON object")?;
         let map = json.get("weight_map").and_then(|m| m.as_object());
         let map = map.ok_or_else(|| {
             Error::malformed(

@@ -23,13 +23,11 @@
 mod cpu;
 mod dropout;
 mod kernels;
-mod memory;
 mod owned;
 pub(crate) mod plain;
 mod sequences;
 
 pub use dropout::DropoutSeed;
-pub use memory::keep_freed_memory;
 pub use sequences::{Queries, Sequences};
 
 pub(crate) use dropout::Dropout;

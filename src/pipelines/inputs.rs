@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::artifact::{Inputs, manifest_beside};
+use crate::artifact::Inputs;
 use crate::dataset::DatasetDict;
-use crate::error::{Result, presence};
+use crate::error::Result;
+use crate::files::{manifest_beside, presence};
 use crate::hub::origin;
 use crate::models::checkpoint;
 use crate::tokenization::TOKENIZER_FILES;

@@ -4,9 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::artifact::{AtomicDir, OutputLock};
-use crate::error::presence::names;
 use crate::error::{Error, Result};
+use crate::files::{AtomicDir, OutputLock, folder_of, name_of, names};
 
 /// Take the lock of a folder, which need not exist yet, by the one name that all paths to it share: `.` and `../study` may be the
 /// same.
@@ -25,18 +24,19 @@ pub(super) fn lock(folder: &Path) -> Result<OutputLock> {
 fn true_name(folder: &Path) -> Result<PathBuf> {
     match fs::canonicalize(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            let parent = parent_of(folder);
+            let parent = folder_of(folder);
             fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder"))?;
-            let parent = fs::canonicalize(parent).map_err(Error::io(parent, "look at"))?;
-            Ok(parent.join(folder.file_name().unwrap_or_default()))
+            match folder.file_name() {
+                Some(name) => {
+                    let parent = fs::canonicalize(parent).map_err(Error::io(parent, "look at"))?;
+                    Ok(parent.join(name))
+                }
+                // `new/..` is there as soon as `new` is.
+                None => fs::canonicalize(folder).map_err(Error::io(folder, "look at")),
+            }
         }
         name => name.map_err(Error::io(folder, "look at")),
     }
-}
-
-fn parent_of(path: &Path) -> &Path {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
 }
 
 /// Remove what killed runs left beside `output`, which this run does not make: its lock and what was under way. The caller holds a
@@ -45,9 +45,9 @@ fn parent_of(path: &Path) -> &Path {
 /// # Errors
 /// [`Error::OutputBusy`]; [`Error::Io`] when it cannot be removed.
 pub(super) fn sweep(output: &Path) -> Result<()> {
-    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    let name = name_of(output)?;
     let prefix = format!(".{name}.");
-    if names(parent_of(output))?
+    if names(folder_of(output))?
         .iter()
         .any(|n| n.starts_with(&prefix))
     {
@@ -73,6 +73,8 @@ mod tests {
             drop(held);
             fs::create_dir_all(at("new/out")).unwrap();
         }
+        drop(lock(&at("newer/..")).unwrap());
+        assert!(at("newer").is_dir());
         let held = lock(&at("new/out/.")).unwrap();
         assert!(OutputLock::acquire(&at("new/out")).is_err());
         drop(held);
@@ -96,8 +98,7 @@ mod tests {
         sweep(&d.path().join("other")).unwrap();
         assert!(left.exists() && lock.exists());
         sweep(&out).unwrap();
-        let mut left = names(d.path()).unwrap();
-        left.sort();
+        let left = names(d.path()).unwrap();
         assert_eq!(left, [".output.lock", "out"]);
     }
 }

@@ -21,8 +21,8 @@ mod svg;
 use std::io::Write;
 use std::path::Path;
 
-use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
+use crate::files::AtomicFile;
 
 pub use bar_chart::{BarChart, BarSeries};
 pub use box_plot::{BoxPlot, BoxSeries};

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::error::{self, Error, Result, presence, utf8};
+use crate::error::{Error, Result};
+use crate::files::{presence, utf8};
 
 /// Largest file that is read: the tokenizer.json of XLM-RoBERTa has 9 MB.
 const MOST_BYTES: u64 = 1 << 26;
@@ -108,7 +109,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
 
 /// Read a whole file of at most [`MOST_BYTES`].
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    error::read_bytes(path, MOST_BYTES)
+    crate::files::read_bytes(path, MOST_BYTES)
 }
 
 fn kind_of(value: &Value) -> String {

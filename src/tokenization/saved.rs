@@ -6,7 +6,8 @@ use std::path::Path;
 use super::camembert::CamembertTokenizer;
 use super::files::JsonFile;
 use super::{TOKENIZER_FILES, Tokenizer, TokenizerKind, TokenizerOptions, Transformers5, kind_of};
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
+use crate::files::presence;
 
 /// Files whose content is in the two that are written where the others would not be read alike.
 const REPLACED: [&str; 4] = [

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 
 use super::{AdamW, Identity, TrainerState, TrainingArguments};
-use crate::artifact::AtomicDir;
-use crate::error::{Error, Result, presence, read_bytes, utf8};
+use crate::error::{Error, Result};
+use crate::files::{AtomicDir, parse_json, presence, read_bytes, utf8, write_json};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
 
@@ -28,23 +28,11 @@ const CHECKPOINT: &str = "checkpoint-";
 /// What comes before the name of a folder that is being removed.
 const REMOVED: &str = ".removed-";
 
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
-    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
-}
-
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     /// The state of a training with its whole history: a line for every step of a million.
     const MOST: u64 = 1 << 28;
     let text = utf8(path, read_bytes(path, MOST)?)?;
-    serde_json::from_str(&text).map_err(|e| {
-        Error::malformed(
-            path,
-            format!("line {}", e.line()),
-            e,
-            "a file of this toolkit",
-        )
-    })
+    parse_json(path, &text, "a file of this toolkit")
 }
 
 fn load_tensors(path: &Path) -> Result<HashMap<String, Tensor>> {

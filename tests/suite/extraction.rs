@@ -50,7 +50,7 @@ fn merged_shards_are_byte_equal_to_one_run() {
         w.fails(
             &format!("{out} --merge"),
             1,
-            &["3 of 4 shards", "--shard 0/4, --shard 1/4, --shard 3/4"],
+            &["3 of 4 shards", "0/4, 1/4, 3/4"],
         );
         w.fails(
             &format!("{out} --shard 0/3"),

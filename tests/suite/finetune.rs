@@ -241,7 +241,7 @@ fn wrong_requests_are_refused_and_leave_nothing() {
         let line = one(&format!(
             "-d data -c tiny-camembert --overwrite -s {folder}"
         ));
-        w.fails(&line, 1, &["no name", "choose another name"]);
+        w.fails(&line, 1, &["not a name", "choose another name"]);
     }
 
     // A checkpoint of an unknown kind, one cut short, and one whose folder was only half written.

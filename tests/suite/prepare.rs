@@ -430,7 +430,7 @@ fn shards_and_their_merge_equal_the_whole() {
                 .is_file()
         );
     }
-    let missing = ["1 of 4 shards", "--shard 2/4"];
+    let missing = ["1 of 4 shards", "run these first: 2/4"];
     w.fails("flue-cls-prepare --merge out", 1, &missing);
     assert!(!w.path("out").exists());
     // What is finished is left as it is, another number of shards or another setting is refused.

@@ -1,5 +1,6 @@
-//! `unsafe` stands where it pays, nowhere else: in `nn`, its kernels and a setting of the allocator for their tensors, and in one
-//! memory map of a file of our own. Clippy's `undocumented_unsafe_blocks` asks each of them for its argument.
+//! `unsafe` stands where it pays, nowhere else: in the kernels of `nn`, in a setting of the
+//! allocator for their tensors, and in one memory map of a file of our own. Clippy's
+//! `undocumented_unsafe_blocks` asks each of them for its argument.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,12 +10,12 @@ use crate::layering::sources;
 
 /// The files that may hold `unsafe`.
 const ALLOWED: [&str; 6] = [
+    "cli/process.rs",
     "dataset/ipc.rs",
     "nn/attention/unit.rs",
     "nn/attention/view.rs",
     "nn/embedding.rs",
     "nn/linear.rs",
-    "nn/memory.rs",
 ];
 
 /// Whether the code of a file, comments aside, says `unsafe`.

@@ -8,7 +8,8 @@ use half::f16;
 use ndarray::{Array1, Array2};
 
 use super::header::{DType, Element, Header, MAGIC};
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 
 /// The numbers of an array, in C order.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::artifact::Shard;
+use crate::files::{AtomicDir, Kind, check};
 
 #[test]
 fn a_shard_takes_every_nth_row() {
@@ -17,33 +17,6 @@ fn a_shard_takes_every_nth_row() {
     }
     for bad in ["3/3", "1", "x/2", "0/0", "-1/2", ""] {
         assert_eq!(bad.parse::<Shard>().unwrap_err().exit_status(), 2, "{bad}");
-    }
-}
-
-#[test]
-fn slurm_gives_the_default() {
-    let with = |pairs: &[(&str, &str)]| {
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect();
-        Shard::from_slurm(|name| {
-            let key = name.trim_start_matches("SLURM_ARRAY_TASK_");
-            pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())
-        })
-    };
-    assert_eq!(with(&[]).unwrap(), None);
-    let shard = with(&[("ID", "7"), ("MIN", "1"), ("STEP", "2"), ("COUNT", "4")]);
-    assert_eq!(shard.unwrap(), Some(Shard { index: 3, count: 4 }));
-    let shard = with(&[("ID", "1"), ("COUNT", "4")]);
-    assert_eq!(shard.unwrap(), Some(Shard { index: 1, count: 4 }));
-    for bad in [
-        &[("ID", "1")][..],
-        &[("ID", "x"), ("COUNT", "4")],
-        &[("ID", "9"), ("COUNT", "4")],
-        &[("ID", "0"), ("MIN", "1"), ("COUNT", "4")],
-    ] {
-        assert_eq!(with(bad).unwrap_err().exit_status(), 2, "{bad:?}");
     }
 }
 
@@ -83,10 +56,7 @@ fn shards_of_different_runs_do_not_mix_and_missing_ones_are_named() {
     assert_eq!((set.count(), set.missing()), (3, vec![0, 2]));
     assert_eq!(manifest_read.config["settings"]["max_length"], 512);
     let e = set.require_all().unwrap_err().to_string();
-    assert!(
-        e.contains("2 of 3 shards") && e.contains("--shard 0/3, --shard 2/3"),
-        "{e}"
-    );
+    assert!(e.contains("2 of 3 shards") && e.contains("0/3, 2/3"), "{e}");
     let e = ShardSet::begin(&out, 4, &manifest(512))
         .unwrap_err()
         .to_string();
@@ -162,7 +132,7 @@ fn no_manifest_makes_anybody_count_to_a_million() {
     let out = d.path().join("out");
     let set = ShardSet::begin(&out, 40, &Manifest::new("p", json!({}))).unwrap();
     let message = set.require_all().unwrap_err().to_string();
-    assert!(message.contains("--shard 9/40, and 30 more"), "{message}");
+    assert!(message.contains("9/40, and 30 more"), "{message}");
     let path = set.folder().join("manifest.json");
     for count in [json!(1u64 << 62), json!(65_537), json!(0), json!("2")] {
         let mut manifest = Manifest::read(&path).unwrap();
@@ -179,10 +149,15 @@ fn what_was_left_of_the_parts_goes_when_a_complete_output_is_refused() {
     let d = tempfile::tempdir().unwrap();
     let out = d.path().join("out.npy");
     fs::write(&out, "whole").unwrap();
-    let left = format!("{}aB3xyz{UNDER_WAY}", leftovers::prefix(&shards_of(&out)));
-    fs::create_dir_all(d.path().join(&left).join("old")).unwrap();
+    // As a kill leaves it while the parts are removed.
+    fs::create_dir(shards_of(&out)).unwrap();
+    let left = AtomicDir::create(shards_of(&out), true).unwrap();
+    fs::create_dir(left.path().join("old")).unwrap();
+    std::mem::forget(left);
+    fs::remove_dir(shards_of(&out)).unwrap();
+    fs::remove_file(d.path().join(".out.npy.shards.lock")).unwrap();
     fs::write(d.path().join(".out.npy.shards.lock"), "process 1").unwrap();
-    let refused = crate::artifact::check(&out, false, crate::artifact::Kind::File);
+    let refused = check(&out, false, Kind::File);
     assert!(matches!(refused, Err(Error::OutputExists(_))));
     let names: Vec<_> = fs::read_dir(d.path()).unwrap().flatten().collect();
     assert_eq!(names.len(), 1, "{names:?}");

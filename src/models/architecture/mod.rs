@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::config::{Config, Reader};
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::read_json;
 
 mod family;
 mod roberta;
@@ -35,11 +36,7 @@ impl Config {
     /// [`Error::Io`], or [`Error::Malformed`] with the key that is absent, wrong or not supported.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
-        let text = read_text(&path)?;
-        let json: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
-            Error::malformed(&path, format!("line {}", e.line()), e, "a JSON object")
-        })?;
-        Self::from_json(&path, json)
+        Self::from_json(&path, read_json(&path, "a JSON object")?)
     }
 
     /// Read a configuration that came from the file `path`.

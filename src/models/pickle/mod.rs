@@ -14,7 +14,8 @@ use candle_core::{Device, Tensor};
 use self::archive::Zip;
 use self::legacy::Legacy;
 use self::value::{Storage, Value, Values, View};
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 
 mod archive;
 mod legacy;

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::files::read_json;
 
 /// A value that is expected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,8 +113,7 @@ pub(super) fn published() -> Vec<Expected> {
 /// The values in `file`.
 pub(super) fn read(file: &Path) -> Result<Vec<Expected>> {
     let expected = "a list of objects of the kinds states, tokens and rows (see the README)";
-    let values: Vec<Expected> = serde_json::from_str(&read_text(file)?)
-        .map_err(|e| Error::malformed(file, format!("line {}", e.line()), &e, expected))?;
+    let values: Vec<Expected> = read_json(file, expected)?;
     for (number, value) in (1..).zip(&values) {
         let wrong = |found: &str, expected: &str| {
             Err(Error::malformed(

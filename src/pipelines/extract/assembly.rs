@@ -5,7 +5,8 @@ use std::path::Path;
 use super::chunks::ChunkReader;
 use super::{Format, Job, SPLITS, Tokens, npy, safetensors, table};
 use crate::artifact::ShardSet;
-use crate::error::{Error, Result, interrupt, presence};
+use crate::error::{Error, Result, interrupt};
+use crate::files::presence;
 use crate::progress::Progress;
 use crate::tokenization::{TOKENIZER_FILES, Tokenizer, TokenizerOptions, from_pretrained};
 

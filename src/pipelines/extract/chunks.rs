@@ -11,9 +11,10 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Job, SPLITS};
-use crate::artifact::{AtomicFile, CHUNK_ROWS, Shard, ShardSet};
-use crate::error::{Error, Result, open_file};
+use crate::artifact::{CHUNK_ROWS, Shard, ShardSet};
+use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
+use crate::files::{AtomicFile, entries, open_file};
 use crate::models::Encoder;
 
 fn name(split: &str, chunk: usize) -> String {
@@ -61,8 +62,7 @@ pub(super) fn compute(
 
 /// Remove the chunks that killed runs had begun; the lock of the shard keeps others out.
 fn sweep(partial: &Path) -> Result<()> {
-    for entry in fs::read_dir(partial).map_err(Error::io(partial, "read"))? {
-        let path = entry.map_err(Error::io(partial, "read"))?.path();
+    for path in entries(partial)? {
         if path.extension().is_none_or(|ending| ending != "states") {
             fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
         }

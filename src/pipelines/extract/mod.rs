@@ -17,11 +17,12 @@ mod safetensors;
 mod storage;
 mod table;
 
-use crate::artifact::{self, Manifest, OutputLock, ShardSet, manifest_beside, require_space};
+use crate::artifact::{Manifest, ShardSet};
 use crate::corpus::LabelMap;
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::files::{self, OutputLock, manifest_beside, require_space};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::load_encoder;
 use crate::pipelines::labels::side_by_side;
@@ -120,7 +121,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let mut opened = Vec::new();
     for run in &config.runs {
         let overwrite = config.overwrite || ShardSet::lack_manifest_only(&run.out);
-        artifact::check(&run.out, overwrite, artifact::Kind::File)
+        files::check(&run.out, overwrite, files::Kind::File)
             .inspect_err(|_| ShardSet::remove_if_done(&run.out))?;
         Format::of(&run.out, config.tokens, config.dtype)?;
         let data = DatasetDict::open(&run.data)?;

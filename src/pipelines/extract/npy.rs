@@ -5,9 +5,9 @@
 use super::Job;
 use super::assembly::{Stored, Writer};
 use super::storage::StorageType;
-use crate::artifact::AtomicFile;
 use crate::artifact::npy::{DType, Header, NpyWriter};
 use crate::error::Result;
+use crate::files::AtomicFile;
 
 /// The file, with every row put at its place in the arrays of its split.
 pub(super) struct NpyFile {

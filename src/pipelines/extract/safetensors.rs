@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::assembly::{Stored, Writer};
 use super::storage::StorageType;
 use super::{Job, SPLITS, Tokens};
-use crate::artifact::AtomicFile;
 use crate::dataset::{Categories, Split};
 use crate::error::{Error, Result};
+use crate::files::AtomicFile;
 
 /// The file, with every row put at its place in the tensors of its split.
 pub(super) struct TensorFile<'a> {

@@ -21,8 +21,8 @@ use parquet::file::properties::WriterProperties;
 use super::assembly::{Stored, Writer, failed};
 use super::storage::StorageType;
 use super::{Format, Job, SPLITS, Tokens};
-use crate::artifact::AtomicFile;
 use crate::error::{Error, Result};
+use crate::files::AtomicFile;
 
 /// Bytes of states that are gathered before they are written.
 const BATCH_BYTES: usize = 4 << 20;

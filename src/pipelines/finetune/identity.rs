@@ -1,12 +1,12 @@
 //! What a run under way has in common with the run that goes on from its checkpoint.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{Config, EvalStrategy};
 use crate::artifact::Fingerprints;
 use crate::dataset::Split;
 use crate::error::Result;
+use crate::files::Digest;
 use crate::training::Identity;
 
 /// Rows of a split.
@@ -47,7 +47,7 @@ pub(super) fn of(
 
 /// The SHA-256 of what training sees of the rows: labels, tokens, token types.
 fn digest((split, rows): Selection<'_>) -> Result<Value> {
-    let mut hash = Sha256::new();
+    let mut hash = Digest::default();
     for &row in rows {
         let example = split.example(row)?;
         hash.update(example.label.to_le_bytes());
@@ -58,6 +58,5 @@ fn digest((split, rows): Selection<'_>) -> Result<Value> {
         hash.update(bytes(example.attention_mask));
         hash.update(example.token_type_ids.map(bytes).unwrap_or_default());
     }
-    let hex = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    Ok(Value::String(hex))
+    Ok(Value::String(hash.hexadecimal()))
 }

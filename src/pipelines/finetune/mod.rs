@@ -15,12 +15,13 @@ use super::inputs::{Reads, add_checkpoint, add_splits};
 use super::labels::side_by_side;
 use super::overlap::{Same, keep_inputs};
 use super::{prepare, shared_folder};
-use crate::artifact::{AtomicDir, Digests, Fingerprints, Inputs, Manifest};
+use crate::artifact::{Digests, Fingerprints, Inputs, Manifest};
 use crate::batching::subset;
 use crate::corpus::{Classes, ReadOptions};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
+use crate::files::{AtomicDir, beside, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::{LoadReport, has_head, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
@@ -371,11 +372,4 @@ fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
     }
     clear_checkpoints(&folder)?;
     Ok(folder)
-}
-
-/// The output's name with an ending.
-fn beside(save: &Path, ending: &str) -> PathBuf {
-    let mut name = save.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    save.with_file_name(name)
 }

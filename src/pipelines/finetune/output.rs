@@ -1,14 +1,13 @@
 //! The folder that fine-tuning leaves.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::results::{self, Results};
 use super::{Config, chart};
-use crate::artifact::AtomicDir;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files::{AtomicDir, write_json};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
 use crate::plotting;
@@ -55,9 +54,4 @@ pub(super) fn settings(config: &Config) -> Value {
         "dropout": config.dropout,
         "arguments": config.arguments,
     })
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
-    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::input::Input;
 use super::keep_what_is_read;
-use crate::artifact::AtomicDir;
 use crate::corpus::{ReadOptions, Source};
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
+use crate::files::{AtomicDir, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::progress::Progress;
 use crate::tokenization::flaubert::{Comparison, export_tokenizer_json};

@@ -7,12 +7,13 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{Counts, PROGRAM, Summary, finished, leave};
-use crate::artifact::{AtomicDir, Fingerprints, Manifest, Shard, ShardSet, difference};
+use crate::artifact::{Fingerprints, Manifest, Shard, ShardSet, difference};
 use crate::corpus::FLUE_CLASSES;
 use crate::dataset::{
     Columns, DatasetDict, DatasetDictWriter, Format, Rows, Split, SplitWriter, WriteOptions,
 };
 use crate::error::{Error, Result, interrupt};
+use crate::files::AtomicDir;
 use crate::progress::Progress;
 
 /// Rows written at a time, as when preparing without shards.

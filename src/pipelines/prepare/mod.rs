@@ -13,10 +13,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::artifact::{self, AtomicDir, Inputs, Manifest, ShardSet};
+use crate::artifact::{Inputs, Manifest, ShardSet};
 use crate::corpus::{FLUE_CLASSES, ReadOptions, Source};
 use crate::dataset::{Columns, DEFAULT_SHARD_BYTES, DatasetDictWriter, Padding, WriteOptions};
 use crate::error::{Error, Result};
+use crate::files::{self, AtomicDir};
 use crate::hub::Hub;
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_data};
 use crate::pipelines::{Same, keep_inputs};
@@ -273,7 +274,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let source = Source::named(config.source.as_deref());
     keep_what_is_read(&config.output, &config.checkpoint, &source, &config.hub)?;
     if config.shard.is_none() {
-        artifact::check(&config.output, config.overwrite, artifact::Kind::Folder)?;
+        files::check(&config.output, config.overwrite, files::Kind::Folder)?;
     }
     let hub = Hub::new(config.hub.clone());
     let folder = hub.tokenizer(&config.checkpoint)?;

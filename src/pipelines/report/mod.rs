@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::artifact::{AtomicFile, Manifest};
+use crate::artifact::Manifest;
 use crate::error::{Error, Result};
+use crate::files::AtomicFile;
 
 mod figures;
 mod original;

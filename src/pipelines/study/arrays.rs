@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 
 use crate::artifact::npy::{Array, DType, Header, NpyWriter, read_arrays};
-use crate::artifact::{AtomicFile, Inputs, Manifest, ShardSet, manifest_beside};
+use crate::artifact::{Inputs, Manifest, ShardSet};
 use crate::corpus::{Classes, LabelMap};
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
+use crate::files::{AtomicFile, manifest_beside, presence};
 use crate::pipelines::inputs::add_arrays;
 
 /// The layers that the original stores.

@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::arrays::{self, ClsArrays, Source};
 use super::table::{Kind, TableWriter};
 use crate::analysis::cone::cosines_with_first;
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::Manifest;
 use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
+use crate::files::AtomicDir;
 use crate::pipelines::{Same, keep_inputs};
 use crate::plotting::{self, Axis, Labels, Scatter, ScatterSeries};
 

@@ -12,9 +12,10 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 
-use crate::artifact::{AtomicDir, Inputs, Manifest};
+use crate::artifact::{Inputs, Manifest};
 use crate::dataset::read_table;
-use crate::error::{Error, Result, presence};
+use crate::error::{Error, Result};
+use crate::files::{AtomicDir, presence, visible};
 use crate::pipelines::{Same, keep_inputs};
 
 /// What `study export` works on.
@@ -85,8 +86,9 @@ pub fn run(config: &Config) -> Result<Summary> {
 /// The tables of all folders, by study and name of the table.
 fn find(results: &Path) -> Result<BTreeMap<String, Vec<Source>>> {
     let mut found: BTreeMap<String, Vec<Source>> = BTreeMap::new();
-    for folder in sorted(results)? {
-        let run = name_of(&folder);
+    for folder in visible(results)? {
+        let run = folder.file_name().expect("what a folder holds has a name");
+        let run = run.to_string_lossy().into_owned();
         let manifest = folder.join("manifest.json");
         // A folder without one is no study's; one that cannot be read must not leave its study out.
         if !presence::is_dir(&folder)? || !presence::is_taken(&manifest)? {
@@ -99,7 +101,7 @@ fn find(results: &Path) -> Result<BTreeMap<String, Vec<Source>>> {
         if study == "export" {
             continue;
         }
-        for path in sorted(&folder)? {
+        for path in visible(&folder)? {
             if path.extension().is_some_and(|e| e == "parquet") {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
                 found
@@ -113,22 +115,6 @@ fn find(results: &Path) -> Result<BTreeMap<String, Vec<Source>>> {
         }
     }
     Ok(found)
-}
-
-fn name_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
-}
-
-/// What stands in a folder, by name, but what a killed run left.
-fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
-    let mut paths = entries
-        .map(|entry| Ok(entry.map_err(Error::io(folder, "read"))?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    paths.retain(|path| !name_of(path).starts_with('.'));
-    paths.sort();
-    Ok(paths)
 }
 
 /// Write the tables below each other; the number of rows.

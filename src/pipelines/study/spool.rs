@@ -4,7 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, open_file};
+use crate::error::{Error, Result};
+use crate::files::open_file;
 
 /// A file of rows of `width` numbers, each row begun by the number of its sentence.
 pub(super) struct Spool {

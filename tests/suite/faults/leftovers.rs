@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use flue_study::artifact::{AtomicDir, OutputLock};
+use flue_study::files::{AtomicDir, OutputLock};
 
 use super::kills::names;
 use crate::common::Workspace;

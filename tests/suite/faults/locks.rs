@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use flue_study::artifact::OutputLock;
+use flue_study::files::OutputLock;
 
 use crate::common::Workspace;
 

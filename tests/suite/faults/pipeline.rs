@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use flue_study::artifact::OutputLock;
+use flue_study::files::OutputLock;
 use serde_json::Value;
 
 use crate::common::Workspace;

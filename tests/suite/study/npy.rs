@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use flue_study::artifact::AtomicFile;
 use flue_study::artifact::npy::{Array, DType, Header, NpyWriter, Values, read_arrays};
+use flue_study::files::AtomicFile;
 
 use crate::common::{Workspace, fixtures};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use flue_study::artifact::AtomicFile;
 use flue_study::artifact::npy::{DType, Header, NpyWriter};
+use flue_study::files::AtomicFile;
 use flue_study::rng::Stream;
 use serde_json::Value;
 

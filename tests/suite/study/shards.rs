@@ -76,7 +76,7 @@ fn four_shards_merged_equal_one_run() {
     w.fails(
         &format!("{LINE} --out many --merge"),
         1,
-        &["1 of 4 shards", "--shard 1/4"],
+        &["1 of 4 shards", "run these first: 1/4"],
     );
     w.fails(
         &format!("{LINE} --out many --shard 1/4 --seed 3"),

@@ -10,9 +10,10 @@ use super::arrays::{self, ClsArrays, Source};
 use crate::analysis::classes::{ClassSimilarity, class_similarity};
 use crate::analysis::logistic::{self, Selected};
 use crate::analysis::probe::{self, Probe, ProbeOptions, Rows};
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::Manifest;
 use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
+use crate::files::AtomicDir;
 use crate::pipelines::{Same, keep_inputs};
 use crate::progress::Progress;
 

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Count, Execution};
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::Manifest;
 use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Tokens};
+use crate::files::AtomicDir;
 use crate::hub::Hub;
 use crate::metrics::Interval;
 use crate::models::{Config as ModelConfig, checkpoint};

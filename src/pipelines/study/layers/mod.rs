@@ -11,8 +11,9 @@ use super::charts::{ENGLISH, Series, layer_charts};
 use super::spool::SpoolReader;
 use super::statistics::{LayerSummary, Sizes, row_width};
 use super::{Amounts, Count, Execution};
-use crate::artifact::{self, AtomicDir, Manifest, OutputLock, Part, Shard, ShardSet};
+use crate::artifact::{Manifest, Part, Shard, ShardSet};
 use crate::error::{Error, Result};
+use crate::files::{self, AtomicDir, OutputLock};
 use crate::hub::Hub;
 use crate::models;
 use crate::plotting;
@@ -90,12 +91,8 @@ pub struct LayerFigures {
 /// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
 /// [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the dataset and the forward passes.
 pub fn run(config: &Config) -> Result<Summary> {
-    artifact::check(
-        &config.out,
-        config.execution.overwrite,
-        artifact::Kind::Folder,
-    )
-    .inspect_err(|_| ShardSet::remove_if_done(&config.out))?;
+    files::check(&config.out, config.execution.overwrite, files::Kind::Folder)
+        .inspect_err(|_| ShardSet::remove_if_done(&config.out))?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
     let split = super::test_split(&config.data)?;
     let study = Study {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Study;
-use crate::artifact::{AtomicFile, Shard, ShardSet};
+use crate::artifact::{Shard, ShardSet};
 use crate::error::{Error, Result};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
+use crate::files::AtomicFile;
 use crate::models::{Encoder, checkpoint};
 use crate::pipelines::study::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
 use crate::pipelines::study::spool::Spool;

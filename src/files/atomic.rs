@@ -4,27 +4,22 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use tempfile::{NamedTempFile, TempDir};
 
-use super::leftovers::{
-    ASIDE, UNDER_WAY, clear, folder_of, manifest_beside, name_of, prefix, remove, temporary,
-};
 use super::lock::OutputLock;
-use super::occupied::{Kind, check};
-use super::permissions::as_usual;
+use super::names::{
+    ASIDE, UNDER_WAY, folder_of, make_folder_of, manifest_beside, name_of, prefix, temporary,
+};
+use super::occupied::{Kind, check, clear, remove};
+use super::presence::{entries, is_taken};
 use crate::error::{Error, Result};
 
-/// The folder that holds `path`, made if it is absent.
-fn parent_of(path: &Path) -> Result<PathBuf> {
-    let parent = folder_of(path);
-    fs::create_dir_all(&parent).map_err(Error::io(&parent, "create the folder"))?;
-    Ok(parent)
-}
-
-/// Take the lock of an output, put back what a killed run had moved aside, and remove what killed runs left.
-fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<(PathBuf, OutputLock)> {
+/// Take the lock of an output, put back what a killed run had moved aside, and remove what killed
+/// runs left.
+fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<OutputLock> {
     check(target, overwrite, kind)?;
-    let parent = parent_of(target)?;
+    make_folder_of(target)?;
     OutputLock::require_no_shards(target)?;
     let lock = OutputLock::acquire(target)?;
     if lock.is_held() {
@@ -32,21 +27,23 @@ fn claim(target: &Path, overwrite: bool, kind: Kind) -> Result<(PathBuf, OutputL
         clear(&manifest_beside(target))?;
     }
     check(target, overwrite, kind)?;
-    Ok((parent, lock))
+    Ok(lock)
 }
 
-/// The error for an output whose name was taken while it was made: `temporary`, which holds it, is given a name beside it.
-fn appeared(target: &Path, temporary: &Path) -> Error {
-    let name = name_of(temporary);
-    let random = name
-        .strip_prefix(&prefix(target))
-        .and_then(|n| n.strip_suffix(UNDER_WAY));
-    let kept = format!("{}.{}", name_of(target), random.unwrap_or("new"));
-    let kept = target.with_file_name(kept);
-    let kept = match fs::rename(temporary, &kept) {
-        Ok(()) => kept,
-        Err(_) => temporary.to_path_buf(),
+/// The error for an output whose name was taken while it was made: `made`, which holds it, is given
+/// a name beside it.
+fn appeared(target: &Path, made: &Path) -> Error {
+    let kept = || -> Result<PathBuf> {
+        let temporary = name_of(made)?;
+        let random = temporary
+            .strip_prefix(&prefix(target)?)
+            .and_then(|n| n.strip_suffix(UNDER_WAY));
+        let kept = format!("{}.{}", name_of(target)?, random.unwrap_or("new"));
+        let kept = target.with_file_name(kept);
+        fs::rename(made, &kept).map_err(Error::io(&kept, "rename"))?;
+        Ok(kept)
     };
+    let kept = kept().unwrap_or_else(|_| made.to_path_buf());
     Error::Mismatch(format!(
         "{} has appeared since the run began, and stays; what was made is in {}: give it another name",
         target.display(),
@@ -82,39 +79,36 @@ impl AtomicFile {
     /// Start writing what will be `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`] when it is a folder;
-    /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`]
+    /// when it is a folder; [`Error::OutputBusy`] when another run is writing it; [`Error::Io`]
+    /// when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
-        let (parent, lock) = claim(path.as_ref(), overwrite, Kind::File)?;
-        Self::begin(path.as_ref(), &parent, overwrite, Some(lock))
+        let lock = claim(path.as_ref(), overwrite, Kind::File)?;
+        Self::begin(path.as_ref(), overwrite, Some(lock))
     }
 
-    /// As [`AtomicFile::create`] for a small file that is written at once and that several runs may write: whoever comes
-    /// last prevails.
+    /// As [`AtomicFile::create`] for a small file that is written at once and that several runs may
+    /// write: whoever comes last prevails.
     ///
     /// # Errors
     /// [`Error::Io`] when its folder is not writable.
     pub fn replace(path: impl AsRef<Path>) -> Result<Self> {
-        let parent = parent_of(path.as_ref())?;
-        Self::begin(path.as_ref(), &parent, true, None)
+        make_folder_of(path.as_ref())?;
+        Self::begin(path.as_ref(), true, None)
     }
 
-    /// As [`AtomicFile::replace`], but whoever comes first prevails: see [`commit_first`](Self::commit_first).
+    /// As [`AtomicFile::replace`], but whoever comes first prevails: see
+    /// [`commit_first`](Self::commit_first).
     ///
     /// # Errors
     /// [`Error::Io`] when its folder is not writable.
-    pub(super) fn first(path: &Path) -> Result<Self> {
-        Self::begin(path, &parent_of(path)?, false, None)
+    pub(crate) fn first(path: &Path) -> Result<Self> {
+        make_folder_of(path)?;
+        Self::begin(path, false, None)
     }
 
-    fn begin(
-        target: &Path,
-        parent: &Path,
-        overwrite: bool,
-        lock: Option<OutputLock>,
-    ) -> Result<Self> {
-        let file = temporary(target, UNDER_WAY, |b| b.tempfile_in(parent))
-            .map_err(Error::io(target, "create"))?;
+    fn begin(target: &Path, overwrite: bool, lock: Option<OutputLock>) -> Result<Self> {
+        let file = temporary(target, UNDER_WAY, "create", |b, at| b.tempfile_in(at))?;
         Ok(Self {
             target: target.to_path_buf(),
             writer: BufWriter::with_capacity(1 << 18, file),
@@ -128,19 +122,29 @@ impl AtomicFile {
         &self.target
     }
 
-    /// Flush, sync and rename to the final name. A manifest that stands beside an output which is replaced goes first: it must
-    /// never speak of another file than its own.
+    /// Write JSON on indented lines.
     ///
     /// # Errors
-    /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact. [`Error::Mismatch`] when a file
-    /// that may not be replaced has appeared meanwhile; it says where what was written is.
+    /// [`Error::Io`].
+    pub(crate) fn write_json(&mut self, value: &impl Serialize) -> Result<()> {
+        serde_json::to_writer_pretty(&mut self.writer, value)
+            .map_err(|e| Error::io(&self.target, "write")(e.into()))
+    }
+
+    /// Flush, sync and rename to the final name. A manifest that stands beside an output which is
+    /// replaced goes first: it must never speak of another file than its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`], on a full disk for instance; the previous file, if any, is then intact.
+    /// [`Error::Mismatch`] when a file that may not be replaced has appeared meanwhile; it says
+    /// where what was written is.
     pub fn commit(self) -> Result<()> {
         let (target, overwrite) = (self.target.clone(), self.overwrite);
         let (file, _lock) = self.complete()?;
         let stale = manifest_beside(&target);
-        if _lock.is_some() && overwrite && fs::symlink_metadata(&stale).is_ok() {
+        if _lock.is_some() && overwrite && is_taken(&stale)? {
             fs::remove_file(&stale).map_err(Error::io(&stale, "remove"))?;
-            sync_folder(&folder_of(&target));
+            sync_folder(folder_of(&target));
         }
         let named = match overwrite {
             true => file.persist(&target),
@@ -157,7 +161,7 @@ impl AtomicFile {
             }
             Err(e) => return Err(not_renamed(&target)(e.error)),
         }
-        sync_folder(&folder_of(&target));
+        sync_folder(folder_of(&target));
         Ok(())
     }
 
@@ -165,7 +169,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub(super) fn commit_first(self) -> Result<()> {
+    pub(crate) fn commit_first(self) -> Result<()> {
         let target = self.target.clone();
         match self.complete()?.0.persist_noclobber(&target) {
             Err(e) if e.error.kind() != io::ErrorKind::AlreadyExists => {
@@ -222,13 +226,15 @@ impl AtomicDir {
     /// Start filling what will be the folder `path`. Missing parent folders are made.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`] when it is a device;
-    /// [`Error::OutputBusy`] when another run is writing it; [`Error::Io`] when its folder is not writable.
+    /// [`Error::OutputExists`] when `path` exists and `overwrite` is false; [`Error::Mismatch`]
+    /// when it is a device; [`Error::OutputBusy`] when another run is writing it; [`Error::Io`]
+    /// when its folder is not writable.
     pub fn create(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let target = path.as_ref().to_path_buf();
-        let (parent, lock) = claim(&target, overwrite, Kind::Folder)?;
-        let temporary = temporary(&target, UNDER_WAY, |b| b.tempdir_in(&parent))
-            .map_err(Error::io(&target, "create the folder"))?;
+        let lock = claim(&target, overwrite, Kind::Folder)?;
+        let temporary = temporary(&target, UNDER_WAY, "create the folder", |b, at| {
+            b.tempdir_in(at)
+        })?;
         Ok(Self {
             target,
             temporary,
@@ -247,12 +253,12 @@ impl AtomicDir {
         &self.target
     }
 
-    /// Sync all files and give the folder its final name. What stood there before is exchanged with it in one step where the
-    /// system can, else moved aside first, and removed last.
+    /// Sync all files and give the folder its final name. What stood there before is exchanged with
+    /// it in one step where the system can, else moved aside first, and removed last.
     ///
     /// # Errors
-    /// [`Error::Io`]; the previous folder, if any, is then in its place. [`Error::Mismatch`] when something that may not be
-    /// replaced has appeared meanwhile; it says where what was made is.
+    /// [`Error::Io`]; the previous folder, if any, is then in its place. [`Error::Mismatch`] when
+    /// something that may not be replaced has appeared meanwhile; it says where what was made is.
     pub fn commit(self) -> Result<()> {
         let Self {
             target,
@@ -273,8 +279,8 @@ impl AtomicDir {
             }
             Err(_) if !overwrite => return Err(appeared(&target, &temporary.keep())),
             Err(_) => match exchange(temporary.path(), &target) {
-                // The temporary name now leads to what was there before, which may be a file or a link. The output is complete
-                // even when that cannot be removed.
+                // The temporary name now leads to what was there before, which may be a file or a
+                // link. The output is complete even when that cannot be removed.
                 Ok(()) => {
                     let old = temporary.keep();
                     if let Err(e) = remove(&old) {
@@ -284,7 +290,7 @@ impl AtomicDir {
                 Err(_) => move_aside_and_rename(temporary, &target)?,
             },
         }
-        sync_folder(&folder_of(&target));
+        sync_folder(folder_of(&target));
         Ok(())
     }
 }
@@ -319,11 +325,10 @@ fn exchange(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output aside, and [`clear`] puts it
-/// back.
+/// Two renames where [`exchange`] is not possible. A run killed between them leaves the old output
+/// aside, and [`clear`] puts it back.
 fn move_aside_and_rename(made: TempDir, target: &Path) -> Result<()> {
-    let aside = temporary(target, ASIDE, |b| b.tempdir_in(folder_of(target)))
-        .map_err(Error::io(target, "move aside"))?;
+    let aside = temporary(target, ASIDE, "move aside", |b, at| b.tempdir_in(at))?;
     let old = aside.path().join("old");
     fs::rename(target, &old).map_err(Error::io(target, "move aside"))?;
     if let Err(source) = fs::rename(made.path(), target) {
@@ -339,8 +344,7 @@ fn move_aside_and_rename(made: TempDir, target: &Path) -> Result<()> {
 
 /// Bring every file of a folder to the disk, and the names of all, with the usual permissions.
 fn complete_tree(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-        let path = entry.map_err(Error::io(folder, "read"))?.path();
+    for path in entries(folder)? {
         let kind = fs::symlink_metadata(&path)
             .map_err(Error::io(&path, "read"))?
             .file_type();
@@ -363,6 +367,41 @@ fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
+}
+
+/// Give a file or a folder the permissions that any new one gets, whatever it was made by: a
+/// temporary file, which is private to its owner, or a copy. A folder keeps the bit that makes what
+/// is put into it belong to its group.
+#[cfg(unix)]
+fn as_usual(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    const SET_GROUP: u32 = 0o2000;
+    let found = fs::metadata(path).map_err(Error::io(path, "read"))?;
+    let mode = match found.is_dir() {
+        true => (0o777 & !umask()) | (found.permissions().mode() & SET_GROUP),
+        false => 0o666 & !umask(),
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(Error::io(path, "set permissions of"))
+}
+
+#[cfg(not(unix))]
+fn as_usual(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// What the process withholds from new files. Asking the system for it would change it for a
+/// moment, for all threads.
+#[cfg(unix)]
+fn umask() -> u32 {
+    use std::sync::OnceLock;
+    static UMASK: OnceLock<u32> = OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let value = status.lines().find_map(|l| l.strip_prefix("Umask:"));
+        u32::from_str_radix(value.unwrap_or("0022").trim(), 8).unwrap_or(0o022)
+    })
 }
 
 #[cfg(test)]

@@ -1,19 +1,21 @@
-//! One run at a time writes an output: an advisory lock beside it, which the system drops when its holder ends, however it
-//! ends.
+//! Locks: of an output, which one run writes while the others are refused, and of a file in a
+//! cache, for which they wait.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::leftovers::{folder_of, name_of, shards_of};
-use crate::error::{Error, Result};
+use super::names::{hidden, host, make_folder_of, shards_of};
+use crate::error::{Error, Result, interrupt};
 
 /// The sole right to write one output, kept until it is dropped.
 ///
-/// It is a lock on the file `.NAME.lock` beside the output, which says who holds it and is removed at the end. A file that a
-/// killed run left there holds nobody up. Where the file system has no locks a warning says so and the run goes on.
+/// It is a lock on the file `.NAME.lock` beside the output, which says who holds it and is removed
+/// at the end. A file that a killed run left there holds nobody up. Where the file system has no
+/// locks a warning says so and the run goes on.
 pub struct OutputLock {
     path: PathBuf,
     /// None where there are no locks.
@@ -31,9 +33,10 @@ impl OutputLock {
     /// Take the lock of `output`, whose folder must exist.
     ///
     /// # Errors
-    /// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when the folder is not writable.
+    /// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when the folder is not
+    /// writable.
     pub fn acquire(output: &Path) -> Result<Self> {
-        let path = lock_of(output);
+        let path = lock_of(output)?;
         loop {
             let mut file = open(&path).map_err(|e| match e.kind() {
                 // What stands in the way is named itself.
@@ -41,7 +44,8 @@ impl OutputLock {
                 _ => Error::io(output, "create")(e),
             })?;
             match file.try_lock() {
-                // Its former holder may have removed it between the two calls: then it keeps nobody out.
+                // Its former holder may have removed it between the two calls: then it keeps nobody
+                // out.
                 Ok(()) if !is_at(&file, &path) => continue,
                 Ok(()) => {
                     sign(&mut file);
@@ -69,14 +73,14 @@ impl OutputLock {
         }
     }
 
-    /// Take the lock of all that is computed for `output` before it is written, its folder `OUT.shards`. The folder of `output` is
-    /// made if it is absent.
+    /// Take the lock of all that is computed for `output` before it is written, its folder
+    /// `OUT.shards`. The folder of `output` is made if it is absent.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire); [`Error::OutputBusy`] also when another run is writing `output` itself.
+    /// As [`acquire`](Self::acquire); [`Error::OutputBusy`] also when another run is writing
+    /// `output` itself.
     pub fn of_shards(output: &Path) -> Result<Self> {
-        let parent = folder_of(output);
-        fs::create_dir_all(&parent).map_err(Error::io(&parent, "create the folder"))?;
+        make_folder_of(output)?;
         let lock = Self::acquire(&shards_of(output))?;
         require_free(output, output)?;
         Ok(lock)
@@ -112,11 +116,12 @@ impl Drop for OutputLock {
 }
 
 /// `.NAME.lock` beside the output.
-fn lock_of(output: &Path) -> PathBuf {
-    output.with_file_name(format!(".{}.lock", name_of(output)))
+fn lock_of(output: &Path) -> Result<PathBuf> {
+    hidden(output, ".lock")
 }
 
-/// Open a lock file, made if it is absent. It may be another user's, whom this one may only read: a lock needs no more.
+/// Open a lock file, made if it is absent. It may be another user's, whom this one may only read: a
+/// lock needs no more.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -128,7 +133,7 @@ fn open(path: &Path) -> io::Result<File> {
     };
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::other("this is no file of locks: remove it")),
+        false => Err(io::Error::other("this is not a lock file: remove it")),
     }
 }
 
@@ -144,10 +149,11 @@ fn no_links(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Require that no other process holds the lock of `locked`, on which a run that writes `output` works as well.
+/// Require that no other process holds the lock of `locked`, on which a run that writes `output`
+/// works as well.
 fn require_free(locked: &Path, output: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
-    let Ok(mut file) = no_links(options.read(true)).open(lock_of(locked)) else {
+    let Ok(mut file) = no_links(options.read(true)).open(lock_of(locked)?) else {
         return Ok(());
     };
     let ours = file.metadata().is_ok_and(|meta| {
@@ -160,18 +166,6 @@ fn require_free(locked: &Path, output: &Path) -> Result<()> {
             holder: holder(&mut file),
         }),
         _ => Ok(()),
-    }
-}
-
-/// This machine's name, as far as it can be part of a file name.
-pub(super) fn host() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = name.trim().chars().take(40).map(allowed).collect();
-    if name.is_empty() {
-        "local".into()
-    } else {
-        name
     }
 }
 
@@ -213,6 +207,39 @@ fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(a), Ok(b)) => identity(&a) == identity(&b),
         _ => false,
+    }
+}
+
+/// Wait for the lock file `path`, which lasts until the value is dropped, however its holder ends,
+/// and stays where it is: other programs may take the same. A signal ends the wait. Where the file
+/// system has no locks the caller goes on without, as Python does.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be made; [`Error::Interrupted`].
+pub fn wait_for_lock(path: &Path) -> Result<File> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    make_folder_of(path)?;
+    let file = File::create(path).map_err(Error::io(path, "create"))?;
+    let mut waiting = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                if !waiting {
+                    tracing::info!("waiting: another process is fetching the same file");
+                    waiting = true;
+                }
+                interrupt::check()?;
+                std::thread::sleep(PAUSE);
+            }
+            Err(TryLockError::Error(e)) => {
+                tracing::warn!(
+                    "{}: no locks there ({e}); do not download the same file twice at a time",
+                    path.display()
+                );
+                return Ok(file);
+            }
+        }
     }
 }
 
@@ -303,5 +330,20 @@ mod tests {
         let d = tempfile::tempdir().unwrap();
         fs::write(d.path().join(".out.lock"), "process 1 on another machine").unwrap();
         OutputLock::acquire(&d.path().join("out")).unwrap();
+    }
+
+    #[test]
+    fn a_lock_of_the_cache_is_waited_for_and_stays() {
+        let d = tempfile::tempdir().unwrap();
+        let path = d.path().join(".locks/a.lock");
+        let held = wait_for_lock(&path).unwrap();
+        std::thread::scope(|s| {
+            let other = s.spawn(|| wait_for_lock(&path).map(drop));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!other.is_finished());
+            drop(held);
+            other.join().unwrap().unwrap();
+        });
+        assert!(path.is_file());
     }
 }

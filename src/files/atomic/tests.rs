@@ -1,14 +1,6 @@
 use super::*;
-use crate::artifact::lock::host;
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::files::names::host;
+use crate::files::presence::names;
 
 #[test]
 fn a_file_appears_only_on_commit_and_is_not_replaced_unasked() {
@@ -27,7 +19,7 @@ fn a_file_appears_only_on_commit_and_is_not_replaced_unasked() {
     f.write_all(b"two").unwrap();
     drop(f);
     assert_eq!(fs::read(&path).unwrap(), b"one");
-    assert_eq!(names(path.parent().unwrap()), ["b.txt"]);
+    assert_eq!(names(path.parent().unwrap()).unwrap(), ["b.txt"]);
 }
 
 #[test]
@@ -41,9 +33,9 @@ fn a_folder_appears_only_on_commit_and_replaces_the_old_one_whole() {
         assert_eq!(path.exists(), stale);
         dir.commit().unwrap();
     }
-    assert_eq!(names(&path), ["manifest.json", "two"]);
+    assert_eq!(names(&path).unwrap(), ["manifest.json", "two"]);
     drop(AtomicDir::create(&path, true).unwrap());
-    assert_eq!(names(d.path()), ["out"]);
+    assert_eq!(names(d.path()).unwrap(), ["out"]);
 }
 
 #[test]
@@ -54,8 +46,8 @@ fn without_an_exchange_the_old_folder_is_replaced_as_well() {
     let temporary = tempfile::tempdir_in(d.path()).unwrap();
     fs::write(temporary.path().join("new"), "").unwrap();
     move_aside_and_rename(temporary, &path).unwrap();
-    assert_eq!(names(&path), ["new"]);
-    assert_eq!(names(d.path()), ["out"]);
+    assert_eq!(names(&path).unwrap(), ["new"]);
+    assert_eq!(names(d.path()).unwrap(), ["out"]);
 }
 
 #[cfg(unix)]
@@ -75,10 +67,10 @@ fn a_folder_takes_the_place_of_a_file_or_a_link_and_not_of_what_the_link_leads_t
         let dir = AtomicDir::create(path, true).unwrap();
         fs::write(dir.path().join("new"), "").unwrap();
         dir.commit().unwrap();
-        assert_eq!(names(path), ["new"]);
+        assert_eq!(names(path).unwrap(), ["new"]);
     }
-    assert_eq!(names(&kept), ["mine"]);
-    assert_eq!(names(d.path()), ["f", "kept", "l"]);
+    assert_eq!(names(&kept).unwrap(), ["mine"]);
+    assert_eq!(names(d.path()).unwrap(), ["f", "kept", "l"]);
     assert!(AtomicFile::create("/dev/null", true).is_err());
 }
 
@@ -102,19 +94,22 @@ fn two_writers_of_one_output_are_one_too_many() {
     }
     first.commit().unwrap();
     other.commit().unwrap();
-    assert_eq!(names(d.path()), ["manifest.json", "out", "out2"]);
+    assert_eq!(names(d.path()).unwrap(), ["manifest.json", "out", "out2"]);
 }
 
 #[test]
 fn what_a_killed_run_left_goes_with_the_next_and_nothing_else_does() {
     let d = tempfile::tempdir().unwrap();
     let path = d.path().join("out");
-    let left = format!("{}aB3xyz{UNDER_WAY}", prefix(&path));
+    let left = format!("{}aB3xyz{UNDER_WAY}", prefix(&path).unwrap());
     fs::create_dir(d.path().join(&left)).unwrap();
     fs::write(d.path().join(&left).join("half"), "x").unwrap();
     // Of another output, of another machine, and a user's own.
     let others = [
-        format!("{}aB3xyz{UNDER_WAY}", prefix(&d.path().join("out.b"))),
+        format!(
+            "{}aB3xyz{UNDER_WAY}",
+            prefix(&d.path().join("out.b")).unwrap()
+        ),
         format!(".out.{}-b.aB3xyz{UNDER_WAY}", host()),
         ".out.tmp".into(),
     ];
@@ -125,22 +120,24 @@ fn what_a_killed_run_left_goes_with_the_next_and_nothing_else_does() {
     let mut want = others.to_vec();
     want.push("out".into());
     want.sort();
-    assert_eq!(names(d.path()), want);
+    assert_eq!(names(d.path()).unwrap(), want);
 }
 
 #[test]
 fn an_output_that_a_killed_run_had_moved_aside_comes_back() {
     let d = tempfile::tempdir().unwrap();
     let path = d.path().join("out");
-    let aside = d.path().join(format!("{}aB3xyz{ASIDE}", prefix(&path)));
+    let aside = d
+        .path()
+        .join(format!("{}aB3xyz{ASIDE}", prefix(&path).unwrap()));
     fs::create_dir_all(aside.join("old")).unwrap();
     fs::write(aside.join("old/mine"), "x").unwrap();
     assert!(matches!(
         AtomicDir::create(&path, false),
         Err(Error::OutputExists(_))
     ));
-    assert_eq!(names(&path), ["mine"]);
-    assert_eq!(names(d.path()), ["out"]);
+    assert_eq!(names(&path).unwrap(), ["mine"]);
+    assert_eq!(names(d.path()).unwrap(), ["out"]);
 }
 
 #[test]
@@ -171,14 +168,14 @@ fn what_appears_meanwhile_stays_and_the_result_is_kept_beside_it() {
         let path = message.split("what was made is in ").nth(1).unwrap();
         PathBuf::from(path.split(": give it").next().unwrap())
     };
-    assert_eq!(names(&kept(dir.commit().unwrap_err())), ["made"]);
+    assert_eq!(names(&kept(dir.commit().unwrap_err())).unwrap(), ["made"]);
     assert_eq!(fs::read(kept(made.commit().unwrap_err())).unwrap(), b"made");
     assert_eq!(fs::read(&file).unwrap(), b"precious");
-    assert_eq!(names(&folder), [""; 0]);
+    assert_eq!(names(&folder).unwrap(), [""; 0]);
     // What is kept is no left-over: the next run does not remove it.
     drop(AtomicDir::create(&folder, true).unwrap());
     drop(AtomicFile::create(&file, true).unwrap());
-    assert_eq!(names(d.path()).len(), 4);
+    assert_eq!(names(d.path()).unwrap().len(), 4);
 }
 
 #[test]
@@ -189,9 +186,9 @@ fn a_manifest_never_speaks_of_another_file() {
         fs::write(d.path().join(name), "old").unwrap();
     }
     let file = AtomicFile::create(&path, true).unwrap();
-    assert_eq!(names(d.path()).len(), 5);
+    assert_eq!(names(d.path()).unwrap().len(), 5);
     file.commit().unwrap();
-    assert_eq!(names(d.path()), ["a.npy", "b.npy.manifest.json"]);
+    assert_eq!(names(d.path()).unwrap(), ["a.npy", "b.npy.manifest.json"]);
 }
 
 #[test]
@@ -203,8 +200,8 @@ fn an_old_output_comes_back_on_every_machine_and_is_never_lost() {
     fs::write(aside.join("old/mine"), "x").unwrap();
     // Refused, as it exists again.
     assert!(AtomicDir::create(&path, false).is_err());
-    assert_eq!(names(&path), ["mine"]);
-    assert_eq!(names(d.path()), ["out"]);
+    assert_eq!(names(&path).unwrap(), ["mine"]);
+    assert_eq!(names(d.path()).unwrap(), ["out"]);
     assert_ne!(host(), "another-machine");
 }
 
