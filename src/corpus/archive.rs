@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
-use crate::hub::webis;
+use crate::hub::flue;
 
 /// Whether `path` has the name of a tar archive, compressed or not.
 pub(super) fn is_archive(path: &Path) -> bool {
@@ -19,12 +19,12 @@ pub(super) fn is_archive(path: &Path) -> bool {
 /// Take the French labelled files of the archive to a temporary folder, which lasts as long as the value returned.
 ///
 /// # Errors
-/// Those of [`webis::unpack`].
+/// Those of [`flue::unpack`].
 pub(super) fn extract(path: &Path) -> Result<TempDir> {
     let folder = tempfile::tempdir().map_err(Error::io(
         std::env::temp_dir(),
         "create a temporary folder in",
     ))?;
-    webis::unpack(path, folder.path())?;
+    flue::unpack(path, folder.path())?;
     Ok(folder)
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::hub::webis::ROOT;
-pub(super) use crate::hub::webis::{CATEGORIES, SPLITS, file};
+use crate::hub::flue::ROOT;
+pub(super) use crate::hub::flue::{CATEGORIES, SPLITS, review_file as file};
 
 /// The folder that holds `books`, `dvd` and `music`, when `path` is one of the levels of the tree: the folder around
 /// its root, the root, or the root's `fr`.

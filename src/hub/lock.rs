@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use super::patience::sleep;
-use super::repository::make_parent;
+use super::client::sleep;
 use crate::error::{Error, Result};
 
 /// Wait for the lock `path`, which lasts until the value is dropped, however its holder ends. A signal ends the wait. Where the
@@ -44,5 +43,13 @@ pub(super) fn clear_leftovers(folder: &Path, prefix: &str) {
         if entry.file_name().to_string_lossy().starts_with(prefix) {
             let _ = fs::remove_dir_all(entry.path());
         }
+    }
+}
+
+/// Create the folder that `path` lies in.
+pub(super) fn make_parent(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(parent) => fs::create_dir_all(parent).map_err(Error::io(parent, "create the folder")),
+        None => Ok(()),
     }
 }
