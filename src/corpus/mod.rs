@@ -1,25 +1,24 @@
-//! Labelled French reviews from any source, as streams: the Webis CLS-10 tree that FLUE CLS is made of (or its
-//! archive), tables in CSV, TSV, JSON lines or Parquet, and the corpus that is compiled in.
+//! Labelled French reviews from any source, as streams: the Webis CLS-10 tree that FLUE CLS is made of
+//! (or its archive), tables in CSV, TSV, JSON lines or Parquet, and the corpus that is compiled in.
 //!
 //! Every reader yields one review at a time and names the file and the place of what it cannot read.
+//! [`Source`] says what is meant, [`Corpus`] finds its files (`tree`, `tables`), and each format has a
+//! reader (`review_file`, `csv`, `json_lines`, `parquet`), with `guards` in front of text files,
+//! `columns` for all tables and `labels` for what a class is.
 
-mod archive;
-mod arrow_table;
-mod clean;
+mod columns;
+mod csv;
+mod guards;
 mod json_lines;
 mod labels;
-mod lines;
-mod meter;
-mod quotes;
+mod parquet;
 mod review_file;
-mod sample;
 mod source;
-mod table;
 mod tables;
 mod tree;
 
-pub use clean::clean;
 pub use labels::{Classes, FLUE_CLASSES, LabelMap};
+pub use review_file::clean;
 pub use source::{Corpus, Reviews, Source};
 
 use std::borrow::Cow;
