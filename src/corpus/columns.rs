@@ -1,5 +1,5 @@
-//! The columns of a table, whatever its format: `text` and `label`, and where they are there `idx` and
-//! `category`.
+//! The columns of a table, whatever its format: `text` and `label`, and where they are there `idx`
+//! and `category`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -19,11 +19,12 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Find them among the `names` at `place` in the table `path`, whatever their case; `hint` says what
-    /// else may be wrong when they are missing.
+    /// Find them among the `names` at `place` in the table `path`, whatever their case; `hint` says
+    /// what else may be wrong when they are missing.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when `text` or `label` is missing or several columns have one of the names.
+    /// [`Error::Malformed`] when `text` or `label` is missing or several columns have one of the
+    /// names.
     pub fn find<S: AsRef<str>>(path: &Path, place: &str, names: &[S], hint: &str) -> Result<Self> {
         let find = |name| find_column(path, place, names, name);
         let need = |name| {

@@ -36,11 +36,12 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Open a file of fields cut at `delimiter` and, unless the options say otherwise, quoted by `"`;
-    /// `before` rows came before it in the split.
+    /// Open a file of fields cut at `delimiter` and, unless the options say otherwise, quoted by
+    /// `"`; `before` rows came before it in the split.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label` or names one twice.
+    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label` or names one
+    /// twice.
     pub fn open(path: &Path, delimiter: u8, before: usize, options: &ReadOptions) -> Result<Self> {
         let quoted = !options.no_quotes;
         let bytes = Quotes::new(open_without_mark(path)?, quoted.then_some(delimiter));
@@ -121,8 +122,8 @@ impl Csv {
         }))
     }
 
-    /// Refuse a row of several lines each of which is a row by itself: a table without quoting, whose
-    /// texts happen to begin and to end with a quote, reads so.
+    /// Refuse a row of several lines each of which is a row by itself: a table without quoting,
+    /// whose texts happen to begin and to end with a quote, reads so.
     fn refuse_glued_rows(&self) -> Result<()> {
         if !self.quoted || memchr::memchr(b'\n', self.record.as_slice()).is_none() {
             return Ok(());
@@ -146,12 +147,12 @@ impl Csv {
             return Ok(());
         }
         let found = format!(
-            "{} lines that are one row if quotes hold fields together, and as many rows if they are \
-             part of the texts",
+            "{} lines that are one row if quotes hold fields together, and as many rows if they \
+             are part of the texts",
             lines.len()
         );
-        let expected = "--no-quotes for the second reading; for the first, a table in which line ends \
-                        are not followed by what looks like a row";
+        let expected = "--no-quotes for the second reading; for the first, a table in which line \
+                        ends are not followed by what looks like a row";
         Err(self.bad(found, expected))
     }
 

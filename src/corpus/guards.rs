@@ -1,5 +1,5 @@
-//! What guards the readers of text files that a stranger wrote: the encoding, the length of lines and
-//! rows, and the rule of quotes.
+//! What guards the readers of text files that a stranger wrote: the encoding, the length of lines
+//! and rows, and the rule of quotes.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -27,8 +27,8 @@ pub(super) const LONGEST_ROW: usize = 1 << 24;
 /// many.
 const LONGEST_TEXT: usize = 1 << 22;
 
-/// Lines of a text file with Python's universal newlines (`\n`, `\r\n` and a lone `\r` all end a line),
-/// each checked for UTF-8 and known by its place.
+/// Lines of a text file with Python's universal newlines (`\n`, `\r\n` and a lone `\r` all end a
+/// line), each checked for UTF-8 and known by its place.
 pub(super) struct Lines<R> {
     path: PathBuf,
     reader: R,
@@ -61,11 +61,12 @@ impl<R: BufRead> Lines<R> {
         self.number
     }
 
-    /// Append the next line to `line`, with `\n` in place of whatever ended it; false at the end of the
-    /// file.
+    /// Append the next line to `line`, with `\n` in place of whatever ended it; false at the end of
+    /// the file.
     ///
     /// # Errors
-    /// [`Error::Io`] when reading fails; [`Error::Malformed`] with the byte offset for invalid UTF-8.
+    /// [`Error::Io`] when reading fails; [`Error::Malformed`] with the byte offset for invalid
+    /// UTF-8.
     pub fn read(&mut self, line: &mut String) -> Result<bool> {
         self.bytes.clear();
         let start = self.offset;
@@ -145,8 +146,8 @@ pub(super) fn invalid_utf8(path: &Path, offset: u64) -> Error {
     Error::malformed(path, format!("byte {offset}"), "invalid UTF-8", expected)
 }
 
-/// A reader that gives so many bytes and then fails with [`io::ErrorKind::InvalidData`]: what a stranger
-/// wrote may expand, or run on, without end.
+/// A reader that gives so many bytes and then fails with [`io::ErrorKind::InvalidData`]: what a
+/// stranger wrote may expand, or run on, without end.
 pub(super) struct Meter<R> {
     reader: R,
     left: u64,
@@ -211,12 +212,12 @@ impl fmt::Display for QuoteFault {
 
 impl std::error::Error for QuoteFault {}
 
-/// A reader of a table that holds its quotes to the rule: a field that begins with `"` ends with one, and
-/// inner ones are doubled (RFC 4180). It fails with a [`QuoteFault`] inside an
+/// A reader of a table that holds its quotes to the rule: a field that begins with `"` ends with
+/// one, and inner ones are doubled (RFC 4180). It fails with a [`QuoteFault`] inside an
 /// [`io::ErrorKind::InvalidData`].
 ///
-/// A table written without quoting breaks the rule as soon as a text begins with a quote, and readers
-/// that put up with it glue rows together without a word.
+/// A table written without quoting breaks the rule as soon as a text begins with a quote, and
+/// readers that put up with it glue rows together without a word.
 pub(super) struct Quotes<R> {
     reader: R,
     /// None where quotes mean nothing.

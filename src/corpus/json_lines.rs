@@ -125,8 +125,9 @@ impl Iterator for JsonLines {
     }
 }
 
-/// The line with the `NaN`, `Infinity` and `-Infinity` that Python's `json` writes, which are not JSON,
-/// in an object each: they may stand in keys that nobody reads, and are named where somebody does.
+/// The line with the `NaN`, `Infinity` and `-Infinity` that Python's `json` writes, which are not
+/// JSON, in an object each: they may stand in keys that nobody reads, and are named where somebody
+/// does.
 fn with_json_numbers(line: &str) -> Cow<'_, str> {
     static STRING_OR_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
         let pattern = r#""(?:[^"\\]|\\.)*"|(-?Infinity|NaN)"#;

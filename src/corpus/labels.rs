@@ -1,10 +1,10 @@
 //! What a label is: a class is its name, and a number is a place in a list of names.
 //!
 //! Every reader finds the list that its source declares, and wherever two sources meet (train and
-//! test, data and a classifier, a table and FLUE CLS) [`Classes::places_in`] puts them side by side by
-//! name. Case does not matter; `negative` and `positive` also answer to neg and pos, négatif and
-//! positif and, where there are no more than two classes, to 0 and 1 (false and true). What cannot be
-//! matched is refused with both lists and the option that decides.
+//! test, data and a classifier, a table and FLUE CLS) [`Classes::places_in`] puts them side by side
+//! by name. Case does not matter; `negative` and `positive` also answer to neg and pos, négatif and
+//! positif and, where there are no more than two classes, to 0 and 1 (false and true). What cannot
+//! be matched is refused with both lists and the option that decides.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -20,9 +20,11 @@ pub const FLUE_CLASSES: [&str; 2] = ["negative", "positive"];
 
 /// What a label of FLUE CLS must be, for messages.
 pub(super) const EXPECTED: &str = "a label 0 or negative, 1 or positive; where the classes have \
-                                   other words, give them as --label-map WORD=negative,WORD=positive";
+                                   other words, give them as --label-map \
+                                   WORD=negative,WORD=positive";
 
-/// Other names for class names, as `--label-map a=b,c=d` gives them: what is called `a` is the class `b`.
+/// Other names for class names, as `--label-map a=b,c=d` gives them: what is called `a` is the
+/// class `b`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelMap(Vec<(String, String)>);
 
@@ -147,7 +149,8 @@ impl Classes {
                 let first = keys.iter().position(|key| *key == keys[second]);
                 let first = first.map_or("", |first| classes.names[first].as_str());
                 Err(Error::Mismatch(format!(
-                    "{}: of its classes {} both {first} and {} mean {}; give one of them another name with --label-map",
+                    "{}: of its classes {} both {first} and {} mean {}; give one of them another \
+                     name with --label-map",
                     classes.source,
                     classes.listed(),
                     classes.names[second],
@@ -157,12 +160,14 @@ impl Classes {
         }
     }
 
-    /// The names, in the order of the numbers. Of a source with numbers alone these are the numbers.
+    /// The names, in the order of the numbers. Of a source with numbers alone these are the
+    /// numbers.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The names by which the classes are called from here on: of a source with the numbers 0 and 1 alone those of FLUE CLS.
+    /// The names by which the classes are called from here on: of a source with the numbers 0 and 1
+    /// alone those of FLUE CLS.
     pub fn given_names(&self) -> Vec<String> {
         match (self.naming, self.names.len()) {
             (Naming::Numbers, 2) => FLUE_CLASSES.map(String::from).to_vec(),
@@ -181,12 +186,13 @@ impl Classes {
         keys == HashSet::from(FLUE_CLASSES.map(String::from))
     }
 
-    /// For every class the number that it has in `reference`. Classes match by name; those of a source that has nothing but
-    /// `LABEL_0`, `LABEL_1`, … go by number, with a warning.
+    /// For every class the number that it has in `reference`. Classes match by name; those of a
+    /// source that has nothing but `LABEL_0`, `LABEL_1`, … go by number, with a warning.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] with both lists and what decides: when one has more classes than the other, when a name has no
-    /// counterpart, and when one side has numbers alone and the other counts its classes the other way round.
+    /// [`Error::Mismatch`] with both lists and what decides: when one has more classes than the
+    /// other, when a name has no counterpart, and when one side has numbers alone and the other
+    /// counts its classes the other way round.
     pub fn places_in(&self, reference: &Self) -> Result<Vec<usize>> {
         let count = self.names.len();
         if count != reference.names.len() {
@@ -196,7 +202,8 @@ impl Classes {
         for (side, other) in [(self, reference), (reference, self)] {
             if side.naming == Naming::Placeholders && other.naming != Naming::Placeholders {
                 tracing::warn!(
-                    "{}: its classes {} have no names: they are taken by number for {} of {}; --label-map says otherwise",
+                    "{}: its classes {} have no names: they are taken by number for {} of {}; \
+                     --label-map says otherwise",
                     side.source,
                     side.listed(),
                     other.listed(),
@@ -215,7 +222,8 @@ impl Classes {
         };
         let numbers = [self, reference].map(|side| side.naming == Naming::Numbers);
         if places != by_number && numbers[0] != numbers[1] {
-            let why = "one of them has numbers alone, which may count as the other's classes do or mean 0 for negative and 1 for positive";
+            let why = "one of them has numbers alone, which may count as the other's classes do or \
+                       mean 0 for negative and 1 for positive";
             return Err(self.unmatched(reference, why));
         }
         Ok(places)
@@ -294,7 +302,8 @@ impl RowLabels {
         Some(place as i64)
     }
 
-    /// The class that a number stands for: a place in the list that the file declares, else a word like any other.
+    /// The class that a number stands for: a place in the list that the file declares, else a word
+    /// like any other.
     pub fn of_number(&self, number: i64) -> Option<i64> {
         match &self.declared {
             None => self.of_word(&number.to_string()),
@@ -306,8 +315,9 @@ impl RowLabels {
     }
 }
 
-/// What the name of a class among `count` is compared by: one word for all the names of negative and of positive, the name in
-/// lower case for every other class. 0 and 1 are numbers among more than two.
+/// What the name of a class among `count` is compared by: one word for all the names of negative
+/// and of positive, the name in lower case for every other class. 0 and 1 are numbers among more
+/// than two.
 fn key(name: &str, count: usize) -> String {
     let plain = folded(name);
     let bare: String = plain.nfd().filter(|c| !is_combining_mark(*c)).collect();

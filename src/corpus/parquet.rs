@@ -62,12 +62,12 @@ fn builder(path: &Path, file: ParquetFile) -> Result<ParquetRecordBatchReaderBui
 }
 
 impl Parquet {
-    /// Open a file; `before` rows came before it in the split. The names of the classes are those that
-    /// `datasets` keeps in the schema's metadata.
+    /// Open a file; `before` rows came before it in the split. The names of the classes are those
+    /// that `datasets` keeps in the schema's metadata.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] when it is not a Parquet file or lacks `text` or `label`;
-    /// [`Error::Mismatch`] when its classes are others than FLUE's.
+    /// [`Error::Io`]; [`Error::Malformed`] when it is not a Parquet file or lacks `text` or
+    /// `label`; [`Error::Mismatch`] when its classes are others than FLUE's.
     pub fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
         let file = ParquetFile::open(path)?;
         let builder = builder(path, file.clone())?;
@@ -180,8 +180,8 @@ impl Parquet {
         self.column(batch, self.columns.label, &to)
     }
 
-    /// A column of the schema in the batch, cast to `to`: strings and dictionaries of strings, integers
-    /// of any width.
+    /// A column of the schema in the batch, cast to `to`: strings and dictionaries of strings,
+    /// integers of any width.
     fn column(&self, batch: &RecordBatch, column: usize, to: &DataType) -> Result<ArrayRef> {
         let name = self.schema.field(column).name();
         let place = format!("column `{name}`");

@@ -1,8 +1,9 @@
-//! A `.review` file of Webis CLS-10, read and cleaned as FLUE's CLS reader does it, with the character
-//! classes of Python's `re` and `str`: <https://github.com/getalp/Flaubert/tree/master/flue>.
+//! A `.review` file of Webis CLS-10, read and cleaned as FLUE's CLS reader does it, with the
+//! character classes of Python's `re` and `str`:
+//! <https://github.com/getalp/Flaubert/tree/master/flue>.
 //!
-//! The files look like XML but are not: FLUE drops the first line, cuts the rest at blank lines, keeps
-//! the blocks of more than 9 characters and searches each for a rating and a text.
+//! The files look like XML but are not: FLUE drops the first line, cuts the rest at blank lines,
+//! keeps the blocks of more than 9 characters and searches each for a rating and a text.
 
 use std::borrow::Cow;
 use std::io::BufRead;
@@ -17,7 +18,8 @@ use crate::error::{Error, Result};
 
 /// Blocks of at most this many characters are leftovers such as the closing `</items>`.
 const SHORTEST: usize = 9;
-/// Longer ratings are no numbers that anybody wrote: every digit of another script is looked up on its own.
+/// Longer ratings are no numbers that anybody wrote: every digit of another script is looked up on
+/// its own.
 const LONGEST_RATING: usize = 64;
 /// Ratings above it are positive.
 const NEUTRAL: f64 = 3.0;
@@ -144,8 +146,8 @@ fn between<'a>(block: &'a str, open: &str, close: &str) -> Option<&'a str> {
     block.get(start..end)
 }
 
-/// A finite number as Python's `float` reads it among the matches of the pattern: digits of any script around one
-/// point, digit, `_` or `e`.
+/// A finite number as Python's `float` reads it among the matches of the pattern: digits of any
+/// script around one point, digit, `_` or `e`.
 fn float(word: &str) -> Option<f64> {
     if word.len() > LONGEST_RATING {
         return None;
@@ -178,8 +180,8 @@ fn digit(c: char) -> Option<u8> {
 
 /// Links, tags and words that run into a tag.
 ///
-/// Python's `\S` leaves out U+001C to U+001F, which Unicode does not call white space; its `\w` is letters, numbers and
-/// the underscore, without the marks and joiners of Unicode's `\w`.
+/// Python's `\S` leaves out U+001C to U+001F, which Unicode does not call white space; its `\w` is
+/// letters, numbers and the underscore, without the marks and joiners of Unicode's `\w`.
 static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
     let not_space = r"[^\s\x1c-\x1f]";
     Regex::new(&format!(
@@ -188,7 +190,8 @@ static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is constant")
 });
 
-/// NFC, form feeds to spaces, line ends and tabs deleted, links and tags deleted, runs of spaces folded: in this order.
+/// NFC, form feeds to spaces, line ends and tabs deleted, links and tags deleted, runs of spaces
+/// folded: in this order.
 pub fn clean(text: &str) -> String {
     let composed: Cow<'_, str> = if is_nfc(text) {
         text.into()

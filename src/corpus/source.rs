@@ -27,8 +27,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// What `--data WORD` means: FLUE CLS without it, the word `sample`, else a path; a folder of that
-    /// name is `./sample`.
+    /// What `--data WORD` means: FLUE CLS without it, the word `sample`, else a path; a folder of
+    /// that name is `./sample`.
     pub fn named(word: Option<&str>) -> Self {
         match word {
             None => Source::Flue,
@@ -82,7 +82,8 @@ pub struct Corpus {
     /// The files of an archive; removed with the last user.
     extracted: Option<Arc<TempDir>>,
     options: ReadOptions,
-    /// Whether the rows are those of FLUE CLS or of its sample: books, then DVDs, then music, each numbered from 1.
+    /// Whether the rows are those of FLUE CLS or of its sample: books, then DVDs, then music, each
+    /// numbered from 1.
     flue: bool,
 }
 
@@ -90,14 +91,13 @@ impl Corpus {
     /// Find the files behind `source`.
     ///
     /// Tables are assigned to splits by the words of their file or folder name, as `datasets` does:
-    /// `train`,
-    /// `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`, `evaluation`. Where no
-    /// name has such a word, a single file for instance, all is the split `train`; where some have, the
-    /// others are left out with a warning.
+    /// `train`, `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`,
+    /// `evaluation`. Where no name has such a word, a single file for instance, all is the split
+    /// `train`; where some have, the others are left out with a warning.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus, when a
-    /// name speaks of two splits, or when a split is there in two formats.
+    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus,
+    /// when a name speaks of two splits, or when a split is there in two formats.
     pub fn open(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Self> {
         let corpus = match source {
             Source::Path(path) => Self::open_path(path)?,
@@ -144,8 +144,8 @@ impl Corpus {
         if !path.exists() {
             return Err(Error::NotFound {
                 what: format!("corpus {}", path.display()),
-                remedy: "name a Webis CLS-10 tree or its .tar.gz, a table or a folder of tables (CSV, TSV, JSON \
-                         lines, Parquet), a DatasetDict folder, or the word sample"
+                remedy: "name a Webis CLS-10 tree or its .tar.gz, a table or a folder of tables \
+                         (CSV, TSV, JSON lines, Parquet), a DatasetDict folder, or the word sample"
                     .into(),
             });
         }
@@ -172,12 +172,14 @@ impl Corpus {
         })
     }
 
-    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each numbered from 1.
+    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each
+    /// numbered from 1.
     pub fn is_flue(&self) -> bool {
         self.flue
     }
 
-    /// Whether the rows of every table say of which category they are, by a column `category` or by their folder.
+    /// Whether the rows of every table say of which category they are, by a column `category` or by
+    /// their folder.
     ///
     /// # Errors
     /// Those of opening a table.
@@ -207,8 +209,8 @@ impl Corpus {
         self.splits.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The files that the reviews come from, for a manifest: an archive stands for its members, and the
-    /// sample, which is part of the program, has none.
+    /// The files that the reviews come from, for a manifest: an archive stands for its members, and
+    /// the sample, which is part of the program, has none.
     pub fn files(&self) -> Vec<PathBuf> {
         if let (Some(_), Some(archive)) = (&self.extracted, &self.origin) {
             return vec![archive.clone()];
@@ -300,7 +302,8 @@ impl Iterator for Reviews {
 }
 
 impl Reviews {
-    /// End here; an error about a member of an archive names the archive, not the folder where its members lie.
+    /// End here; an error about a member of an archive names the archive, not the folder where its
+    /// members lie.
     fn stop(&mut self, mut e: Error) -> Error {
         self.parts.clear();
         self.current = None;

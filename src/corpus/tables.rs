@@ -82,8 +82,8 @@ impl Table {
     }
 }
 
-/// The tables in `path`, a file or a folder with at most one level of folders, each with its split, in
-/// the order of their names.
+/// The tables in `path`, a file or a folder with at most one level of folders, each with its split,
+/// in the order of their names.
 ///
 /// # Errors
 /// [`Error::Malformed`] for a name that speaks of two splits and for a split that is there in two

@@ -1,6 +1,6 @@
 //! The tree of Webis CLS-10, `cls-acl10-unprocessed/fr/{books,dvd,music}/{train,test}.review`: as a
-//! folder, at whichever level it is named; as the archive `cls-acl10-unprocessed.tar.gz`; and as the
-//! sample of `data/`, invented reviews that are compiled in.
+//! folder, at whichever level it is named; as the archive `cls-acl10-unprocessed.tar.gz`; and as
+//! the sample of `data/`, invented reviews that are compiled in.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::hub::flue::{self, ROOT, review_file};
 pub(super) use crate::hub::flue::{CATEGORIES, SPLITS};
 
-/// The folder that holds `books`, `dvd` and `music`, when `path` is one of the levels of the tree: the
-/// folder around its root, the root, or the root's `fr`.
+/// The folder that holds `books`, `dvd` and `music`, when `path` is one of the levels of the tree:
+/// the folder around its root, the root, or the root's `fr`.
 pub(super) fn locate(path: &Path) -> Option<PathBuf> {
     let levels = [
         path.join(ROOT).join("fr"),

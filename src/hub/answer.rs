@@ -103,9 +103,9 @@ pub(super) fn next_page(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// The wait that `Retry-After` asks for: seconds, or a date, which is compared with the server's own
-/// `Date` because the clock here may differ (RFC 9110, section 10.2.3). A date that has passed asks
-/// for none.
+/// The wait that `Retry-After` asks for: seconds, or a date, which is compared with the server's
+/// own `Date` because the clock here may differ (RFC 9110, section 10.2.3). A date that has passed
+/// asks for none.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let asked = header(headers, "retry-after")?.trim();
     let date = |text| httpdate::parse_http_date(text).ok();
@@ -130,8 +130,8 @@ pub(super) fn network(url: &str, problem: impl Into<String>, remedy: impl Into<S
     }
 }
 
-/// The error for an answer of `url` that gives nothing: by `X-Error-Code` where the hub itself speaks
-/// (as `hf_raise_for_status` in `huggingface_hub` reads it), else by its status.
+/// The error for an answer of `url` that gives nothing: by `X-Error-Code` where the hub itself
+/// speaks (as `hf_raise_for_status` in `huggingface_hub` reads it), else by its status.
 pub(super) fn refusal(settings: &Settings, url: &str, response: &Response<Body>) -> Error {
     let code = header(response.headers(), "x-error-code").unwrap_or_default();
     let says = header(response.headers(), "x-error-message").unwrap_or_default();

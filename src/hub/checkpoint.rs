@@ -51,7 +51,8 @@ impl Want {
     fn lacks(self, has: impl Fn(&str) -> bool) -> Option<&'static str> {
         match self {
             Self::Tokenizer if !has_vocabulary(&has) => Some(
-                "vocabulary (tokenizer.json, sentencepiece.bpe.model, or vocab.json and merges.txt)",
+                "vocabulary (tokenizer.json, sentencepiece.bpe.model, or vocab.json and \
+                 merges.txt)",
             ),
             Self::Model if !has("config.json") => Some("config.json"),
             Self::Model if weights(&has).is_none() => {
@@ -172,8 +173,8 @@ fn look_into_cache(repository: &Repository<'_>, want: Want) -> Result<Cached> {
     })
 }
 
-/// Fetch the files that `want` needs, of `commit` or of the one that the revision stands for now; the
-/// folder of the snapshot.
+/// Fetch the files that `want` needs, of `commit` or of the one that the revision stands for now;
+/// the folder of the snapshot.
 fn download(
     settings: &Settings,
     repository: &Repository<'_>,

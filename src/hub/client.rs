@@ -85,8 +85,8 @@ impl Client {
     /// Ask until an answer comes that waiting does not change.
     ///
     /// # Errors
-    /// [`Error::Network`] when there is none, or it is a refusal; [`Error::Interrupted`]; before the
-    /// first request those of [`Routes::new`].
+    /// [`Error::Network`] when there is none, or it is a refusal; [`Error::Interrupted`]; before
+    /// the first request those of [`Routes::new`].
     pub fn ask(&self, what: Ask, url: &str) -> Result<Response<Body>> {
         if self.0.routes.get().is_none() {
             let routes = Routes::new(&*self.0.variables)?;
@@ -190,8 +190,8 @@ impl Inner {
     }
 }
 
-/// Whether a status gives what was asked for. That nothing comes after the byte that was asked for is
-/// an answer as well: the caller sees by the length that it has everything.
+/// Whether a status gives what was asked for. That nothing comes after the byte that was asked for
+/// is an answer as well: the caller sees by the length that it has everything.
 fn answers(what: Ask, status: StatusCode) -> bool {
     match (what, status.as_u16()) {
         (Ask::Description, 300..=399) | (_, 200) => true,

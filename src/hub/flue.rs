@@ -1,5 +1,5 @@
-//! Data sets: the Parquet files that the hub keeps of each, and FLUE CLS, which is also to be had as
-//! the archive it was made from, Webis CLS-10 (Prettenhofer and Stein, 2010) at Zenodo.
+//! Data sets: the Parquet files that the hub keeps of each, and FLUE CLS, which is also to be had
+//! as the archive it was made from, Webis CLS-10 (Prettenhofer and Stein, 2010) at Zenodo.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -124,9 +124,9 @@ pub(super) fn parquet(
     Ok(Some(found))
 }
 
-/// The files in the cache, if a list of the same commit from an earlier run or, without one, the usual
-/// names say that all are there. A folder that holds others too, which another program left, does not
-/// count: a split may have any number of files.
+/// The files in the cache, if a list of the same commit from an earlier run or, without one, the
+/// usual names say that all are there. A folder that holds others too, which another program left,
+/// does not count: a split may have any number of files.
 fn cached_parquet(
     repository: &Repository<'_>,
     config: &str,
@@ -190,8 +190,8 @@ pub fn review_file(fr: &Path, category: &str, split: &str) -> PathBuf {
     fr.join(category).join(format!("{split}.review"))
 }
 
-/// The folder around the French part of the Webis tree: unpacked by an earlier run, else downloaded and
-/// unpacked; `None` when it is not there and the network may not be asked.
+/// The folder around the French part of the Webis tree: unpacked by an earlier run, else downloaded
+/// and unpacked; `None` when it is not there and the network may not be asked.
 fn webis(client: &Client) -> Result<Option<PathBuf>> {
     let settings = client.settings();
     let own = |name: String| settings.own_cache.join(name);
@@ -249,12 +249,12 @@ fn unpack_to(archive: &Path, folder: &Path) -> Result<()> {
 }
 
 /// Take the six French labelled files of an archive of Webis CLS-10, compressed unless it is called
-/// `.tar`, to the folder `fr`, wherever they lie in it. Nothing else is taken; of two members with one
-/// name the last one stays.
+/// `.tar`, to the folder `fr`, wherever they lie in it. Nothing else is taken; of two members with
+/// one name the last one stays.
 ///
 /// # Errors
-/// [`Error::Malformed`] when the archive is damaged, expands beyond reason, holds a link in a file's
-/// place or lacks one of the files; [`Error::Io`]; [`Error::Interrupted`].
+/// [`Error::Malformed`] when the archive is damaged, expands beyond reason, holds a link in a
+/// file's place or lacks one of the files; [`Error::Io`]; [`Error::Interrupted`].
 pub fn unpack(archive: &Path, fr: &Path) -> Result<()> {
     let opened = open_file(archive)?;
     let opened = BufReader::with_capacity(1 << 18, opened);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::client::sleep;
 use crate::error::{Error, Result};
 
-/// Wait for the lock `path`, which lasts until the value is dropped, however its holder ends. A signal ends the wait. Where the
-/// file system has no locks the caller goes on without, as Python does.
+/// Wait for the lock `path`, which lasts until the value is dropped, however its holder ends. A
+/// signal ends the wait. Where the file system has no locks the caller goes on without, as Python
+/// does.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be made; [`Error::Interrupted`].
@@ -37,7 +38,8 @@ pub(super) fn wait_for(path: &Path) -> Result<File> {
     }
 }
 
-/// Remove the entries of `folder` whose names begin with `prefix`: what killed runs left, while the lock is held.
+/// Remove the entries of `folder` whose names begin with `prefix`: what killed runs left, while the
+/// lock is held.
 pub(super) fn clear_leftovers(folder: &Path, prefix: &str) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(prefix) {

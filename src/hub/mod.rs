@@ -7,20 +7,23 @@
 //! # Ok::<(), flue_study::error::Error>(())
 //! ```
 //!
-//! The way of that name, each step in a file that imports only from those after it:
+//! The way of that name, each step in a file that imports only from those after it (and from
+//! `settings`, which all of them go by):
 //!
-//! 1. here: a folder of that name would be the answer; else `settings` are read from the options and
-//!    the environment (cache, endpoint, token, offline);
-//! 2. `checkpoint`: a compiled-in checkpoint would be the answer; else it looks whether the cache holds
-//!    all that is needed, which ends the search without a request (`flue` does the same for data sets,
-//!    with Zenodo as the last resort);
-//! 3. `repository`: the place in the cache; the hub lists the files of one commit, and the needed ones
-//!    are fetched one by one;
-//! 4. `transfer`: what the server says of a file, then its bytes, resumed and checked, under a `lock`;
-//! 5. `client`: sends each request, follows redirects, waits and tries again; `answer` puts what comes
-//!    back in words, `routes` picks proxy and certificates.
+//! 1. here: a folder of that name would be the answer; else the settings are read from the options
+//!    and the environment (cache, endpoint, token, offline);
+//! 2. `checkpoint`: a compiled-in checkpoint would be the answer; else it looks whether the cache
+//!    holds all that is needed, which ends the search without a request (`flue` does the same for
+//!    data sets, with Zenodo as the last resort);
+//! 3. `repository`: the place in the cache; the hub lists the files of one commit, and the needed
+//!    ones are fetched one by one;
+//! 4. `transfer`: what the server says of a file, then its bytes, resumed and checked, under a
+//!    `lock`;
+//! 5. `client`: sends each request, follows redirects, waits and tries again; `answer` puts what
+//!    comes back in words, `routes` picks proxy and certificates.
 //!
-//! Names, layout and variables are those of Python's `huggingface_hub`, so that both share one cache.
+//! Names, layout and variables are those of Python's `huggingface_hub`, so that both share one
+//! cache.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -60,7 +63,8 @@ impl Hub {
         })
     }
 
-    /// As [`Hub::new`], with the environment variables that `variable` gives instead of the process's.
+    /// As [`Hub::new`], with the environment variables that `variable` gives instead of the
+    /// process's.
     pub fn with_environment(
         options: HubOptions,
         variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
@@ -71,16 +75,16 @@ impl Hub {
         }
     }
 
-    /// The local folder of a checkpoint, with `config.json`, weights, and the tokenizer's files where
-    /// it has some.
+    /// The local folder of a checkpoint, with `config.json`, weights, and the tokenizer's files
+    /// where it has some.
     ///
-    /// `name` is a folder, `tiny-camembert` or `tiny-flaubert` (compiled in), or a repository of the
-    /// hub such as `camembert-base` or `flaubert/flaubert_base_cased`. Only the files that are needed
-    /// are downloaded: safetensors before pickles.
+    /// `name` is a folder, `tiny-camembert` or `tiny-flaubert` (compiled in), or a repository of
+    /// the hub such as `camembert-base` or `flaubert/flaubert_base_cased`. Only the files that are
+    /// needed are downloaded: safetensors before pickles.
     ///
     /// # Errors
-    /// [`Error::NotFound`] says what was looked for and where; [`Error::Network`] what the hub refused;
-    /// [`Error::Io`] when the cache cannot be written.
+    /// [`Error::NotFound`] says what was looked for and where; [`Error::Network`] what the hub
+    /// refused; [`Error::Io`] when the cache cannot be written.
     pub fn checkpoint(&self, name: &str) -> Result<PathBuf> {
         self.find(name, Want::Model)
     }
@@ -93,17 +97,19 @@ impl Hub {
         self.find(name, Want::Tokenizer)
     }
 
-    /// The FLUE CLS corpus: the Parquet conversion of `GETALP/flue` at the hub, else the French part
-    /// of the Webis archive at Zenodo; from the cache when an earlier run (or, for Parquet, Python)
-    /// left it there.
+    /// The FLUE CLS corpus: the Parquet conversion of `GETALP/flue` at the hub, else the French
+    /// part of the Webis archive at Zenodo; from the cache when an earlier run (or, for Parquet,
+    /// Python) left it there.
     ///
     /// # Errors
-    /// Those of [`Hub::checkpoint`]; what the hub said is part of the message when Zenodo fails too.
+    /// Those of [`Hub::checkpoint`]; what the hub said is part of the message when Zenodo fails
+    /// too.
     pub fn flue_cls(&self) -> Result<FlueCls> {
         flue::find(&self.client()?)
     }
 
-    /// The Parquet files of configuration `config` of a dataset at the hub, with their split, in order.
+    /// The Parquet files of configuration `config` of a dataset at the hub, with their split, in
+    /// order.
     ///
     /// # Errors
     /// Those of [`Hub::checkpoint`].

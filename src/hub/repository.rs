@@ -1,10 +1,10 @@
-//! One repository at one revision: its place in the cache, the list of its files at the hub, and the
-//! fetching of a file.
+//! One repository at one revision: its place in the cache, the list of its files at the hub, and
+//! the fetching of a file.
 //!
-//! The cache has the layout of `huggingface_hub`: `models--owner--name/{blobs,refs,snapshots}`, where
-//! a snapshot holds relative links to blobs named by their ETag, and `.no_exist` empty files for those
-//! that a commit does not have. Files that Python fetched are used here and the other way round; both
-//! take the same lock while they download.
+//! The cache has the layout of `huggingface_hub`: `models--owner--name/{blobs,refs,snapshots}`,
+//! where a snapshot holds relative links to blobs named by their ETag, and `.no_exist` empty files
+//! for those that a commit does not have. Files that Python fetched are used here and the other way
+//! round; both take the same lock while they download.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ const MOST_PAGES: usize = 1000;
 /// The files that are taken from it.
 const MOST_FILES: usize = 100_000;
 
-/// Whether `name` can be a repository: `owner/name` or `name`, as the hub allows them. Other names are
-/// folders.
+/// Whether `name` can be a repository: `owner/name` or `name`, as the hub allows them. Other names
+/// are folders.
 pub fn is_repository(name: &str) -> bool {
     let is_part = |part: &str| {
         part.len() <= 96
@@ -98,8 +98,8 @@ impl<'a> Repository<'a> {
         (is_commit(commit) && self.snapshot(commit).is_dir()).then(|| commit.to_owned())
     }
 
-    /// Note which commit the revision stands for: when all that is wanted of it is there, so that an
-    /// update which fails leaves the old one in use.
+    /// Note which commit the revision stands for: when all that is wanted of it is there, so that
+    /// an update which fails leaves the old one in use.
     ///
     /// # Errors
     /// [`Error::Io`] when the cache cannot be written.
@@ -112,7 +112,8 @@ impl<'a> Repository<'a> {
         replace(&noted, commit)
     }
 
-    /// Note files that a commit does not have, as Python does, so that nobody need ask for them again.
+    /// Note files that a commit does not have, as Python does, so that nobody need ask for them
+    /// again.
     pub fn note_absent<'f>(&self, commit: &str, files: impl Iterator<Item = &'f str>) {
         for file in files {
             let path = self.absent(commit, file);
@@ -130,8 +131,8 @@ impl<'a> Repository<'a> {
         self.folder().join(".no_exist").join(commit).join(file)
     }
 
-    /// The commit that the revision stands for, or `commit` itself, and the names of all files, as the
-    /// hub lists them.
+    /// The commit that the revision stands for, or `commit` itself, and the names of all files, as
+    /// the hub lists them.
     ///
     /// # Errors
     /// [`Error::Network`] with what the hub refuses.
@@ -190,8 +191,8 @@ impl<'a> Repository<'a> {
     /// snapshot.
     ///
     /// # Errors
-    /// [`Error::Network`] when the hub refuses or the content is wrong, [`Error::Io`] when the cache
-    /// cannot be written.
+    /// [`Error::Network`] when the hub refuses or the content is wrong, [`Error::Io`] when the
+    /// cache cannot be written.
     pub fn fetch(&self, commit: &str, file: &str) -> Result<PathBuf> {
         let (endpoint, name) = (&self.client.settings().endpoint, self.repo.url());
         let url = format!("{endpoint}/{name}/resolve/{commit}/{}", segments(file));
@@ -275,8 +276,8 @@ pub(super) fn replace(path: &Path, content: &str) -> Result<()> {
 }
 
 /// Where a file of a snapshot came from, by the parts of its path from the repository's folder on,
-/// `models--OWNER--NAME/snapshots/COMMIT/FILE`: the repository as the hub addresses it, the commit and
-/// the file.
+/// `models--OWNER--NAME/snapshots/COMMIT/FILE`: the repository as the hub addresses it, the commit
+/// and the file.
 pub(super) fn of_snapshot(parts: &[&str]) -> Option<(String, String, String)> {
     let [folder, "snapshots", commit, file @ ..] = parts else {
         return None;

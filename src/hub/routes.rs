@@ -1,11 +1,11 @@
-//! The route that a request takes: its timeouts, the proxy it goes through, and the certificates that
-//! are trusted on the way.
+//! The route that a request takes: its timeouts, the proxy it goes through, and the certificates
+//! that are trusted on the way.
 //!
 //! The variables are those that Python's `requests` and `httpx` read. Of certificates,
 //! huggingface_hub 0.36 knows the first two and otherwise trusts Mozilla's, which it carries along;
-//! huggingface_hub 2.4 knows the last two and otherwise trusts the system's. Here the first variable
-//! that is set counts, and without one both stores do: behind a proxy whose certificate only the
-//! system knows, and on a machine that has no store.
+//! huggingface_hub 2.4 knows the last two and otherwise trusts the system's. Here the first
+//! variable that is set counts, and without one both stores do: behind a proxy whose certificate
+//! only the system knows, and on a machine that has no store.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -37,8 +37,8 @@ impl Routes {
     /// The routes in the environment that `variable` looks up. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for what is not the address of a proxy or a number of seconds, [`Error::Io`]
-    /// and [`Error::Malformed`] for certificates that cannot be read.
+    /// [`Error::Usage`] for what is not the address of a proxy or a number of seconds,
+    /// [`Error::Io`] and [`Error::Malformed`] for certificates that cannot be read.
     pub fn new(variable: &Variables) -> Result<Self> {
         let text = |name: &str| {
             [name.to_ascii_lowercase(), name.to_owned()]
@@ -247,8 +247,8 @@ fn of_file(name: &str, file: &Path) -> Result<Vec<Certificate<'static>>> {
     }
 }
 
-/// The certificates of all files in these folders, whatever their names: OpenSSL looks only at those
-/// that `openssl rehash` named.
+/// The certificates of all files in these folders, whatever their names: OpenSSL looks only at
+/// those that `openssl rehash` named.
 fn of_folders(name: &str, folders: Vec<PathBuf>) -> Result<Vec<Certificate<'static>>> {
     let (mut found, mut problem) = (Vec::new(), None);
     for folder in folders.iter().filter(|f| !f.as_os_str().is_empty()) {

@@ -58,8 +58,8 @@ impl Settings {
     /// The settings of `options` in the environment that `variable` looks up.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache, and
-    /// for an endpoint or a revision that cannot be one.
+    /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache,
+    /// and for an endpoint or a revision that cannot be one.
     pub fn resolve(options: &HubOptions, variable: &Variables) -> Result<Self> {
         let text = |name: &str| -> Option<String> {
             let value = variable(name)?.into_string().ok()?;
@@ -150,7 +150,8 @@ pub(super) fn is_plain(name: &str) -> bool {
             .all(|c| matches!(c, Component::Normal(_)))
 }
 
-/// `$NAME` and `${NAME}` replaced by what the environment has, as `os.path.expandvars` does; unknown names stay.
+/// `$NAME` and `${NAME}` replaced by what the environment has, as `os.path.expandvars` does;
+/// unknown names stay.
 fn with_variables(path: PathBuf, variable: &Variables) -> PathBuf {
     let Some(text) = path.to_str().filter(|text| text.contains('$')) else {
         return path;

@@ -1,5 +1,5 @@
-//! The transfer of one file: what the server says of it, and its bytes, resumed after a cut and checked
-//! against the size and the SHA-256 that were announced.
+//! The transfer of one file: what the server says of it, and its bytes, resumed after a cut and
+//! checked against the size and the SHA-256 that were announced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -93,13 +93,13 @@ impl Remote {
     }
 }
 
-/// Download `remote` to `target`, resuming `TARGET.incomplete` where an earlier attempt stopped. `name`
-/// is what the log calls it; `again` asks the server once more, because an address may have expired.
-/// The caller holds the lock of `target`.
+/// Download `remote` to `target`, resuming `TARGET.incomplete` where an earlier attempt stopped.
+/// `name` is what the log calls it; `again` asks the server once more, because an address may have
+/// expired. The caller holds the lock of `target`.
 ///
 /// # Errors
-/// [`Error::Network`] when the connection keeps failing, or the content is not what was announced or
-/// changes meanwhile; [`Error::Io`] when the disk refuses.
+/// [`Error::Network`] when the connection keeps failing, or the content is not what was announced
+/// or changes meanwhile; [`Error::Io`] when the disk refuses.
 pub(super) fn transfer(
     client: &Client,
     remote: &Remote,
@@ -119,7 +119,8 @@ pub(super) fn transfer(
                 Ok(()) => break,
                 Err(e @ Error::Network { .. }) => {
                     remove(&partial)?;
-                    // One more attempt from the first byte: a proxy may have answered in place of the hub.
+                    // One more attempt from the first byte: a proxy may have answered in place of
+                    // the hub.
                     if !std::mem::replace(&mut spoiled, true) {
                         continue;
                     }

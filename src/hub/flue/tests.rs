@@ -12,7 +12,8 @@ fn splits_are_read_from_the_path() {
     assert_eq!(split_of("CLS/flue-test.parquet"), "test");
 }
 
-/// Another program's cache has no list: of a train split in two files the first was once taken for all.
+/// Another program's cache has no list: of a train split in two files the first was once taken for
+/// all.
 #[test]
 fn the_usual_names_are_not_trusted_beside_others() {
     let folder = tempfile::tempdir().unwrap();
