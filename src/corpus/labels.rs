@@ -1,9 +1,10 @@
 //! What a label is: a class is its name, and a number is a place in a list of names.
 //!
-//! Every reader finds the list that its source declares, and wherever two sources meet (train and test, data and a classifier,
-//! a table and FLUE CLS) [`Classes::places_in`] puts them side by side by name. Case does not matter; `negative` and
-//! `positive` also answer to neg and pos, négatif and positif and, where there are no more than two classes, to 0 and 1 (false
-//! and true). What cannot be matched is refused with both lists and the option that decides.
+//! Every reader finds the list that its source declares, and wherever two sources meet (train and
+//! test, data and a classifier, a table and FLUE CLS) [`Classes::places_in`] puts them side by side
+//! by name. Case does not matter; `negative` and `positive` also answer to neg and pos, négatif and
+//! positif and, where there are no more than two classes, to 0 and 1 (false and true). What cannot
+//! be matched is refused with both lists and the option that decides.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -18,10 +19,12 @@ use crate::error::{Error, Result};
 pub const FLUE_CLASSES: [&str; 2] = ["negative", "positive"];
 
 /// What a label of FLUE CLS must be, for messages.
-pub(super) const EXPECTED: &str = "a label 0 or negative, 1 or positive; where the classes have other words, give them as \
-                                   --label-map WORD=negative,WORD=positive";
+pub(super) const EXPECTED: &str = "a label 0 or negative, 1 or positive; where the classes have \
+                                   other words, give them as --label-map \
+                                   WORD=negative,WORD=positive";
 
-/// Other names for class names, as `--label-map a=b,c=d` gives them: what is called `a` is the class `b`.
+/// Other names for class names, as `--label-map a=b,c=d` gives them: what is called `a` is the
+/// class `b`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelMap(Vec<(String, String)>);
 
@@ -146,7 +149,8 @@ impl Classes {
                 let first = keys.iter().position(|key| *key == keys[second]);
                 let first = first.map_or("", |first| classes.names[first].as_str());
                 Err(Error::Mismatch(format!(
-                    "{}: of its classes {} both {first} and {} mean {}; give one of them another name with --label-map",
+                    "{}: of its classes {} both {first} and {} mean {}; give one of them another \
+                     name with --label-map",
                     classes.source,
                     classes.listed(),
                     classes.names[second],
@@ -156,12 +160,14 @@ impl Classes {
         }
     }
 
-    /// The names, in the order of the numbers. Of a source with numbers alone these are the numbers.
+    /// The names, in the order of the numbers. Of a source with numbers alone these are the
+    /// numbers.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The names by which the classes are called from here on: of a source with the numbers 0 and 1 alone those of FLUE CLS.
+    /// The names by which the classes are called from here on: of a source with the numbers 0 and 1
+    /// alone those of FLUE CLS.
     pub fn given_names(&self) -> Vec<String> {
         match (self.naming, self.names.len()) {
             (Naming::Numbers, 2) => FLUE_CLASSES.map(String::from).to_vec(),
@@ -180,12 +186,13 @@ impl Classes {
         keys == HashSet::from(FLUE_CLASSES.map(String::from))
     }
 
-    /// For every class the number that it has in `reference`. Classes match by name; those of a source that has nothing but
-    /// `LABEL_0`, `LABEL_1`, … go by number, with a warning.
+    /// For every class the number that it has in `reference`. Classes match by name; those of a
+    /// source that has nothing but `LABEL_0`, `LABEL_1`, … go by number, with a warning.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] with both lists and what decides: when one has more classes than the other, when a name has no
-    /// counterpart, and when one side has numbers alone and the other counts its classes the other way round.
+    /// [`Error::Mismatch`] with both lists and what decides: when one has more classes than the
+    /// other, when a name has no counterpart, and when one side has numbers alone and the other
+    /// counts its classes the other way round.
     pub fn places_in(&self, reference: &Self) -> Result<Vec<usize>> {
         let count = self.names.len();
         if count != reference.names.len() {
@@ -195,7 +202,8 @@ impl Classes {
         for (side, other) in [(self, reference), (reference, self)] {
             if side.naming == Naming::Placeholders && other.naming != Naming::Placeholders {
                 tracing::warn!(
-                    "{}: its classes {} have no names: they are taken by number for {} of {}; --label-map says otherwise",
+                    "{}: its classes {} have no names: they are taken by number for {} of {}; \
+                     --label-map says otherwise",
                     side.source,
                     side.listed(),
                     other.listed(),
@@ -214,7 +222,8 @@ impl Classes {
         };
         let numbers = [self, reference].map(|side| side.naming == Naming::Numbers);
         if places != by_number && numbers[0] != numbers[1] {
-            let why = "one of them has numbers alone, which may count as the other's classes do or mean 0 for negative and 1 for positive";
+            let why = "one of them has numbers alone, which may count as the other's classes do or \
+                       mean 0 for negative and 1 for positive";
             return Err(self.unmatched(reference, why));
         }
         Ok(places)
@@ -293,7 +302,8 @@ impl RowLabels {
         Some(place as i64)
     }
 
-    /// The class that a number stands for: a place in the list that the file declares, else a word like any other.
+    /// The class that a number stands for: a place in the list that the file declares, else a word
+    /// like any other.
     pub fn of_number(&self, number: i64) -> Option<i64> {
         match &self.declared {
             None => self.of_word(&number.to_string()),
@@ -305,8 +315,9 @@ impl RowLabels {
     }
 }
 
-/// What the name of a class among `count` is compared by: one word for all the names of negative and of positive, the name in
-/// lower case for every other class. 0 and 1 are numbers among more than two.
+/// What the name of a class among `count` is compared by: one word for all the names of negative
+/// and of positive, the name in lower case for every other class. 0 and 1 are numbers among more
+/// than two.
 fn key(name: &str, count: usize) -> String {
     let plain = folded(name);
     let bare: String = plain.nfd().filter(|c| !is_combining_mark(*c)).collect();
@@ -326,159 +337,4 @@ fn folded(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(text: &str) -> LabelMap {
-        match text {
-            "" => LabelMap::default(),
-            text => text.parse().unwrap(),
-        }
-    }
-
-    fn classes(names: &str) -> Classes {
-        let names: Vec<String> = names.split(' ').map(String::from).collect();
-        Classes::declared(format!("<{}>", names.join(" ")), &names, &map("")).unwrap()
-    }
-
-    #[test]
-    fn both_classes_have_several_names_and_nothing_else_is_one() {
-        let labels = RowLabels::default();
-        for word in [
-            "0",
-            "negative",
-            "NEG",
-            " Negative ",
-            "négatif",
-            "NE\u{301}GATIVE",
-            "False",
-        ] {
-            assert_eq!(labels.of_word(word), Some(0), "{word}");
-        }
-        for word in ["1", "positive", "Pos", "Positif", "true"] {
-            assert_eq!(labels.of_word(word), Some(1), "{word}");
-        }
-        for word in ["", "2", "-1", "01", "maybe", "1.5", "nan", "LABEL_0"] {
-            assert_eq!(labels.of_word(word), None, "{word}");
-        }
-        assert_eq!((labels.of_number(1), labels.of_number(2)), (Some(1), None));
-    }
-
-    #[test]
-    fn declared_names_decide_what_a_number_means() {
-        let of = |names: [&str; 2], given: &str| {
-            RowLabels::declared("t", &names.map(String::from), &map(given))
-                .map(|labels| [-1, 0, 1, 2].map(|n| labels.of_number(n)))
-        };
-        let (same, exchanged) = (
-            [None, Some(0), Some(1), None],
-            [None, Some(1), Some(0), None],
-        );
-        assert_eq!(of(["negative", "positive"], "").unwrap(), same);
-        assert_eq!(of(["Positif", "négatif"], "").unwrap(), exchanged);
-        assert_eq!(of(["1", "0"], "").unwrap(), exchanged);
-        assert_eq!(of(["LABEL_0", "LABEL_1"], "").unwrap(), same);
-        assert_eq!(
-            of(["bon", "nul"], "bon=positive,NUL=neg").unwrap(),
-            exchanged
-        );
-        assert_eq!(
-            of(["LABEL_0", "LABEL_1"], "label_0=positive,LABEL_1=negative").unwrap(),
-            exchanged
-        );
-        let error = of(["bon", "nul"], "").unwrap_err().to_string();
-        for part in [
-            "the classes of t are bon, nul, those of FLUE CLS are negative, positive",
-            "--label-map bon=negative,nul=positive or --label-map bon=positive,nul=negative",
-        ] {
-            assert!(error.contains(part), "{error}");
-        }
-    }
-
-    /// What becomes of two lists of two classes each.
-    #[derive(Debug, Clone, Copy, PartialEq)]
-    enum Outcome {
-        Same,
-        Exchanged,
-        Refused(&'static str),
-    }
-
-    #[test]
-    fn lists_are_put_side_by_side_by_name() {
-        use Outcome::{Exchanged, Refused, Same};
-        let numbers = || Classes::numbers("<numbers>", 2, &map("")).unwrap();
-        let named = || classes("negative positive");
-        let exchanged = || classes("POSITIVE NEGATIVE");
-        let counterpart = Refused("not all of these names have a counterpart");
-        for (one, other, want) in [
-            (named(), named(), Same),
-            (named(), exchanged(), Exchanged),
-            (classes("pos Négatif"), named(), Exchanged),
-            (classes("0 1"), exchanged(), Exchanged),
-            (classes("chat chien"), classes("CHIEN Chat"), Exchanged),
-            (classes("mauvais bon"), named(), counterpart),
-            (classes("neg bon"), named(), Refused("counterpart")),
-            (numbers(), named(), Same),
-            (numbers(), numbers(), Same),
-            (numbers(), exchanged(), Refused("numbers alone")),
-            (numbers(), classes("mauvais bon"), counterpart),
-            (classes("LABEL_0 LABEL_1"), named(), Same),
-            (classes("LABEL_0 LABEL_1"), exchanged(), Same),
-            (classes("LABEL_1 LABEL_0"), named(), Refused("counterpart")),
-            (classes("neg neu pos"), named(), Refused("not as many")),
-            (classes("0 1 2"), classes("2 1 0"), Exchanged),
-        ] {
-            // Either way round.
-            for (one, other) in [(&one, &other), (&other, &one)] {
-                let found = match one.places_in(other) {
-                    Ok(places) if places.iter().enumerate().all(|(i, p)| i == *p) => Same,
-                    Ok(places) => {
-                        let back = other.places_in(one).unwrap();
-                        assert!(places.iter().enumerate().all(|(i, &p)| back[p] == i));
-                        Exchanged
-                    }
-                    Err(error) => {
-                        let error = error.to_string();
-                        for side in [one, other] {
-                            assert!(error.contains(&side.source), "{error}");
-                            assert!(error.contains(&side.listed()), "{error}");
-                        }
-                        match want {
-                            Refused(why) if error.contains(why) => Refused(why),
-                            _ => panic!("{error}"),
-                        }
-                    }
-                };
-                assert_eq!(found, want, "{one:?} beside {other:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn two_classes_of_one_meaning_are_refused() {
-        let names = ["neg".to_string(), "Négatif".to_string()];
-        let error = Classes::declared("t", &names, &map(""))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("both neg and Négatif mean negative"),
-            "{error}"
-        );
-        // Among three classes 0 and 1 are names like others.
-        assert!(classes("0 1 2").keys().contains(&"0".to_string()));
-        assert!(!classes("0 1 2").are_flue() && classes("1 Neg").are_flue());
-    }
-
-    #[test]
-    fn a_map_that_says_nothing_clear_is_refused() {
-        for text in ["", "a", "a=", "=b", "a=b,,c=d", "a=b,A=c"] {
-            let error = LabelMap::from_str(text).unwrap_err().to_string();
-            assert!(error.starts_with("--label-map: "), "{text}: {error}");
-        }
-        assert_eq!(map(" a = b ,c=d").rename("A"), "b");
-        assert_eq!(map("a=b").rename("c"), "c");
-        let text = |map: &LabelMap| serde_json::to_string(map).unwrap();
-        assert_eq!(text(&map(" a = b ,c=d")), "\"a=b,c=d\"");
-        assert_eq!(text(&LabelMap::default()), "null");
-    }
-}
+mod tests;

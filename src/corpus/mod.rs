@@ -1,25 +1,25 @@
-//! Labelled French reviews from any source, as streams: the Webis CLS-10 tree that FLUE CLS is made of (or its
-//! archive), tables in CSV, TSV, JSON lines or Parquet, and the corpus that is compiled in.
+//! Labelled French reviews from any source, as streams: the Webis CLS-10 tree that FLUE CLS is made
+//! of (or its archive), tables in CSV, TSV, JSON lines or Parquet, and the corpus that is compiled
+//! in.
 //!
-//! Every reader yields one review at a time and names the file and the place of what it cannot read.
+//! Every reader yields one review at a time and names the file and the place of what it cannot
+//! read. [`Source`] says what is meant, [`Corpus`] finds its files (`tree`, `tables`), and each
+//! format has a reader (`review_file`, `csv`, `json_lines`, `parquet`), with `guards` in front of
+//! text files, `columns` for all tables and `labels` for what a class is.
 
-mod archive;
-mod arrow_table;
-mod clean;
+mod columns;
+mod csv;
+mod guards;
 mod json_lines;
 mod labels;
-mod lines;
-mod meter;
-mod quotes;
+mod parquet;
 mod review_file;
-mod sample;
 mod source;
-mod table;
 mod tables;
 mod tree;
 
-pub use clean::clean;
 pub use labels::{Classes, FLUE_CLASSES, LabelMap};
+pub use review_file::clean;
 pub use source::{Corpus, Reviews, Source};
 
 use std::borrow::Cow;
@@ -39,13 +39,15 @@ type BoxedReviews = Box<dyn Iterator<Item = crate::error::Result<Review>> + Send
 /// A review with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
-    /// The text, cleaned when it comes from a `.review` file, as it stands otherwise. It may be empty.
+    /// The text, cleaned when it comes from a `.review` file, as it stands otherwise. It may be
+    /// empty.
     pub text: String,
     /// 0 negative, 1 positive.
     pub label: i64,
-    /// The number of the review, from 1: in its category for `.review` files, in its split for tables without a
-    /// column `idx`.
+    /// The number of the review, from 1: in its category for `.review` files, in its split for
+    /// tables without a column `idx`.
     pub idx: i32,
-    /// The category, of a `.review` file by its folder and of a table by its column `category`, where it has one.
+    /// The category, of a `.review` file by its folder and of a table by its column `category`,
+    /// where it has one.
     pub category: Option<Cow<'static, str>>,
 }

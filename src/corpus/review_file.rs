@@ -1,20 +1,25 @@
-//! A `.review` file of Webis CLS-10, read by the rule of FLUE's CLS reader.
+//! A `.review` file of Webis CLS-10, read and cleaned as FLUE's CLS reader does it, with the
+//! character classes of Python's `re` and `str`:
+//! <https://github.com/getalp/Flaubert/tree/master/flue>.
 //!
-//! The files look like XML but are not: FLUE drops the first line, cuts the rest at blank lines, keeps the blocks of
-//! more than 9 characters and searches each for a rating and a text.
+//! The files look like XML but are not: FLUE drops the first line, cuts the rest at blank lines,
+//! keeps the blocks of more than 9 characters and searches each for a rating and a text.
 
+use std::borrow::Cow;
 use std::io::BufRead;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::lines::{LONGEST_ROW, Lines, too_long, too_long_text};
-use super::{Review, clean};
+use super::Review;
+use super::guards::{LONGEST_ROW, Lines, too_long, too_long_text};
 use crate::error::{Error, Result};
 
 /// Blocks of at most this many characters are leftovers such as the closing `</items>`.
 const SHORTEST: usize = 9;
-/// Longer ratings are no numbers that anybody wrote: every digit of another script is looked up on its own.
+/// Longer ratings are no numbers that anybody wrote: every digit of another script is looked up on
+/// its own.
 const LONGEST_RATING: usize = 64;
 /// Ratings above it are positive.
 const NEUTRAL: f64 = 3.0;
@@ -141,8 +146,8 @@ fn between<'a>(block: &'a str, open: &str, close: &str) -> Option<&'a str> {
     block.get(start..end)
 }
 
-/// A finite number as Python's `float` reads it among the matches of the pattern: digits of any script around one
-/// point, digit, `_` or `e`.
+/// A finite number as Python's `float` reads it among the matches of the pattern: digits of any
+/// script around one point, digit, `_` or `e`.
 fn float(word: &str) -> Option<f64> {
     if word.len() > LONGEST_RATING {
         return None;
@@ -173,10 +178,50 @@ fn digit(c: char) -> Option<u8> {
     Some((below.count() % 10) as u8)
 }
 
+/// Links, tags and words that run into a tag.
+///
+/// Python's `\S` leaves out U+001C to U+001F, which Unicode does not call white space; its `\w` is
+/// letters, numbers and the underscore, without the marks and joiners of Unicode's `\w`.
+static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
+    let not_space = r"[^\s\x1c-\x1f]";
+    Regex::new(&format!(
+        r"(?:www|http){not_space}+|<{not_space}+|[\p{{L}}\p{{N}}_]+/*>"
+    ))
+    .expect("the pattern is constant")
+});
+
+/// NFC, form feeds to spaces, line ends and tabs deleted, links and tags deleted, runs of spaces
+/// folded: in this order.
+pub fn clean(text: &str) -> String {
+    let composed: Cow<'_, str> = if is_nfc(text) {
+        text.into()
+    } else {
+        text.nfc().collect::<String>().into()
+    };
+    let plain: String = composed
+        .chars()
+        .filter(|c| !matches!(c, '\r' | '\n' | '\t'))
+        .map(|c| if c == '\x0c' { ' ' } else { c })
+        .collect();
+    fold_spaces(&MARKUP.replace_all(&plain, ""))
+}
+
+/// Runs of U+0020 to one; other spaces stay.
+fn fold_spaces(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !(c == ' ' && folded.ends_with(' ')) {
+            folded.push(c);
+        }
+    }
+    folded
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::path::Path;
+
+    use super::*;
 
     fn read(text: &str) -> Vec<Result<Review>> {
         let lines = Lines::new(Path::new("books/train.review"), text.as_bytes());
@@ -253,5 +298,42 @@ mod tests {
         assert_eq!(float("1e999"), None);
         assert_eq!(float("4 0"), None);
         assert_eq!(float(&"\u{1d7f5}".repeat(1 << 20)), None);
+    }
+
+    #[track_caller]
+    fn check(text: &str, want: &str) {
+        assert_eq!(clean(text), want);
+    }
+
+    #[test]
+    fn text_is_composed_and_white_space_folded() {
+        check("e\u{301}te\u{301}", "été");
+        check("a\u{c}b  c   d", "a b c d");
+        check("un\ndeux\ttrois\rquatre", "undeuxtroisquatre");
+        check("a\u{a0}\u{a0}b\u{2003} c", "a\u{a0}\u{a0}b\u{2003} c");
+        check("", "");
+    }
+
+    #[test]
+    fn links_and_tags_go_up_to_the_next_space() {
+        check("voir http://a.b/c?d et www.e.fr fin", "voir et fin");
+        check("un <b>mot</b> ici", "un ici");
+        check("gras/> fin mot> a_1//> b", " fin b");
+        check("a < b > c", "a < b > c");
+        // Deleting a link leaves the spaces on both sides, which are then folded.
+        check("a http://x b", "a b");
+    }
+
+    #[test]
+    fn classes_are_those_of_python() {
+        // U+001C ends a link; U+0085 and a no-break space too.
+        check("http://x\u{1c}y", "\u{1c}y");
+        check("http://x\u{85}y", "\u{85}y");
+        check("http://x\u{a0}y", "\u{a0}y");
+        // A combining mark is no \w for Python, a superscript is one; so is a letter number.
+        check("q\u{327}>", "q\u{327}>");
+        check("a\u{b2}>z", "z");
+        check("\u{2167}>z", "z");
+        check("a\u{200d}>z", "a\u{200d}>z");
     }
 }

@@ -1,18 +1,17 @@
 //! What `--data` names, and the reviews behind it.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::lines::Lines;
+use super::guards::Lines;
 use super::review_file::ReviewFile;
 use super::tables::{self, Format, Table};
 use super::tree::{self, CATEGORIES, SPLITS};
-use super::{BoxedReviews, ReadOptions, Review, archive, arrow_table, sample};
+use super::{BoxedReviews, ReadOptions, Review, parquet};
 use crate::error::{Error, Result};
 use crate::files::open_file;
 use crate::hub::{FlueCls, Hub};
@@ -29,7 +28,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// What `--data WORD` means: FLUE CLS without it, the word `sample`, else a path; a folder of that name is `./sample`.
+    /// What `--data WORD` means: FLUE CLS without it, the word `sample`, else a path; a folder of
+    /// that name is `./sample`.
     pub fn named(word: Option<&str>) -> Self {
         match word {
             None => Source::Flue,
@@ -71,29 +71,34 @@ impl Part {
     }
 }
 
+/// The splits of a corpus by their names, and the files of each.
+type Splits = Vec<(String, Vec<Part>)>;
+
 /// A corpus that has been found: its splits, and the files of each.
 #[derive(Debug, Clone)]
 pub struct Corpus {
-    splits: Vec<(String, Vec<Part>)>,
+    splits: Splits,
     /// What the user named.
     origin: Option<PathBuf>,
     /// The files of an archive; removed with the last user.
     extracted: Option<Arc<TempDir>>,
     options: ReadOptions,
-    /// Whether the rows are those of FLUE CLS or of its sample: books, then DVDs, then music, each numbered from 1.
+    /// Whether the rows are those of FLUE CLS or of its sample: books, then DVDs, then music, each
+    /// numbered from 1.
     flue: bool,
 }
 
 impl Corpus {
     /// Find the files behind `source`.
     ///
-    /// Tables are assigned to splits by the words of their file or folder name, as `datasets` does: `train`,
-    /// `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`, `evaluation`. Where no name has such
-    /// a word, a single file for instance, all is the split `train`; where some have, the others are left out with a warning.
+    /// Tables are assigned to splits by the words of their file or folder name, as `datasets` does:
+    /// `train`, `training`; `validation`, `valid`, `dev`, `val`; `test`, `testing`, `eval`,
+    /// `evaluation`. Where no name has such a word, a single file for instance, all is the split
+    /// `train`; where some have, the others are left out with a warning.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus, when a name speaks of two
-    /// splits, or when a split is there in two formats.
+    /// [`Error::NotFound`] when nothing is there, [`Error::Malformed`] when it is not a corpus,
+    /// when a name speaks of two splits, or when a split is there in two formats.
     pub fn open(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Self> {
         let corpus = match source {
             Source::Path(path) => Self::open_path(path)?,
@@ -107,7 +112,7 @@ impl Corpus {
     }
 
     /// Rows that are known to be laid out as those of FLUE CLS.
-    fn of_flue(splits: Vec<(String, Vec<Part>)>) -> Self {
+    fn of_flue(splits: Splits) -> Self {
         Self {
             splits,
             origin: None,
@@ -140,14 +145,14 @@ impl Corpus {
         if !path.exists() {
             return Err(Error::NotFound {
                 what: format!("corpus {}", path.display()),
-                remedy: "name a Webis CLS-10 tree or its .tar.gz, a table or a folder of tables (CSV, TSV, JSON \
-                         lines, Parquet), a DatasetDict folder, or the word sample"
+                remedy: "name a Webis CLS-10 tree or its .tar.gz, a table or a folder of tables \
+                         (CSV, TSV, JSON lines, Parquet), a DatasetDict folder, or the word sample"
                     .into(),
             });
         }
         let origin = Some(path.to_path_buf());
-        if path.is_file() && archive::is_archive(path) {
-            let folder = archive::extract(path)?;
+        if path.is_file() && tree::is_archive(path) {
+            let folder = tree::extract(path)?;
             let splits = tree_splits(folder.path())?;
             return Ok(Self {
                 origin,
@@ -168,12 +173,14 @@ impl Corpus {
         })
     }
 
-    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each numbered from 1.
+    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each
+    /// numbered from 1.
     pub fn is_flue(&self) -> bool {
         self.flue
     }
 
-    /// Whether the rows of every table say of which category they are, by a column `category` or by their folder.
+    /// Whether the rows of every table say of which category they are, by a column `category` or by
+    /// their folder.
     ///
     /// # Errors
     /// Those of opening a table.
@@ -203,8 +210,8 @@ impl Corpus {
         self.splits.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The files that the reviews come from, for a manifest: an archive stands for its members, and the sample, which
-    /// is part of the program, has none.
+    /// The files that the reviews come from, for a manifest: an archive stands for its members, and
+    /// the sample, which is part of the program, has none.
     pub fn files(&self) -> Vec<PathBuf> {
         if let (Some(_), Some(archive)) = (&self.extracted, &self.origin) {
             return vec![archive.clone()];
@@ -222,7 +229,7 @@ impl Corpus {
     /// As [`open`](Self::open).
     pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
         match source {
-            Source::Path(path) if path.is_file() && archive::is_archive(path) => {
+            Source::Path(path) if path.is_file() && tree::is_archive(path) => {
                 Ok(vec![path.clone()])
             }
             _ => Ok(Self::open(source, hub, options)?.files()),
@@ -235,7 +242,7 @@ impl Corpus {
             .iter()
             .try_fold(0u64, |rows, part| match part {
                 Part::Table(table) if table.format == Format::Parquet => {
-                    Some(rows.saturating_add(arrow_table::rows(&table.path).ok()?))
+                    Some(rows.saturating_add(parquet::rows(&table.path).ok()?))
                 }
                 _ => None,
             })
@@ -296,7 +303,8 @@ impl Iterator for Reviews {
 }
 
 impl Reviews {
-    /// End here; an error about a member of an archive names the archive, not the folder where its members lie.
+    /// End here; an error about a member of an archive names the archive, not the folder where its
+    /// members lie.
     fn stop(&mut self, mut e: Error) -> Error {
         self.parts.clear();
         self.current = None;
@@ -311,19 +319,12 @@ impl Reviews {
 }
 
 /// The six files of the tree, which must all be there.
-fn tree_splits(fr: &Path) -> Result<Vec<(String, Vec<Part>)>> {
+fn tree_splits(fr: &Path) -> Result<Splits> {
     let mut splits = Vec::new();
     for split in SPLITS {
         let mut parts = Vec::new();
         for category in CATEGORIES {
-            let path = tree::file(fr, category, split);
-            if !path.is_file() {
-                return Err(Error::NotFound {
-                    what: path.display().to_string(),
-                    remedy: "the tree of Webis CLS-10 has fr/{books,dvd,music}/{train,test}.review; unpack it again"
-                        .into(),
-                });
-            }
+            let path = tree::file(fr, category, split)?;
             parts.push(Part::Review(path, category));
         }
         splits.push((split.to_string(), parts));
@@ -331,20 +332,17 @@ fn tree_splits(fr: &Path) -> Result<Vec<(String, Vec<Part>)>> {
     Ok(splits)
 }
 
-/// The sample, by names as they stand in `data/`.
-fn sample_splits() -> Vec<(String, Vec<Part>)> {
+fn sample_splits() -> Splits {
     let split = |split: &str| {
-        let parts = CATEGORIES.into_iter().filter_map(|category| {
-            let path = tree::file(Path::new("sample/fr"), category, split);
-            Some(Part::Sample(path, sample::file(category, split)?, category))
-        });
+        let parts =
+            tree::sample(split).map(|(path, bytes, category)| Part::Sample(path, bytes, category));
         (split.to_string(), parts.collect())
     };
     SPLITS.into_iter().map(split).collect()
 }
 
 /// The tables in `path` by split.
-fn table_splits(path: &Path) -> Result<Vec<(String, Vec<Part>)>> {
+fn table_splits(path: &Path) -> Result<Splits> {
     let tables = tables::find(path)?;
     if tables.is_empty() {
         return Err(not_a_corpus(path));
@@ -360,12 +358,13 @@ fn not_a_corpus(path: &Path) -> Error {
         path,
         "",
         "no reviews",
-        "a Webis CLS-10 tree or its .tar.gz, or tables .csv, .tsv, .jsonl or .parquet with `text` and `label`",
+        "a Webis CLS-10 tree or its .tar.gz, or tables .csv, .tsv, .jsonl or .parquet with `text` \
+         and `label`",
     )
 }
 
 /// The parts of each split, `train` first and `test` second.
-fn in_order(parts: impl Iterator<Item = (String, Part)>) -> Vec<(String, Vec<Part>)> {
+fn in_order(parts: impl Iterator<Item = (String, Part)>) -> Splits {
     let rank = |name: &str| match name {
         "train" => 0,
         "test" => 1,

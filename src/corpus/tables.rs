@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::csv::Csv;
 use super::json_lines::JsonLines;
-use super::table::Csv;
 use super::tree::CATEGORIES;
-use super::{BoxedReviews, ReadOptions, arrow_table};
+use super::{BoxedReviews, ReadOptions, parquet};
 use crate::error::{Error, Result};
 use crate::files::visible;
 
@@ -53,7 +53,7 @@ impl Table {
             Format::Csv => Box::new(Csv::open(path, b',', before, options)?),
             Format::Tsv => Box::new(Csv::open(path, b'\t', before, options)?),
             Format::JsonLines => Box::new(JsonLines::open(path, before, options)?),
-            Format::Parquet => Box::new(arrow_table::Parquet::open(path, before, options)?),
+            Format::Parquet => Box::new(parquet::Parquet::open(path, before, options)?),
         };
         let Some(folder) = self.category else {
             return Ok(reviews);
@@ -72,7 +72,7 @@ impl Table {
             || match self.format {
                 Format::Csv => Csv::open(path, b',', 0, options)?.has_categories(),
                 Format::Tsv => Csv::open(path, b'\t', 0, options)?.has_categories(),
-                Format::Parquet => arrow_table::has_categories(path)?,
+                Format::Parquet => parquet::has_categories(path)?,
                 // Every object has keys of its own: the first one speaks for all.
                 Format::JsonLines => match JsonLines::open(path, 0, options)?.next() {
                     Some(review) => review?.category.is_some(),
@@ -82,10 +82,12 @@ impl Table {
     }
 }
 
-/// The tables in `path`, a file or a folder with at most one level of folders, each with its split, in the order of their names.
+/// The tables in `path`, a file or a folder with at most one level of folders, each with its split,
+/// in the order of their names.
 ///
 /// # Errors
-/// [`Error::Malformed`] for a name that speaks of two splits and for a split that is there in two formats; [`Error::Io`].
+/// [`Error::Malformed`] for a name that speaks of two splits and for a split that is there in two
+/// formats; [`Error::Io`].
 pub(super) fn find(path: &Path) -> Result<Vec<(&'static str, Table)>> {
     let mut tables = Vec::new();
     if path.is_dir() {
@@ -120,7 +122,8 @@ pub(super) fn find(path: &Path) -> Result<Vec<(&'static str, Table)>> {
     }
     for table in others {
         tracing::warn!(
-            "{}: left out, since its name is that of no split and others name theirs; call it train-… or test-… to read it",
+            "{}: left out, since it is not named after a split and others are; call it train-… or \
+             test-… to read it",
             table.path.display()
         );
     }
@@ -145,7 +148,8 @@ fn one_format_each(tables: &[(&'static str, Table)]) -> Result<()> {
                     "the split {split} a second time, beside {}",
                     other.path.display()
                 ),
-                "one of the two: both would be read, and the rows of a copy would count twice; move one of them away",
+                "one of the two: both would be read, and the rows of a copy would count twice; move \
+                 one of them away",
             ));
         }
     }

@@ -1,13 +1,20 @@
-//! The columns of a record batch as slices that can be taken row by row.
+//! The columns of a dataset: those that the programs read out of a record batch, and the schema and
+//! the `features` under which they are written.
 
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrowPrimitiveType, AsArray, GenericListArray, LargeStringArray, OffsetSizeTrait,
     RecordBatch, StringArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Int8Type, Int32Type, Int64Type, Schema};
+use arrow::datatypes::{ArrowNativeType, DataType, Field, Int8Type, Int32Type, Int64Type, Schema};
+use serde_json::{Map, Value, json};
+
+use crate::artifact::features::{self, METADATA_KEY};
+use crate::error;
 
 /// The columns that the programs read; all others are left on disk.
 pub(super) const NAMES: [&str; 7] = [
@@ -27,7 +34,8 @@ pub(super) fn projection(schema: &Schema) -> Vec<usize> {
         .collect()
 }
 
-/// Whether the programs read a column. Only words are categories: a column of that name with other values is left alone.
+/// Whether the programs read a column. Only words are categories: a column of that name with other
+/// values is left alone.
 pub(super) fn is_read(name: &str, data_type: &DataType) -> bool {
     use DataType::{Dictionary, LargeUtf8, Utf8, Utf8View};
     let words = |t: &DataType| matches!(t, Utf8 | LargeUtf8 | Utf8View);
@@ -68,12 +76,12 @@ enum Offsets {
 }
 
 /// A column of lists: one slice of `values` per row.
-pub(super) struct Lists<T: arrow::datatypes::ArrowNativeType> {
+pub(super) struct Lists<T: ArrowNativeType> {
     offsets: Offsets,
     values: ScalarBuffer<T>,
 }
 
-impl<T: arrow::datatypes::ArrowNativeType> Lists<T> {
+impl<T: ArrowNativeType> Lists<T> {
     /// The values of a row. Arrow has checked that the offsets lie inside `values`.
     pub fn row(&self, row: usize) -> &[T] {
         let range: Range<usize> = match &self.offsets {
@@ -109,8 +117,9 @@ impl Texts {
     }
 }
 
-/// The columns of one batch; those that the file lacks are none.
-pub(super) struct Columns {
+/// The columns of one batch as slices that can be taken row by row; those that the file lacks are
+/// none.
+pub(super) struct BatchColumns {
     pub text: Option<Texts>,
     pub label: Option<ScalarBuffer<i64>>,
     pub idx: Option<ScalarBuffer<i32>>,
@@ -121,14 +130,15 @@ pub(super) struct Columns {
     pub attention_mask: Option<Lists<i8>>,
 }
 
-/// What is wrong with a batch: the column, its row in the batch when one row is to blame, and the finding.
+/// What is wrong with a batch: the column, its row in the batch when one row is to blame, and the
+/// finding.
 pub(super) struct Fault {
     pub column: &'static str,
     pub row: Option<usize>,
     pub found: String,
 }
 
-impl Columns {
+impl BatchColumns {
     /// Take the columns out of a batch whose types are all native.
     ///
     /// # Errors
@@ -207,4 +217,135 @@ fn lists<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<Lists<T::Native>> {
         offsets: Offsets::Large(lists.offsets().clone()),
         values: values::<T, _>(lists)?,
     })
+}
+
+/// What a table of this library has beside the columns that all have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// A column of token types (FlauBERT).
+    pub token_type_ids: bool,
+    /// A column of categories.
+    pub category: bool,
+}
+
+/// The builder and the configuration that `load_dataset("flue", "CLS")` notes: rows with them are
+/// books, then DVDs, then music, each numbered from 1.
+const FLUE: [(&str, &str); 2] = [("builder_name", "flue"), ("config_name", "CLS")];
+
+/// Note in the `info` of a split that its rows are laid out as those of FLUE CLS.
+pub(super) fn mark_as_flue(info: &mut Value) {
+    for (key, name) in FLUE {
+        info[key] = name.into();
+    }
+}
+
+/// Whether an `info` says that its rows are laid out as those of FLUE CLS.
+pub(super) fn is_flue(info: &Value) -> bool {
+    FLUE.iter().all(|(key, name)| info[key] == *name)
+}
+
+/// What `datasets` knows of a split: `dataset_info.json`, which it follows where both are there,
+/// else the metadata of the schema.
+///
+/// # Errors
+/// [`error::Error::Malformed`] when the metadata is not JSON.
+pub(super) fn info(path: &Path, schema: &Schema, beside: Option<Value>) -> error::Result<Value> {
+    let inside = features::info(path, schema)?.unwrap_or(Value::Null);
+    let Some(mut info) = beside.filter(|info| info.get("features").is_some_and(Value::is_object))
+    else {
+        return Ok(inside);
+    };
+    let names = |info: &Value| info.pointer("/features/label/names").cloned();
+    if let (Some(beside), Some(inside)) = (names(&info), names(&inside))
+        && beside != inside
+    {
+        tracing::warn!(
+            "{}: its metadata names the classes {inside}, dataset_info.json {beside}: the second \
+             counts, as in `datasets`",
+            path.display()
+        );
+    }
+    for (key, _) in FLUE {
+        if info.get(key).is_none_or(Value::is_null) && !inside[key].is_null() {
+            info[key] = inside[key].clone();
+        }
+    }
+    Ok(info)
+}
+
+/// The features of a prepared split, as `Features.to_dict` writes them. Lists are declared as
+/// `Sequence`, the name that every release of `datasets` reads.
+pub(super) fn features_of(columns: Columns, class_names: &[String]) -> Value {
+    let value = |dtype: &str| json!({"dtype": dtype, "_type": "Value"});
+    let sequence = |dtype: &str| json!({"feature": value(dtype), "_type": "Sequence"});
+    let mut features = Map::new();
+    features.insert("text".into(), value("string"));
+    let label = json!({"names": class_names, "_type": "ClassLabel"});
+    features.insert("label".into(), label);
+    features.insert("idx".into(), value("int32"));
+    if columns.category {
+        features.insert("category".into(), value("string"));
+    }
+    features.insert("input_ids".into(), sequence("int32"));
+    if columns.token_type_ids {
+        features.insert("token_type_ids".into(), sequence("int8"));
+    }
+    features.insert("attention_mask".into(), sequence("int8"));
+    Value::Object(features)
+}
+
+/// The names of the columns of a prepared split, in their order.
+pub(super) fn column_names(columns: Columns) -> Vec<&'static str> {
+    let kept = |name: &&str| match *name {
+        "token_type_ids" => columns.token_type_ids,
+        "category" => columns.category,
+        _ => true,
+    };
+    NAMES.into_iter().filter(kept).collect()
+}
+
+/// The Arrow schema of a prepared split, with `info` in its metadata.
+pub(super) fn schema(columns: Columns, info: &Value) -> Schema {
+    let list = |item| DataType::List(Arc::new(Field::new("item", item, true)));
+    let data_type = |name: &str| match name {
+        "text" | "category" => DataType::Utf8,
+        "label" => DataType::Int64,
+        "idx" => DataType::Int32,
+        "input_ids" => list(DataType::Int32),
+        _ => list(DataType::Int8),
+    };
+    let fields: Vec<Field> = column_names(columns)
+        .into_iter()
+        .map(|name| Field::new(name, data_type(name), true))
+        .collect();
+    let metadata = [(METADATA_KEY.to_string(), json!({"info": info}).to_string())];
+    Schema::new_with_metadata(fields, metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_beside_the_data_counts_before_what_stands_inside() {
+        let schema = |json: &str| {
+            let metadata = [(METADATA_KEY.to_string(), json.to_string())];
+            Schema::new_with_metadata(Vec::<Field>::new(), metadata)
+        };
+        let inside = schema(
+            r#"{"info":{"features":{"label":{"names":["a","b"]}},"builder_name":"flue","config_name":"CLS"}}"#,
+        );
+        let beside = json!({"features": {"label": {"names": ["x"]}}});
+        let path = Path::new("d");
+        let of = |schema: &Schema, beside| info(path, schema, beside).unwrap();
+        let both = of(&inside, Some(beside.clone()));
+        assert_eq!(both["features"]["label"]["names"], json!(["x"]));
+        assert!(is_flue(&both));
+        assert_eq!(
+            of(&inside, Some(json!({})))["features"]["label"]["names"],
+            json!(["a", "b"])
+        );
+        assert!(!is_flue(&of(&Schema::empty(), Some(beside))));
+        assert_eq!(of(&Schema::empty(), None), Value::Null);
+    }
 }

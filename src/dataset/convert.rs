@@ -1,5 +1,6 @@
-//! Data that cannot be read in place (Parquet, other integer types, fixed-size lists, no attention mask) is written
-//! once, batch by batch, to a nameless temporary file with the usual types, which is mapped in its stead.
+//! Data that cannot be read in place (Parquet, other integer types, fixed-size lists, no attention
+//! mask) is read batch by batch and written once, with the usual types, to a nameless temporary
+//! file, which is mapped in its stead.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek};
@@ -8,18 +9,24 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int8Array, LargeListArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns;
 use super::ipc::StreamFile;
+use crate::artifact::{ParquetFile, rows_at_a_time};
 use crate::error::{Error, Result, contain, interrupt};
+
+const REMEDY: &str = "a sound Parquet file: make it again";
 
 /// Most values of a list of fixed size: a row that is null takes as many.
 const LONGEST_FIXED: i32 = 1 << 16;
 
-/// What a file may grow to when it is written with the usual types: so many times its size, or this much if that is more. Token
-/// ids take a third of it and more in Parquet; columns of one value nothing at all.
+/// What a file may grow to when it is written with the usual types: so many times its size, or this
+/// much if that is more. Token ids take a third of it and more in Parquet; columns of one value
+/// nothing at all.
 const MOST_TIMES: u64 = 200;
 const MOST_FROM_LITTLE: u64 = 1 << 30;
 
@@ -33,11 +40,12 @@ pub(super) fn is_native(schema: &Schema) -> bool {
     typed && (has("attention_mask") || !has("input_ids"))
 }
 
-/// Write `batches` (each with words for its place) with the usual types to a temporary file and map it.
+/// Write `batches` (each with words for its place) with the usual types to a temporary file and map
+/// it.
 ///
 /// # Errors
-/// [`Error::Malformed`] with `path` and the place for a value that does not fit; [`Error::Io`] when the temporary
-/// folder (`TMPDIR`) is full.
+/// [`Error::Malformed`] with `path` and the place for a value that does not fit; [`Error::Io`] when
+/// the temporary folder (`TMPDIR`) is full.
 pub(super) fn rewrite(
     path: &Path,
     schema: &Schema,
@@ -110,7 +118,9 @@ fn target_schema(path: &Path, schema: &Schema) -> Result<(Schema, Vec<&'static s
             let place = format!("column `{name}`");
             let expected = match (name.as_str(), found) {
                 ("label", DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
-                    "class numbers: use `class_encode_column(\"label\")` of datasets, or save the rows as CSV, JSON lines or Parquet, in which words are read".into()
+                    "class numbers: use `class_encode_column(\"label\")` of datasets, or save the \
+                     rows as CSV, JSON lines or Parquet, in which words are read"
+                        .into()
                 }
                 _ => target_type(name).to_string(),
             };
@@ -182,4 +192,78 @@ fn ones_like(ids: &LargeListArray) -> LargeListArray {
         Arc::new(ones),
         ids.nulls().cloned(),
     )
+}
+
+/// The schema of a Parquet file, its metadata included, and its rows by batches, each with words
+/// for its place.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is damaged.
+pub(super) fn read_parquet(path: &Path) -> Result<(SchemaRef, Batches)> {
+    read_columns(path, columns::projection)
+}
+
+/// The schema of a Parquet file and its record batches with all columns, each batch with words for
+/// its place.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is damaged or its rows
+/// would take too much memory.
+pub fn read_table(path: &Path) -> Result<(SchemaRef, Batches)> {
+    read_columns(path, |schema| (0..schema.fields().len()).collect())
+}
+
+/// Record batches in their order, each with words for its place.
+pub type Batches = Box<dyn Iterator<Item = Result<(String, RecordBatch)>>>;
+
+fn read_columns(
+    path: &Path,
+    wanted: impl FnOnce(&Schema) -> Vec<usize>,
+) -> Result<(SchemaRef, Batches)> {
+    let damaged = |place: &str, e: String| Error::malformed(path, place, e, REMEDY);
+    let file = ParquetFile::open(path)?;
+    let builder = contain(|| ParquetRecordBatchReaderBuilder::try_new(file.clone()))
+        .and_then(|opened| opened.map_err(|e| e.to_string()))
+        .map_err(|e| damaged("the footer", e))?;
+    let schema = builder.schema().clone();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted(&schema));
+    let rows = rows_at_a_time(path, &file, builder.metadata(), &mask)?;
+    let builder = builder.with_projection(mask).with_batch_size(rows);
+    let mut reader = contain(|| builder.build())
+        .and_then(|built| built.map_err(|e| e.to_string()))
+        .map_err(|e| damaged("", e))?;
+    let path = path.to_path_buf();
+    let mut row = 0;
+    let next = move || match contain(|| reader.next()) {
+        Ok(batch) => batch.map(|batch| batch.map_err(|e| e.to_string())),
+        Err(e) => Some(Err(e)),
+    };
+    // Nothing is read after an error: the reader may be in any state.
+    let batches = fused(next).map(move |batch| {
+        let first = row;
+        match batch {
+            Ok(batch) => {
+                row += batch.num_rows();
+                let place = format!("rows {first} to {}", row.saturating_sub(1));
+                Ok((place, batch))
+            }
+            Err(e) => {
+                let place = format!("rows from {first}");
+                Err(Error::malformed(&path, place, e, REMEDY))
+            }
+        }
+    });
+    Ok((schema, Box::new(batches)))
+}
+
+/// What `next` gives, up to the first error.
+fn fused<T>(
+    mut next: impl FnMut() -> Option<std::result::Result<T, String>>,
+) -> impl Iterator<Item = std::result::Result<T, String>> {
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        let item = if failed { None } else { next() };
+        failed |= item.as_ref().is_some_and(|item| item.is_err());
+        item
+    })
 }

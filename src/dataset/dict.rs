@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::ipc::StreamFile;
 use super::split::{LabelNames, Split};
-use super::{convert, features, parquet};
+use super::{columns, convert};
 use crate::artifact::features::declared;
 use crate::error::{Error, Result};
 use crate::files::{entries, presence, read_json};
@@ -20,15 +20,18 @@ use crate::files::{entries, presence, read_json};
 pub struct DatasetDict {
     path: PathBuf,
     split_names: Vec<String>,
-    /// Whether the folder is that of a single `Dataset`, the files of which lie in it and not in a folder for each split.
+    /// Whether the folder is that of a single `Dataset`, the files of which lie in it and not in a
+    /// folder for each split.
     single: bool,
 }
 
 impl DatasetDict {
-    /// Look at the folder `path`: one that `DatasetDict.save_to_disk` wrote, or one with Parquet files by split.
+    /// Look at the folder `path`: one that `DatasetDict.save_to_disk` wrote, or one with Parquet
+    /// files by split.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such folder, [`Error::Malformed`] when it is no `DatasetDict`.
+    /// [`Error::NotFound`] when there is no such folder, [`Error::Malformed`] when it is not a
+    /// `DatasetDict`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         if !path.exists() {
@@ -53,7 +56,8 @@ impl DatasetDict {
         })
     }
 
-    /// Whether `path` looks like the folder of a `DatasetDict` or of a single `Dataset`, so that opening it is worth while.
+    /// Whether `path` looks like the folder of a `DatasetDict` or of a single `Dataset`, so that
+    /// opening it is worth while.
     pub fn is_at(path: &Path) -> bool {
         let has = |name: &str| path.join(name).is_file();
         has("dataset_dict.json") || has("train/state.json") || has("state.json")
@@ -77,11 +81,13 @@ impl DatasetDict {
         }
     }
 
-    /// The files from which `splits` are read, each once: the JSON that says which rows there are and what their columns mean,
-    /// the data, and the list of rows of a shuffled or selected dataset.
+    /// The files from which `splits` are read, each once: the JSON that says which rows there are
+    /// and what their columns mean, the data, and the list of rows of a shuffled or selected
+    /// dataset.
     ///
     /// # Errors
-    /// [`Error::Io`] for a folder that cannot be read, [`Error::Malformed`] for a `state.json` without names of files.
+    /// [`Error::Io`] for a folder that cannot be read, [`Error::Malformed`] for a `state.json`
+    /// without names of files.
     pub fn files<S: AsRef<str>>(&self, splits: &[S]) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut add_when_there = |path: PathBuf| -> Result<()> {
@@ -117,8 +123,8 @@ impl DatasetDict {
     /// Open a split of tokenized reviews.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such split; [`Error::Malformed`] with the file and the place when a file
-    /// is missing, cut short, damaged, or lacks `label` or `input_ids`.
+    /// [`Error::NotFound`] when there is no such split; [`Error::Malformed`] with the file and the
+    /// place when a file is missing, cut short, damaged, or lacks `label` or `input_ids`.
     pub fn split(&self, name: &str) -> Result<Split> {
         self.open_split(name, &["label", "input_ids"])
     }
@@ -138,7 +144,8 @@ impl DatasetDict {
                 what: format!("split {name} of {}", self.path.display()),
                 remedy: match self.single {
                     true => format!(
-                        "it is a single Dataset, read as the split {has}: save a DatasetDict of the splits"
+                        "it is a single Dataset, read as the split {has}: save a DatasetDict of the \
+                         splits"
                     ),
                     false => format!("it has {has}"),
                 },
@@ -187,8 +194,8 @@ fn declared_splits(index: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// The name of the one split of a `Dataset` folder: that which its state notes, else `train`, as `load_dataset` calls data
-/// without splits.
+/// The name of the one split of a `Dataset` folder: that which its state notes, else `train`, as
+/// `load_dataset` calls data without splits.
 fn single_split(state: &Path) -> Result<String> {
     let name = read_json::<Value>(state, "JSON")?
         .get("_split")
@@ -293,7 +300,7 @@ fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
         paths if paths.is_empty() => None,
         paths => Some(read_indices(&paths)?),
     };
-    let info = features::info(&paths[0], &files[0].schema, info)?;
+    let info = columns::info(&paths[0], &files[0].schema, info)?;
     let described = describe(&info_path, &info)?;
     Ok(Split::new(name, folder, files, order, described))
 }
@@ -302,7 +309,7 @@ fn open_arrow(name: &str, folder: &Path) -> Result<Split> {
 fn describe(path: &Path, info: &Value) -> Result<(LabelNames, bool)> {
     let names = declared(path, info, "label")?;
     let names = names.map_or(LabelNames::Numbers, LabelNames::Declared);
-    Ok((names, features::is_flue(info)))
+    Ok((names, columns::is_flue(info)))
 }
 
 /// Open an Arrow file, through a temporary copy when its types differ from the usual ones.
@@ -311,9 +318,9 @@ fn open_stream(path: &Path) -> Result<StreamFile> {
     if convert::is_native(&stream.schema) {
         return Ok(stream);
     }
-    let columns = super::columns::projection(&stream.schema);
+    let wanted = columns::projection(&stream.schema);
     let batches = stream.batches.iter().map(|at| {
-        let batch = stream.read(at, &columns)?;
+        let batch = stream.read(at, &wanted)?;
         Ok((stream.place(at), batch))
     });
     convert::rewrite(path, &stream.schema, batches)
@@ -349,14 +356,14 @@ fn open_parquet(name: &str, folder: &Path) -> Result<Split> {
     let files = paths
         .iter()
         .map(|path| {
-            let (schema, batches) = parquet::read(path)?;
+            let (schema, batches) = convert::read_parquet(path)?;
             convert::rewrite(path, &schema, batches)
         })
         .collect::<Result<Vec<_>>>()?;
     let first = files.first().ok_or_else(half)?;
-    let info = features::info(&paths[0], &first.schema, None)?;
+    let info = columns::info(&paths[0], &first.schema, None)?;
     for (path, file) in paths.iter().zip(&files) {
-        let other = features::info(path, &file.schema, None)?;
+        let other = columns::info(path, &file.schema, None)?;
         let names = |info: &Value| info.pointer("/features/label/names").cloned();
         if names(&other) != names(&info) {
             let list = |info: &Value| names(info).map_or("no names".into(), |n| n.to_string());

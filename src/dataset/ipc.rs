@@ -1,10 +1,12 @@
 //! An Arrow IPC stream: an index of its record batches, each decoded on demand without a copy.
 //!
-//! The bytes are our own: a file of moderate size is read into memory, a larger one is copied to a nameless file, which
-//! is mapped. A file that is mapped itself would end the program (SIGBUS) when somebody else shortens it.
+//! The bytes are our own: a file of moderate size is read into memory, a larger one is copied to a
+//! nameless file, which is mapped. A file that is mapped itself would end the program (SIGBUS) when
+//! somebody else shortens it.
 //!
-//! The format is <https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format>: messages of a marker, the
-//! length of the metadata, the metadata (a flatbuffer) and a body; the last one has the length 0.
+//! The format is <https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format>:
+//! messages of a marker, the length of the metadata, the metadata (a flatbuffer) and a body; the
+//! last one has the length 0.
 
 use std::fs::File;
 use std::io::Read;
@@ -73,7 +75,8 @@ impl StreamFile {
     /// Take the bytes of `path` and read the heads of all its messages.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read or copied, [`Error::Malformed`] when it is cut short or is no Arrow stream.
+    /// [`Error::Io`] when it cannot be read or copied, [`Error::Malformed`] when it is cut short or
+    /// is no Arrow stream.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_within(path, LARGEST_IN_MEMORY)
     }
@@ -101,8 +104,8 @@ impl StreamFile {
         if length == 0 {
             return Self::index(path, None, Buffer::default());
         }
-        // SAFETY: the file has no name and its only handle is ours, so nobody writes to it or shortens it while the
-        // map lasts, which is read only.
+        // SAFETY: the file has no name and its only handle is ours, so nobody writes to it or
+        // shortens it while the map lasts, which is read only.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "map"))?;
         let map = Arc::new(map);
         let pointer = std::ptr::NonNull::from(&map[..]).cast();
@@ -143,7 +146,8 @@ impl StreamFile {
                     });
                     rows += batch;
                 }
-                // Only columns that are not read here can have one: `Columns` knows no dictionary type.
+                // Only columns that are not read here can have one: `Columns` knows no dictionary
+                // type.
                 MessageHeader::DictionaryBatch => {}
                 other => return Err(not_arrow(path, number, format!("{other:?}"))),
             }
@@ -192,15 +196,16 @@ impl StreamFile {
             .ok_or_else(|| bad("no record batch".into()))
     }
 
-    /// Let the system take back the mapped memory that holds a batch; it is read again when it is needed.
+    /// Let the system take back the mapped memory that holds a batch; it is read again when it is
+    /// needed.
     pub fn release(&self, batch: &BatchAt) {
         #[cfg(unix)]
         {
             use memmap2::UncheckedAdvice::DontNeed;
             let Some(map) = &self.map else { return };
             let length = batch.head + batch.body;
-            // SAFETY: the map is of a file of ours and read only, so its pages come back with the same content. A
-            // refusal changes nothing.
+            // SAFETY: the map is of a file of ours and read only, so its pages come back with the
+            // same content. A refusal changes nothing.
             let _ = unsafe { map.unchecked_advise_range(DontNeed, batch.start, length) };
         }
         #[cfg(not(unix))]
@@ -217,7 +222,8 @@ impl StreamFile {
     }
 }
 
-/// A copy of `file` that has no name, in its own folder, which has room for such files, else among the temporary ones.
+/// A copy of `file` that has no name, in its own folder, which has room for such files, else among
+/// the temporary ones.
 fn own_copy(path: &Path, file: File) -> Result<File> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut copy = tempfile::tempfile_in(folder)
@@ -241,7 +247,8 @@ fn not_arrow(path: &Path, message: usize, found: impl std::fmt::Display) -> Erro
     )
 }
 
-/// The message at byte `at`, or none at the mark that ends the stream. Everything it names lies inside `bytes`.
+/// The message at byte `at`, or none at the mark that ends the stream. Everything it names lies
+/// inside `bytes`.
 fn frame<'a>(path: &Path, bytes: &'a [u8], at: usize, number: usize) -> Result<Option<Frame<'a>>> {
     let cut = |wanted: usize| {
         Error::malformed(
@@ -286,8 +293,8 @@ fn frame<'a>(path: &Path, bytes: &'a [u8], at: usize, number: usize) -> Result<O
     }
 }
 
-/// The number of rows of a record batch, once every buffer it names is known to lie in its body and every buffer of
-/// offsets holds whole ones: Arrow takes both for granted.
+/// The number of rows of a record batch, once every buffer it names is known to lie in its body and
+/// every buffer of offsets holds whole ones: Arrow takes both for granted.
 fn check_batch(path: &Path, frame: &Frame<'_>, schema: &Schema, number: usize) -> Result<usize> {
     let bad = |found: String| {
         let remedy = "buffers as the schema says: the file is damaged, make it again";

@@ -1,27 +1,24 @@
 //! The `DatasetDict` folder of Hugging Face's `datasets`: reading by row, writing as a stream.
 //!
-//! A folder holds `dataset_dict.json` and one folder per split with `data-*.arrow` (Arrow IPC streams),
-//! `dataset_info.json` and `state.json`. The types and names are those of `DatasetDict.save_to_disk`:
+//! A folder holds `dataset_dict.json` and one folder per split with `data-*.arrow` (Arrow IPC
+//! streams), `dataset_info.json` and `state.json`. The types and names are those of
+//! `DatasetDict.save_to_disk`:
 //! <https://huggingface.co/docs/datasets/package_reference/main_classes#datasets.DatasetDict.save_to_disk>.
 //! A folder with `data-*.parquet` in place of these files is read too.
 
-mod categories;
 mod columns;
 mod convert;
 mod dict;
-mod features;
 mod ipc;
-mod parquet;
 mod rows;
 mod split;
 mod writer;
 
-pub use categories::Categories;
+pub use columns::Columns;
+pub use convert::{Batches, read_table};
 pub use dict::DatasetDict;
-pub use features::Columns;
-pub use parquet::{Batches, read_table};
 pub use rows::{Padding, Row, Rows};
-pub use split::{Example, Split};
+pub use split::{Categories, Example, Split};
 pub use writer::{DEFAULT_SHARD_BYTES, DatasetDictWriter, Format, SplitWriter, WriteOptions};
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::features::Columns;
+use super::columns::Columns;
 use super::split::Example;
 use crate::files::Digest;
 
@@ -80,7 +80,8 @@ impl Rows {
         self.text.len() as u64 + 20 * self.len() as u64 + per_token * self.input_ids.len() as u64
     }
 
-    /// Add a review and its ids, special tokens included; all are tokens, and what `padding` adds is none.
+    /// Add a review and its ids, special tokens included; all are tokens, and what `padding` adds
+    /// is none.
     pub fn push(&mut self, row: Row<'_>, ids: &[u32], padding: Option<Padding>) {
         let fill = padding.map_or(0, |p| p.length.saturating_sub(ids.len()));
         let id = padding.map_or(0, |p| p.id as i32);
@@ -143,7 +144,7 @@ impl Rows {
         hash.update(Buffer::from_slice_ref(&self.list_ends));
     }
 
-    /// The rows as a record batch of `schema`, which [`super::features::schema`] made.
+    /// The rows as a record batch of `schema`, which [`super::columns::schema`] made.
     ///
     /// # Errors
     /// When the offsets of a batch pass 2 GiB.

@@ -1,15 +1,22 @@
-//! One split of a dataset: random access by row.
+//! One split of a dataset: random access by row, and the categories of its rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::columns::{self, Columns};
+use super::columns::{self, BatchColumns};
 use super::ipc::{BatchAt, StreamFile};
 use crate::error::{Error, Result};
 
-/// Most bytes of a text: what is longer is no review, and a tokenizer may take more than a hundred times as many.
+/// Most bytes of a text: what is longer is no review, and a tokenizer may take more than a hundred
+/// times as many.
 const LONGEST_TEXT: usize = 1 << 22;
+
+/// The categories of FLUE CLS, in the order of its rows.
+const FLUE_CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
+
+/// The most categories by which figures are told apart.
+const MOST_CATEGORIES: usize = 100;
 
 /// One row. The slices point into the bytes of the file.
 #[derive(Debug, Clone, Copy)]
@@ -18,11 +25,13 @@ pub struct Example<'a> {
     pub text: &'a str,
     /// The class, an index into [`Split::label_names`].
     pub label: i64,
-    /// The number of the review in its category, from 1; its row when the dataset has no column `idx`.
+    /// The number of the review in its category, from 1; its row when the dataset has no column
+    /// `idx`.
     pub idx: i32,
     /// The category, where the dataset has such a column and the row a value in it.
     pub category: Option<&'a str>,
-    /// Token ids, special tokens and perhaps padding included; empty in a dataset that is not tokenized.
+    /// Token ids, special tokens and perhaps padding included; empty in a dataset that is not
+    /// tokenized.
     pub input_ids: &'a [i32],
     /// 1 for a token, 0 for padding; as long as `input_ids`.
     pub attention_mask: &'a [i8],
@@ -31,7 +40,8 @@ pub struct Example<'a> {
 }
 
 impl<'a> Example<'a> {
-    /// The ids that the mask keeps, where the padding stands in one piece at either end, as tokenizers leave it.
+    /// The ids that the mask keeps, where the padding stands in one piece at either end, as
+    /// tokenizers leave it.
     pub fn tokens(&self) -> &'a [i32] {
         let kept = |m: &i8| *m != 0;
         let start = self.attention_mask.iter().position(kept).unwrap_or(0);
@@ -50,7 +60,7 @@ struct Batch {
     at: BatchAt,
     /// Rows of the split before it.
     first_row: usize,
-    columns: OnceLock<Columns>,
+    columns: OnceLock<BatchColumns>,
 }
 
 struct Inner {
@@ -60,7 +70,8 @@ struct Inner {
     batches: Vec<Batch>,
     /// The batch that was asked for last.
     last: AtomicUsize,
-    /// The rows in another order, or some of them; `datasets` before 1.6 saved such a list beside the data.
+    /// The rows in another order, or some of them; `datasets` before 1.6 saved such a list beside
+    /// the data.
     order: Option<Vec<u64>>,
     rows: usize,
     label_names: LabelNames,
@@ -122,7 +133,8 @@ impl Split {
         Self(Arc::new(inner), None)
     }
 
-    /// The same rows with their classes counted in another way: the class that was number `i` is number `places[i]` of `names`.
+    /// The same rows with their classes counted in another way: the class that was number `i` is
+    /// number `places[i]` of `names`.
     pub fn relabelled(&self, names: &[String], places: &[usize]) -> Self {
         let places: Vec<i64> = match &self.1 {
             None => places.iter().map(|&place| place as i64).collect(),
@@ -156,7 +168,8 @@ impl Split {
         self.0.rows == 0
     }
 
-    /// The names of the classes in the order of the labels; none where the data has numbers alone, which are 0 and 1 then.
+    /// The names of the classes in the order of the labels; none where the data has numbers alone,
+    /// which are 0 and 1 then.
     pub fn label_names(&self) -> Option<&[String]> {
         match (&self.1, &self.0.label_names) {
             (Some(relabelled), _) => Some(&relabelled.names),
@@ -189,8 +202,8 @@ impl Split {
     /// The row `row`, counted from 0.
     ///
     /// # Errors
-    /// [`Error::Usage`] past the end; [`Error::Malformed`] with the file and the row when the data there is damaged,
-    /// null, or has a label that is no class.
+    /// [`Error::Usage`] past the end; [`Error::Malformed`] with the file and the row when the data
+    /// there is damaged, null, or has a label that is no class.
     pub fn example(&self, row: usize) -> Result<Example<'_>> {
         let inner = &*self.0;
         if row >= inner.rows {
@@ -230,6 +243,91 @@ impl Split {
     pub fn iter(&self) -> impl Iterator<Item = Result<Example<'_>>> {
         (0..self.len()).map(|row| self.example(row))
     }
+
+    /// The category of each row: that of the column `category`, or, where the data is known to be
+    /// FLUE CLS, the part of its three in which the row lies; `None` for other data. FLUE's reader
+    /// numbers (`idx`) the reviews of each part 1, 2, 3, …, and rows that are not whole parts in
+    /// this order have no category.
+    ///
+    /// # Errors
+    /// What reading a row gives.
+    pub fn categories(&self) -> Result<Option<Categories>> {
+        if self.has_categories() {
+            self.categories_of_column()
+        } else if self.is_flue() {
+            self.parts_of_flue()
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn categories_of_column(&self) -> Result<Option<Categories>> {
+        let mut names: Vec<String> = Vec::new();
+        let mut of_row = Vec::with_capacity(self.len());
+        for example in self.iter() {
+            let place = example?.category.map(|name| {
+                let known = names.iter().position(|other| other == name);
+                known.unwrap_or_else(|| {
+                    names.push(name.to_string());
+                    names.len() - 1
+                })
+            });
+            of_row.push(place);
+            if names.len() > MOST_CATEGORIES {
+                tracing::warn!(
+                    "{}: the column `category` has more than {MOST_CATEGORIES} different values; no \
+                     figures by category",
+                    self.folder().display()
+                );
+                return Ok(None);
+            }
+        }
+        Ok((!names.is_empty()).then_some(Categories { names, of_row }))
+    }
+
+    fn parts_of_flue(&self) -> Result<Option<Categories>> {
+        let (mut part, mut last) = (0, 0);
+        let mut of_row = Vec::with_capacity(self.len());
+        for example in self.iter() {
+            let idx = i64::from(example?.idx);
+            match idx {
+                _ if idx == last + 1 => {}
+                1 if part + 1 < FLUE_CATEGORIES.len() => part += 1,
+                _ => return Ok(None),
+            }
+            last = idx;
+            of_row.push(Some(part));
+        }
+        let whole = part + 1 == FLUE_CATEGORIES.len();
+        let names = FLUE_CATEGORIES.map(String::from).to_vec();
+        Ok(whole.then_some(Categories { names, of_row }))
+    }
+}
+
+/// The categories of the rows of a split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Categories {
+    /// In the order in which they first appear.
+    names: Vec<String>,
+    /// The place in `names` of each row's, where it has one.
+    of_row: Vec<Option<usize>>,
+}
+
+impl Categories {
+    /// Their names, in the order in which they first appear.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The category of a row, as a place in [`names`](Self::names).
+    pub fn place(&self, row: usize) -> Option<usize> {
+        self.of_row[row]
+    }
+
+    /// The name of the category of a row.
+    pub fn name(&self, row: usize) -> Option<&str> {
+        self.of_row[row].map(|place| self.names[place].as_str())
+    }
 }
 
 impl LabelNames {
@@ -250,8 +348,8 @@ impl LabelNames {
 }
 
 impl Inner {
-    /// A reader that goes on to the next batch is done with the last one: without this, reading a file from end to end
-    /// would fill the memory with it.
+    /// A reader that goes on to the next batch is done with the last one: without this, reading a
+    /// file from end to end would fill the memory with it.
     fn leave_behind(&self, number: usize) {
         let last = self.last.swap(number, Ordering::Relaxed);
         if number == last + 1 {
@@ -260,13 +358,13 @@ impl Inner {
         }
     }
 
-    fn columns<'a>(&'a self, batch: &'a Batch) -> Result<&'a Columns> {
+    fn columns<'a>(&'a self, batch: &'a Batch) -> Result<&'a BatchColumns> {
         if let Some(columns) = batch.columns.get() {
             return Ok(columns);
         }
         let file = &self.files[batch.file];
         let decoded = file.read(&batch.at, &columns::projection(&file.schema))?;
-        let columns = Columns::of(&decoded).map_err(|fault| {
+        let columns = BatchColumns::of(&decoded).map_err(|fault| {
             let column = fault.column;
             let place = match fault.row {
                 Some(row) => format!("row {}, column `{column}`", batch.at.first_row + row),
@@ -282,7 +380,7 @@ impl Inner {
     fn take<'a>(
         &'a self,
         batch: &Batch,
-        columns: &'a Columns,
+        columns: &'a BatchColumns,
         row: usize,
         at: usize,
     ) -> Result<Example<'a>> {

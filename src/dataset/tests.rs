@@ -1,4 +1,5 @@
-//! Folders written by `datasets` itself (`tests/fixtures/prepare/make_folders.py`), whole and damaged.
+//! Folders written by `datasets` itself (`tests/fixtures/prepare/make_folders.py`), whole and
+//! damaged.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Writing a `DatasetDict` as a stream: rows go to disk batch by batch, files are closed at a size, and the folder is
-//! complete when the writer is finished.
+//! Writing a `DatasetDict` as a stream: rows go to disk batch by batch, files are closed at a size,
+//! and the folder is complete when the writer is finished.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -16,7 +16,7 @@ use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::features::{self, Columns};
+use super::columns::{self, Columns};
 use super::rows::Rows;
 use crate::artifact::features::METADATA_KEY;
 use crate::error::{Error, Result};
@@ -34,7 +34,8 @@ pub enum Format {
     /// Arrow IPC streams with the JSON files around them: what `load_from_disk` reads.
     #[default]
     Arrow,
-    /// Parquet with zstd and dictionaries, without other files: what pandas, Polars and DuckDB read.
+    /// Parquet with zstd and dictionaries, without other files: what pandas, Polars and DuckDB
+    /// read.
     Parquet,
 }
 
@@ -58,16 +59,17 @@ pub struct WriteOptions {
     pub columns: Columns,
     /// The names of the classes.
     pub class_names: Vec<String>,
-    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each numbered from 1.
+    /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each
+    /// numbered from 1.
     pub is_flue: bool,
 }
 
 impl WriteOptions {
     /// What `datasets` keeps of a split.
     fn info(&self) -> Value {
-        let mut info = json!({"features": features::of_columns(self.columns, &self.class_names)});
+        let mut info = json!({"features": columns::features_of(self.columns, &self.class_names)});
         if self.is_flue {
-            features::mark_as_flue(&mut info);
+            columns::mark_as_flue(&mut info);
         }
         info
     }
@@ -86,7 +88,7 @@ impl DatasetDictWriter {
     pub fn new(root: &Path, options: WriteOptions) -> Self {
         Self {
             root: root.into(),
-            schema: Arc::new(features::schema(options.columns, &options.info())),
+            schema: Arc::new(columns::schema(options.columns, &options.info())),
             options,
             splits: Vec::new(),
         }
@@ -301,7 +303,7 @@ impl SplitWriter {
         json!({
             "_data_files": files,
             "_fingerprint": self.fingerprint(),
-            "_format_columns": features::column_names(self.options.columns),
+            "_format_columns": columns::column_names(self.options.columns),
             "_format_kwargs": {},
             "_format_type": null,
             "_output_all_columns": false,

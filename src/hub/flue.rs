@@ -1,18 +1,47 @@
-//! The FLUE CLS corpus: the Parquet conversion of `GETALP/flue` at the hub, else the Webis archive it was made from.
+//! Data sets: the Parquet files that the hub keeps of each, and FLUE CLS, which is also to be had
+//! as the archive it was made from, Webis CLS-10 (Prettenhofer and Stein, 2010) at Zenodo.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 
-use super::client::{Client, network};
+use flate2::bufread::MultiGzDecoder;
+
+use super::answer::network;
+use super::client::Client;
 use super::repository::{Repository, replace};
-use super::settings::Settings;
-use super::webis;
-use crate::error::{Error, Result};
-use crate::files::{presence, read_text};
+use super::transfer::{Remote, transfer};
+use crate::error::{Error, Result, interrupt};
+use crate::files::{
+    make_folder_of, open_file, presence, read_text, remove_leftovers, wait_for_lock,
+};
 
 const DATASET: &str = "GETALP/flue";
 const CONFIG: &str = "CLS";
 /// The branch that the hub writes its Parquet conversions to.
 const CONVERSION: &str = "refs/convert/parquet";
+
+/// The categories in the order in which FLUE reads them.
+pub const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
+/// The splits that FLUE keeps; the tree also has `unlabeled.review`.
+pub const SPLITS: [&str; 2] = ["train", "test"];
+/// The name of the root of the Webis tree.
+pub const ROOT: &str = "cls-acl10-unprocessed";
+
+/// The record of the corpus at Zenodo.
+const RECORD: &str = "3251672";
+const ARCHIVE: &str = "cls-acl10-unprocessed.tar.gz";
+/// The length of the archive in bytes, as the record gives it.
+const ARCHIVE_SIZE: u64 = 314_687_066;
+/// The beginning of the name under which the archive is unpacked.
+const UNPACKING: &str = ".zenodo.";
+
+/// The French files have some 5 MB each, the whole archive expands to about 1 GB.
+const LARGEST_MEMBER: u64 = 1 << 28;
+const MOST_BYTES: u64 = 1 << 33;
+/// What helps against a damaged archive.
+const SOUND: &str = "a sound tar archive: download it again";
+
 /// Where the reviews of FLUE CLS lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlueCls {
@@ -22,31 +51,73 @@ pub enum FlueCls {
     Webis(PathBuf),
 }
 
-/// The Parquet files of one configuration of a dataset: from the cache when they are all there, else downloaded.
+/// FLUE CLS from the cache, the hub, or Zenodo, in this order.
+///
+/// # Errors
+/// Those of [`super::Hub::flue_cls`].
+pub(super) fn find(client: &Client) -> Result<FlueCls> {
+    let settings = client.settings();
+    let hub_says = match parquet(client, DATASET, CONFIG) {
+        Ok(Some(files)) => return Ok(FlueCls::Parquet(files)),
+        Ok(None) => format!("{DATASET} has no Parquet conversion of {CONFIG}"),
+        Err(e @ (Error::Interrupted { .. } | Error::Io { .. } | Error::Usage(_))) => return Err(e),
+        Err(e) => e.to_string(),
+    };
+    if !settings.offline {
+        tracing::warn!("{hub_says}; taking the Webis archive from Zenodo instead");
+    }
+    match webis(client) {
+        Ok(Some(folder)) => Ok(FlueCls::Webis(folder)),
+        Ok(None) => Err(Error::NotFound {
+            what: "FLUE CLS".into(),
+            remedy: format!(
+                "it is not in the cache {} nor in {}, and the network was not asked because of \
+                 {}. Run once with a connection, or pass --data with a Webis CLS-10 tree, its \
+                 .tar.gz, or `sample`",
+                settings.cache.display(),
+                settings.own_cache.display(),
+                settings.offline_because
+            ),
+        }),
+        Err(Error::Network {
+            url,
+            problem,
+            remedy,
+        }) => Err(network(
+            &url,
+            format!("{problem} (and before: {hub_says})"),
+            format!("{remedy}; or pass --data with a local copy"),
+        )),
+        Err(e) => Err(e),
+    }
+}
+
+/// The Parquet files of one configuration of a dataset with their splits: from the cache when they
+/// are all there, else downloaded. `None` when neither has them.
+///
+/// # Errors
+/// Those of [`super::Hub::dataset_parquet`].
 pub(super) fn parquet(
-    settings: &Settings,
-    connect: &dyn Fn() -> Result<Client>,
+    client: &Client,
     dataset: &str,
     config: &str,
 ) -> Result<Option<Vec<(String, PathBuf)>>> {
-    let repository = Repository::dataset(settings, dataset, CONVERSION);
+    let repository = Repository::dataset(client, dataset, CONVERSION);
     if let Some(found) = cached_parquet(&repository, config)? {
         return Ok(Some(found));
     }
-    if settings.offline {
+    if client.settings().offline {
         return Ok(None);
     }
-    let client = &connect()?;
-    let commit = repository.list(client, None)?.sha;
-    let mut files = repository.list_folder(client, &commit, config, ".parquet")?;
+    let commit = repository.list(None)?.sha;
+    let mut files = repository.list_folder(&commit, config, ".parquet")?;
     files.sort();
     if files.is_empty() {
         return Ok(None);
     }
     let mut found = Vec::with_capacity(files.len());
     for file in &files {
-        let path = repository.fetch(client, &commit, file)?;
-        found.push((split_of(file), path));
+        found.push((split_of(file), repository.fetch(&commit, file)?));
     }
     // The next run knows from the list that nothing is missing.
     let list = list_of(&repository, config);
@@ -55,8 +126,9 @@ pub(super) fn parquet(
     Ok(Some(found))
 }
 
-/// The files in the cache, if a list of the same commit from an earlier run or, without one, the usual names say that all are there. A
-/// folder that holds others too, which another program left, is not of these: a split may have any number of files.
+/// The files in the cache, if a list of the same commit from an earlier run or, without one, the
+/// usual names say that all are there. A folder that holds others too, which another program left,
+/// does not count: a split may have any number of files.
 fn cached_parquet(
     repository: &Repository<'_>,
     config: &str,
@@ -115,94 +187,177 @@ fn split_of(file: &str) -> String {
         .to_owned()
 }
 
-/// FLUE CLS from the cache, the hub, or Zenodo, in this order.
-pub(super) fn find(
-    settings: &Settings,
-    connect: &dyn Fn() -> Result<Client>,
-    zenodo: &str,
-) -> Result<FlueCls> {
-    let at_hub = parquet(settings, connect, DATASET, CONFIG);
-    if let Ok(Some(files)) = at_hub {
-        return Ok(FlueCls::Parquet(files));
+/// The file of a category and a split in the folder `fr`.
+pub fn review_file(fr: &Path, category: &str, split: &str) -> PathBuf {
+    fr.join(category).join(format!("{split}.review"))
+}
+
+/// The folder around the French part of the Webis tree: unpacked by an earlier run, else downloaded
+/// and unpacked; `None` when it is not there and the network may not be asked.
+fn webis(client: &Client) -> Result<Option<PathBuf>> {
+    let settings = client.settings();
+    let own = |name: String| settings.own_cache.join(name);
+    let folder = own(format!("zenodo-{RECORD}"));
+    if folder.join(ROOT).is_dir() {
+        return Ok(Some(folder));
     }
-    if let Err(e @ (Error::Interrupted { .. } | Error::Io { .. } | Error::Usage(_))) = at_hub {
-        return Err(e);
+    if settings.offline {
+        return Ok(None);
     }
-    let hub_says = match at_hub {
-        Err(e) => e.to_string(),
-        Ok(_) => format!("{DATASET} has no Parquet conversion of {CONFIG}"),
+    let archive = own(format!("zenodo-{RECORD}-{ARCHIVE}"));
+    make_folder_of(&archive)?;
+    let _lock = wait_for_lock(&archive.with_extension("lock"))?;
+    remove_leftovers(&settings.own_cache, UNPACKING)?;
+    if folder.join(ROOT).is_dir() {
+        return Ok(Some(folder));
+    }
+    if !archive.is_file() {
+        download(client, &archive)?;
+    }
+    unpack_to(&archive, &folder).inspect_err(|e| {
+        if matches!(e, Error::Malformed { .. }) {
+            tracing::warn!("{} is removed", archive.display());
+            let _ = fs::remove_file(&archive);
+        }
+    })?;
+    let _ = fs::remove_file(&archive);
+    Ok(Some(folder))
+}
+
+/// Fetch the archive from the record.
+fn download(client: &Client, archive: &Path) -> Result<()> {
+    let zenodo = &client.settings().zenodo;
+    let url = format!("{zenodo}/records/{RECORD}/files/{ARCHIVE}?download=1");
+    let describe = || -> Result<Remote> {
+        let mut described = Remote::elsewhere(client, &url)?;
+        if *described.size.get_or_insert(ARCHIVE_SIZE) != ARCHIVE_SIZE {
+            tracing::warn!("{ARCHIVE} at Zenodo is not as long as it was ({ARCHIVE_SIZE} bytes)");
+        }
+        Ok(described)
     };
-    if !settings.offline {
-        tracing::warn!("{hub_says}; taking the Webis archive from Zenodo instead");
+    transfer(client, &describe()?, archive, ARCHIVE, &describe)
+}
+
+/// Unpack `archive` as the tree in `folder`, which appears when all six files are there.
+fn unpack_to(archive: &Path, folder: &Path) -> Result<()> {
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(UNPACKING)
+        .tempdir_in(parent)
+        .map_err(Error::io(parent, "create a folder in"))?;
+    unpack(archive, &temporary.path().join(ROOT).join("fr"))?;
+    let full = temporary.keep();
+    fs::rename(&full, folder).map_err(Error::io(folder, "rename"))
+}
+
+/// Take the six French labelled files of an archive of Webis CLS-10, compressed unless it is called
+/// `.tar`, to the folder `fr`, wherever they lie in it. Nothing else is taken; of two members with
+/// one name the last one stays.
+///
+/// # Errors
+/// [`Error::Malformed`] when the archive is damaged, expands beyond reason, holds a link in a
+/// file's place or lacks one of the files; [`Error::Io`]; [`Error::Interrupted`].
+pub fn unpack(archive: &Path, fr: &Path) -> Result<()> {
+    let opened = open_file(archive)?;
+    let opened = BufReader::with_capacity(1 << 18, opened);
+    if archive.extension().is_some_and(|e| e == "tar") {
+        members(archive, opened, fr)?;
+    } else {
+        members(archive, MultiGzDecoder::new(opened), fr)?;
     }
-    match webis::find(settings, connect, zenodo) {
-        Ok(Some(folder)) => Ok(FlueCls::Webis(folder)),
-        Ok(None) => Err(Error::NotFound {
-            what: "FLUE CLS".into(),
-            remedy: format!(
-                "it is not in the cache {} nor in {}, and the network was not asked because of {}. Run once with a \
-                 connection, or pass --data with a Webis CLS-10 tree, its .tar.gz, or `sample`",
-                settings.cache.display(),
-                settings.own_cache.display(),
-                settings.offline_because
-            ),
-        }),
-        Err(Error::Network {
-            url,
-            problem,
-            remedy,
-        }) => Err(network(
-            &url,
-            format!("{problem} (and before: {hub_says})"),
-            format!("{remedy}; or pass --data with a local copy"),
+    let files = CATEGORIES.map(|category| SPLITS.map(|split| (category, split)));
+    match files
+        .into_iter()
+        .flatten()
+        .find(|(category, split)| !review_file(fr, category, split).is_file())
+    {
+        None => Ok(()),
+        Some((category, split)) => Err(Error::malformed(
+            archive,
+            "",
+            format!("no fr/{category}/{split}.review"),
+            format!("the archive {ARCHIVE}, whole"),
         )),
-        Err(e) => Err(e),
     }
+}
+
+/// The wanted members of a tar archive, which ends at [`MOST_BYTES`] at the latest.
+fn members(archive: &Path, reader: impl Read, fr: &Path) -> Result<()> {
+    let damaged = |e: io::Error| Error::malformed(archive, "", e, SOUND);
+    let mut tar = tar::Archive::new(reader.take(MOST_BYTES));
+    // Raw: a header that prolongs the next one's name is a member that nobody wants, not something
+    // to hold in memory.
+    let taken = tar
+        .entries()
+        .map_err(damaged)?
+        .raw(true)
+        .try_for_each(|entry| {
+            interrupt::check()?;
+            let mut entry = entry.map_err(damaged)?;
+            let name = entry.path().map_err(damaged)?.into_owned();
+            let Some(target) = wanted(&name) else {
+                return Ok(());
+            };
+            let refused = |found: String, expected: &str| {
+                Err(Error::malformed(archive, name.display(), found, expected))
+            };
+            let (kind, size) = (entry.header().entry_type(), entry.size());
+            match () {
+                () if !kind.is_file() => refused(
+                    format!("a member of type {kind:?}"),
+                    "a plain file, no link",
+                ),
+                () if size > LARGEST_MEMBER => {
+                    refused(format!("{size} bytes"), "a review file of at most 256 MiB")
+                }
+                () => copy(archive, &mut entry, &fr.join(target)),
+            }
+        });
+    let mut rest = tar.into_inner();
+    if taken.is_ok() {
+        // The digest of what is compressed stands behind the end of the tar archive.
+        io::copy(&mut rest, &mut io::sink()).map_err(damaged)?;
+    }
+    if rest.limit() == 0 {
+        return Err(Error::malformed(archive, "", "more than 8 GiB", SOUND));
+    }
+    taken
+}
+
+/// The bytes of a member to a file.
+fn copy(archive: &Path, member: &mut impl Read, target: &Path) -> Result<()> {
+    make_folder_of(target)?;
+    let mut out = File::create(target).map_err(Error::io(target, "create"))?;
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        let n = member
+            .read(&mut buffer)
+            .map_err(|e| Error::malformed(archive, "", e, SOUND))?;
+        if n == 0 {
+            return Ok(());
+        }
+        out.write_all(&buffer[..n])
+            .map_err(Error::io(target, "write"))?;
+    }
+}
+
+/// `books/train.review` for a member `.../fr/books/train.review`.
+fn wanted(member: &Path) -> Option<PathBuf> {
+    CATEGORIES
+        .iter()
+        .flat_map(|category| SPLITS.map(|split| review_file(Path::new(""), category, split)))
+        .find(|file| member.ends_with(Path::new("fr").join(file)))
+}
+
+/// Where a file came from, by the parts of its path from the record's folder on,
+/// `zenodo-RECORD/cls-acl10-unprocessed/FILE`: `zenodo:RECORD/cls-acl10-unprocessed/FILE`.
+pub(super) fn of_record(parts: &[&str]) -> Option<String> {
+    let [folder, ROOT, file @ ..] = parts else {
+        return None;
+    };
+    let record = folder.strip_prefix("zenodo-").filter(|r| *r == RECORD)?;
+    (!file.is_empty()).then(|| format!("zenodo:{record}/{ROOT}/{}", file.join("/")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn splits_are_read_from_the_path() {
-        assert_eq!(split_of("CLS/test/0000.parquet"), "test");
-        assert_eq!(split_of("CLS/partial-train/0001.parquet"), "train");
-        assert_eq!(split_of("CLS/flue-test.parquet"), "test");
-    }
-
-    /// Another program's cache has no list: of a train split in two files the first was once taken for all.
-    #[test]
-    fn the_usual_names_are_not_trusted_beside_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = crate::hub::HubOptions {
-            offline: true,
-            cache_dir: Some(folder.path().into()),
-            ..Default::default()
-        };
-        let settings = Settings::resolve(&options, &|_| None).unwrap();
-        let repository = Repository::dataset(&settings, "a/b", CONVERSION);
-        let commit = "0123456789abcdef0123456789abcdef01234567";
-        let write = |path: PathBuf, text: &str| {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write(repository.folder().join("refs").join(CONVERSION), commit);
-        let file = |name: &str| repository.snapshot(commit).join("default").join(name);
-        write(file("train/0000.parquet"), "");
-        assert_eq!(cached_parquet(&repository, "default").unwrap(), None);
-        write(file("test/0000.parquet"), "");
-        let found = cached_parquet(&repository, "default").unwrap().unwrap();
-        assert_eq!(found.len(), 2);
-        write(file("train/0001.parquet"), "");
-        assert_eq!(cached_parquet(&repository, "default").unwrap(), None);
-        let names = ["train/0000", "train/0001", "test/0000"];
-        let names = names.map(|n| format!("default/{n}.parquet")).join("\n");
-        write(
-            list_of(&repository, "default"),
-            &format!("{commit}\n{names}"),
-        );
-        let found = cached_parquet(&repository, "default").unwrap().unwrap();
-        assert_eq!(found.len(), 3);
-    }
-}
+mod tests;

@@ -1,5 +1,4 @@
-//! A name or a folder to local files: a local folder, the checkpoints compiled in, the cache of Hugging Face's
-//! libraries, and last the hub.
+//! From the name of a checkpoint or a data set to local files.
 //!
 //! ```no_run
 //! use flue_study::hub::{Hub, HubOptions};
@@ -8,61 +7,49 @@
 //! # Ok::<(), flue_study::error::Error>(())
 //! ```
 //!
-//! The cache comes first: what is there whole is used without a request. Names, layout and variables are those of
-//! Python's `huggingface_hub`, so both share one cache.
+//! The way of that name, each step in a file that imports only from those after it (and from
+//! `settings`, which all of them go by):
+//!
+//! 1. here: a folder of that name would be the answer; else the settings are read from the options
+//!    and the environment (cache, endpoint, token, offline);
+//! 2. `checkpoint`: a compiled-in checkpoint would be the answer; else it looks whether the cache
+//!    holds all that is needed, which ends the search without a request (`flue` does the same for
+//!    data sets, with Zenodo as the last resort);
+//! 3. `repository`: the place in the cache; the hub lists the files of one commit, and the needed
+//!    ones are fetched one by one;
+//! 4. `transfer`: what the server says of a file, then its bytes, resumed and checked, under a
+//!    lock that Python takes too;
+//! 5. `client`: sends each request, follows redirects, waits and tries again; `answer` puts what
+//!    comes back in words, `routes` picks proxy and certificates.
+//!
+//! Names, layout and variables are those of Python's `huggingface_hub`, so that both share one
+//! cache.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-mod address;
-mod bundled;
-mod certificates;
+mod answer;
 mod checkpoint;
 mod client;
-mod flue;
-mod origin;
-mod patience;
-mod refusal;
+pub(crate) mod flue;
 mod repository;
 mod routes;
-mod selection;
 mod settings;
 mod transfer;
-pub mod webis;
 
 use crate::error::{Error, Result};
 use checkpoint::Want;
 use client::Client;
 pub use flue::FlueCls;
-pub use origin::{Origin, origin};
-pub use selection::is_repository;
-use settings::Settings;
+pub use repository::is_repository;
+pub use settings::{HubOptions, Watch};
+use settings::{Settings, Variables};
 
-/// Told of a download: from its name, the bytes that an earlier run left, and the size (0 when that is unknown) it makes what is
-/// called with the number of bytes that arrive.
-pub type Watch = fn(&str, u64, u64) -> Box<dyn FnMut(u64)>;
-
-/// How names are looked up.
-#[derive(Debug, Clone, Default)]
-pub struct HubOptions {
-    /// Never touch the network (`--offline`); `HF_HUB_OFFLINE=1` does the same.
-    pub offline: bool,
-    /// The folder of downloaded repositories (`--cache-dir`); else `HF_HUB_CACHE`, `HF_HOME/hub` or
-    /// `~/.cache/huggingface/hub`.
-    pub cache_dir: Option<PathBuf>,
-    /// Branch, tag or commit of a checkpoint (`--revision`); else `main`.
-    pub revision: Option<String>,
-    /// Shows the progress of downloads; none without it.
-    pub watch: Option<Watch>,
-}
-
-/// The value of an environment variable.
-type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
-
-/// Resolves names of checkpoints and datasets to local files.
+/// Resolves names of checkpoints and data sets to local files.
 pub struct Hub {
     options: HubOptions,
-    variables: Box<Variables>,
+    variables: Arc<Variables>,
 }
 
 impl Hub {
@@ -75,25 +62,28 @@ impl Hub {
         })
     }
 
-    /// As [`Hub::new`], with the environment variables that `variable` gives instead of the process's.
+    /// As [`Hub::new`], with the environment variables that `variable` gives instead of the
+    /// process's.
     pub fn with_environment(
         options: HubOptions,
         variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
     ) -> Self {
         Self {
             options,
-            variables: Box::new(variable),
+            variables: Arc::new(variable),
         }
     }
 
-    /// The local folder of a checkpoint, with `config.json`, weights, and the tokenizer's files where it has some.
+    /// The local folder of a checkpoint, with `config.json`, weights, and the tokenizer's files
+    /// where it has some.
     ///
-    /// `name` is a folder, `tiny-camembert` or `tiny-flaubert` (compiled in), or a repository of the hub such as
-    /// `camembert-base` or `flaubert/flaubert_base_cased`. Only needed files are downloaded: safetensors before pickles.
+    /// `name` is a folder, `tiny-camembert` or `tiny-flaubert` (compiled in), or a repository of
+    /// the hub such as `camembert-base` or `flaubert/flaubert_base_cased`. Only the files that are
+    /// needed are downloaded: safetensors before pickles.
     ///
     /// # Errors
-    /// [`Error::NotFound`] says what was looked for and where; [`Error::Network`] what the hub refused;
-    /// [`Error::Io`] when the cache cannot be written.
+    /// [`Error::NotFound`] says what was looked for and where; [`Error::Network`] what the hub
+    /// refused; [`Error::Io`] when the cache cannot be written.
     pub fn checkpoint(&self, name: &str) -> Result<PathBuf> {
         self.find(name, Want::Model)
     }
@@ -106,38 +96,36 @@ impl Hub {
         self.find(name, Want::Tokenizer)
     }
 
-    /// The FLUE CLS corpus: the Parquet conversion of `GETALP/flue` at the hub, else the French part of the Webis archive
-    /// at Zenodo; from the cache when an earlier run (or, for Parquet, Python) left it there.
+    /// The FLUE CLS corpus: the Parquet conversion of `GETALP/flue` at the hub, else the French
+    /// part of the Webis archive at Zenodo; from the cache when an earlier run (or, for Parquet,
+    /// Python) left it there.
     ///
     /// # Errors
-    /// Those of [`Hub::checkpoint`]; what the hub said is part of the message when Zenodo fails too.
+    /// Those of [`Hub::checkpoint`]; what the hub said is part of the message when Zenodo fails
+    /// too.
     pub fn flue_cls(&self) -> Result<FlueCls> {
-        let settings = Settings::resolve(&self.options, &*self.variables)?;
-        let zenodo = (self.variables)("ZENODO_ENDPOINT")
-            .and_then(|v| v.into_string().ok())
-            .unwrap_or_else(|| "https://zenodo.org".into());
-        let client = || self.client(&settings);
-        flue::find(&settings, &client, zenodo.trim_end_matches('/'))
+        flue::find(&self.client()?)
     }
 
-    /// The Parquet files of configuration `config` of a dataset at the hub, with their split, in order.
+    /// The Parquet files of configuration `config` of a dataset at the hub, with their split, in
+    /// order.
     ///
     /// # Errors
     /// Those of [`Hub::checkpoint`].
     pub fn dataset_parquet(&self, dataset: &str, config: &str) -> Result<Vec<(String, PathBuf)>> {
-        let settings = Settings::resolve(&self.options, &*self.variables)?;
-        let client = || self.client(&settings);
-        flue::parquet(&settings, &client, dataset, config)?.ok_or_else(|| {
+        let client = self.client()?;
+        flue::parquet(&client, dataset, config)?.ok_or_else(|| {
+            let settings = client.settings();
             Error::NotFound {
                 what: format!("dataset `{dataset}`, configuration `{config}`"),
-                remedy: if settings.offline {
-                    format!(
-                        "the cache {} does not hold its Parquet files, and the hub was not asked because of {}",
+                remedy: match settings.offline {
+                    true => format!(
+                        "the cache {} does not hold its Parquet files, and the hub was not asked \
+                         because of {}",
                         settings.cache.display(),
                         settings.offline_because
-                    )
-                } else {
-                    "the hub has no Parquet conversion of it".into()
+                    ),
+                    false => "the hub has no Parquet conversion of it".into(),
                 },
             }
         })
@@ -154,20 +142,100 @@ impl Hub {
                 _ => Ok(local.to_path_buf()),
             };
         }
-        let settings = Settings::resolve(&self.options, &*self.variables)?;
-        if let Some(folder) = bundled::folder(name, &settings.own_cache)? {
+        let client = self.client()?;
+        if let Some(folder) = checkpoint::bundled(name, &client.settings().own_cache)? {
             return Ok(folder);
         }
-        if !selection::is_repository(name) {
+        if !is_repository(name) {
             return Err(checkpoint::not_found(
                 name,
                 "there is no such folder, and it is not the name of a repository at the hub",
             ));
         }
-        checkpoint::find(&settings, name, want, || self.client(&settings))
+        checkpoint::find(&client, name, want)
     }
 
-    fn client(&self, settings: &Settings) -> Result<Client> {
-        Client::new(settings, self.options.watch, &*self.variables)
+    /// A client for one search, with what the environment says now.
+    fn client(&self) -> Result<Client> {
+        let settings = Settings::resolve(&self.options, &*self.variables)?;
+        let variables = self.variables.clone();
+        Ok(Client::new(settings, variables, self.options.watch))
+    }
+}
+
+/// The source of a file that lies in a cache: a name that is the same on every machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `hf://OWNER/NAME/FILE`, `hf://datasets/OWNER/NAME/FILE` or `zenodo:RECORD/FILE`.
+    pub name: String,
+    /// The repository and its commit, where it is one of the hub.
+    pub commit: Option<(String, String)>,
+}
+
+/// The way back, from the place of a file to its origin: in the hub's cache
+/// `.../models--OWNER--NAME/snapshots/COMMIT/FILE`, in our own
+/// `.../zenodo-RECORD/cls-acl10-unprocessed/FILE`; none for any other.
+pub fn origin(file: &Path) -> Option<Origin> {
+    let mut parts = Vec::new();
+    for part in file.components() {
+        if let Component::Normal(name) = part {
+            parts.push(name.to_str()?);
+        }
+    }
+    // The last place that looks like one of a cache: what is above it may be anything.
+    (0..parts.len()).rev().find_map(|at| {
+        let of_hub =
+            repository::of_snapshot(&parts[at..]).map(|(repository, commit, file)| Origin {
+                name: format!("hf://{repository}/{file}"),
+                commit: Some((repository, commit)),
+            });
+        of_hub.or_else(|| flue::of_record(&parts[at..]).map(|name| Origin { name, commit: None }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_cache_are_named_by_their_source_and_no_others() {
+        let commit = "1".repeat(40);
+        let of = |path: &str| origin(Path::new(&path.replace("COMMIT", &commit)));
+        let hub = |path: &str, name: &str, repository: &str| {
+            let found = of(path).unwrap();
+            assert_eq!(found.name, name);
+            assert_eq!(found.commit, Some((repository.into(), commit.clone())));
+        };
+        hub(
+            "/c/hub/models--a--b/snapshots/COMMIT/config.json",
+            "hf://a/b/config.json",
+            "a/b",
+        );
+        hub(
+            "c/models--camembert-base/snapshots/COMMIT/config.json",
+            "hf://camembert-base/config.json",
+            "camembert-base",
+        );
+        hub(
+            "/c/datasets--GETALP--flue/snapshots/COMMIT/CLS/train/0000.parquet",
+            "hf://datasets/GETALP/flue/CLS/train/0000.parquet",
+            "datasets/GETALP/flue",
+        );
+        let review = "/c/flue-study/zenodo-3251672/cls-acl10-unprocessed/fr/dvd/test.review";
+        let found = of(review).unwrap();
+        assert_eq!(
+            found.name,
+            "zenodo:3251672/cls-acl10-unprocessed/fr/dvd/test.review"
+        );
+        assert_eq!(found.commit, None);
+        for other in [
+            "camembert-base/config.json",
+            "/c/models--camembert-base/snapshots/main/config.json",
+            "/c/models--camembert-base/snapshots/COMMIT",
+            "/c/camembert-base/snapshots/COMMIT/config.json",
+            "/c/zenodo-1/cls-acl10-unprocessed/fr/dvd/test.review",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 }

@@ -1,18 +1,30 @@
-//! The way a request takes: through which proxy, in the variables that Python's `requests` reads.
+//! The route that a request takes: its timeouts, the proxy it goes through, and the certificates
+//! that are trusted on the way.
+//!
+//! The variables are those that Python's `requests` and `httpx` read. Of certificates,
+//! huggingface_hub 0.36 knows the first two and otherwise trusts Mozilla's, which it carries along;
+//! huggingface_hub 2.4 knows the last two and otherwise trusts the system's. Here the first
+//! variable that is set counts, and without one both stores do: behind a proxy whose certificate
+//! only the system knows, and on a machine that has no store.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 use ureq::http::Uri;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
-use super::certificates;
+use super::settings::Variables;
 use crate::error::{Error, Result};
+use crate::files::read_bytes;
 
 /// The seconds that `HF_HUB_DOWNLOAD_TIMEOUT` may ask for: up to a day.
 const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// The largest file of certificates: Mozilla's has some 200 kB.
+const LARGEST_FILE: u64 = 1 << 24;
 
 /// One pool of connections for each proxy.
 pub(super) struct Routes {
@@ -26,28 +38,17 @@ impl Routes {
     /// The routes in the environment that `variable` looks up. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a proxy that is none, [`Error::Io`] and [`Error::Malformed`] for certificates that cannot be read.
-    pub fn new(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self> {
+    /// [`Error::Usage`] for what is not the address of a proxy or a number of seconds,
+    /// [`Error::Io`] and [`Error::Malformed`] for certificates that cannot be read.
+    pub fn new(variable: &Variables) -> Result<Self> {
         let text = |name: &str| {
             [name.to_ascii_lowercase(), name.to_owned()]
                 .iter()
                 .find_map(|n| variable(n)?.into_string().ok())
                 .filter(|v| !v.is_empty())
         };
-        let seconds = match variable("HF_HUB_DOWNLOAD_TIMEOUT").filter(|v| !v.is_empty()) {
-            None => 10,
-            Some(word) => word
-                .to_str()
-                .and_then(|w| w.trim().parse().ok())
-                .ok_or_else(|| {
-                    let word = word.to_string_lossy().into_owned();
-                    Error::Usage(format!(
-                        "HF_HUB_DOWNLOAD_TIMEOUT={word}: expected a whole number of seconds"
-                    ))
-                })?,
-        };
-        let patience = Duration::from_secs(seconds.clamp(*SECONDS.start(), *SECONDS.end()));
-        let roots = certificates::believed(variable)?;
+        let patience = patience(variable)?;
+        let roots = trusted(variable, load_native_certs)?;
         let proxied = |name: &str| -> Result<Option<Agent>> {
             let Some(address) = text(name).or_else(|| text("ALL_PROXY")) else {
                 return Ok(None);
@@ -81,6 +82,22 @@ impl Routes {
     }
 }
 
+/// How long a server may take to accept a connection.
+fn patience(variable: &Variables) -> Result<Duration> {
+    let Some(word) = variable("HF_HUB_DOWNLOAD_TIMEOUT").filter(|v| !v.is_empty()) else {
+        return Ok(Duration::from_secs(10));
+    };
+    let seconds = word.to_str().and_then(|w| w.trim().parse::<u64>().ok());
+    let seconds = seconds.ok_or_else(|| {
+        let word = word.to_string_lossy();
+        Error::Usage(format!(
+            "HF_HUB_DOWNLOAD_TIMEOUT={word}: expected a whole number of seconds"
+        ))
+    })?;
+    let seconds = seconds.clamp(*SECONDS.start(), *SECONDS.end());
+    Ok(Duration::from_secs(seconds))
+}
+
 fn agent(patience: Duration, roots: RootCerts, proxy: Option<Proxy>) -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
@@ -98,7 +115,8 @@ fn agent(patience: Duration, roots: RootCerts, proxy: Option<Proxy>) -> Agent {
         .new_agent()
 }
 
-/// An entry of `NO_PROXY`: what is asked directly.
+/// An entry of `NO_PROXY`: what is asked directly. ureq reads that variable too, but knows neither
+/// ports nor networks.
 enum Exception {
     All,
     /// A host with those below it, or a host with its port.
@@ -155,61 +173,101 @@ fn begin_alike(a: IpAddr, b: IpAddr, most: u32) -> bool {
     difference.checked_shr(after).unwrap_or(0) == 0
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What a variable may name.
+#[derive(Clone, Copy)]
+enum Names {
+    File,
+    Folders,
+    Either,
+}
 
-    #[test]
-    fn no_proxy_names_hosts_their_parts_and_networks() {
-        let holds = |entry: &str, url: &str| {
-            Exception::parse(entry).is_some_and(|e| e.holds(&url.parse().unwrap()))
-        };
-        for (entry, url) in [
-            ("*", "http://a.test/x"),
-            (" .Test", "http://a.test/x"),
-            ("a.test", "https://A.test:8/"),
-            ("a.test:8", "https://a.test:8/"),
-            ("127.0.0.0/8", "http://127.9.9.9:80/"),
-            ("10.0.0.1/32", "http://10.0.0.1/"),
-            ("0.0.0.0/0", "http://10.0.0.1/"),
-            ("10.0.0.1", "http://10.0.0.1:99/"),
-            ("10.0.0.1:99", "http://10.0.0.1:99/"),
-            ("::1", "http://[::1]:8/"),
-            ("fd00::/8", "http://[fd12::3]/"),
-        ] {
-            assert!(holds(entry, url), "{entry} {url}");
-        }
-        for (entry, url) in [
-            ("", "http://a.test/"),
-            ("test", "http://a.contest/"),
-            ("a.test:8", "http://a.test:9/"),
-            ("127.0.0.0/8", "http://128.0.0.1/"),
-            ("127.0.0.0/8", "http://127.test/"),
-            ("10.0.0.0/31", "http://10.0.0.2/"),
-            ("::1", "http://[::2]/"),
-            ("0.0.0.0/0", "http://[::1]/"),
-        ] {
-            assert!(!holds(entry, url), "{entry} {url}");
+/// The variables that name certificates, in their order.
+const CERTIFICATES: [(&str, Names); 4] = [
+    ("REQUESTS_CA_BUNDLE", Names::Either),
+    ("CURL_CA_BUNDLE", Names::Either),
+    ("SSL_CERT_FILE", Names::File),
+    ("SSL_CERT_DIR", Names::Folders),
+];
+
+/// The certificates that are trusted in the environment that `variable` looks up: those that it
+/// names, else those of the `system` together with Mozilla's.
+fn trusted(
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    system: impl FnOnce() -> CertificateResult,
+) -> Result<RootCerts> {
+    let named = CERTIFICATES.into_iter().find_map(|(name, what)| {
+        let value = variable(name).filter(|v| !v.is_empty())?;
+        Some((name, what, value))
+    });
+    let Some((name, what, value)) = named else {
+        return Ok(without_variable(system()));
+    };
+    let path = PathBuf::from(&value);
+    let found = match what {
+        Names::Folders => of_folders(name, std::env::split_paths(&value).collect())?,
+        Names::Either if path.is_dir() => of_folders(name, vec![path])?,
+        Names::File | Names::Either => of_file(name, &path)?,
+    };
+    Ok(RootCerts::new_with_certs(&found))
+}
+
+fn without_variable(system: CertificateResult) -> RootCerts {
+    for error in &system.errors {
+        tracing::debug!("the system's certificates: {error}");
+    }
+    if system.certs.is_empty() {
+        return RootCerts::WebPki;
+    }
+    let mozilla = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+    let all = system.certs.iter().chain(mozilla);
+    let all: Vec<_> = all.map(|der| owned(der)).collect();
+    RootCerts::new_with_certs(&all)
+}
+
+fn owned(der: &[u8]) -> Certificate<'static> {
+    Certificate::from_der(der).to_owned()
+}
+
+/// The certificates of a file.
+fn of_file(name: &str, file: &Path) -> Result<Vec<Certificate<'static>>> {
+    let expected = format!("certificates in PEM: {name} names a file of them");
+    let wrong = |found: String| Error::malformed(file, "", found, &expected);
+    if file.is_dir() {
+        return Err(wrong("a folder, which SSL_CERT_DIR may name".into()));
+    }
+    let bytes = read_bytes(file, LARGEST_FILE)?;
+    let mut found = Vec::new();
+    for item in parse_pem(&bytes) {
+        if let PemItem::Certificate(one) = item.map_err(|e| wrong(e.to_string()))? {
+            found.push(one);
         }
     }
-
-    #[test]
-    fn no_timeout_is_too_long() {
-        let of = |seconds: &'static str| {
-            Routes::new(&|name| (name == "HF_HUB_DOWNLOAD_TIMEOUT").then(|| seconds.into()))
-        };
-        for seconds in [
-            "18446744073709551615",
-            "4611686018427387904",
-            "0",
-            " 7 ",
-            "",
-        ] {
-            assert!(of(seconds).is_ok(), "{seconds}");
-        }
-        for seconds in ["x", "-1", "1.5"] {
-            let error = of(seconds).err().unwrap().to_string();
-            assert!(error.contains(&format!("TIMEOUT={seconds}")), "{error}");
-        }
+    match found.is_empty() {
+        true => Err(wrong("none".into())),
+        false => Ok(found),
     }
 }
+
+/// The certificates of all files in these folders, whatever their names: OpenSSL looks only at
+/// those that `openssl rehash` named.
+fn of_folders(name: &str, folders: Vec<PathBuf>) -> Result<Vec<Certificate<'static>>> {
+    let (mut found, mut problem) = (Vec::new(), None);
+    for folder in folders.iter().filter(|f| !f.as_os_str().is_empty()) {
+        let CertificateResult { certs, errors, .. } = load_certs_from_paths(None, Some(folder));
+        found.extend(certs.iter().map(|c| owned(c)));
+        for error in errors {
+            tracing::debug!("{name}: {error}");
+            problem.get_or_insert(error.to_string());
+        }
+    }
+    if found.is_empty() {
+        let first = folders.into_iter().next().unwrap_or_else(|| name.into());
+        let found = problem.map_or("none".into(), |problem| format!("none ({problem})"));
+        let expected = format!("certificates in PEM: {name} names a folder of files of them");
+        return Err(Error::malformed(first, "", found, expected));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

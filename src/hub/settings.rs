@@ -1,20 +1,41 @@
-//! Where the cache is, which hub is asked and with which token: the environment variables of `huggingface_hub`.
+//! Where the cache is, which hub is asked and with which token: the options of a run and the
+//! environment variables of `huggingface_hub`.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use super::HubOptions;
-use super::address::shown;
 use crate::error::{Error, Result};
 use crate::files::read_text;
 
-/// The hub that is asked when `HF_ENDPOINT` names no other.
-pub(super) const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+/// The hub that is asked when `HF_ENDPOINT` names no other, and the archive of data sets when
+/// `ZENODO_ENDPOINT` does not.
+const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+const DEFAULT_ZENODO: &str = "https://zenodo.org";
+
+/// Shows the progress of one download: given its name, the bytes that an earlier run left and the
+/// size (0 when that is unknown), it returns what is then told of the bytes as they arrive.
+pub type Watch = fn(&str, u64, u64) -> Box<dyn FnMut(u64)>;
+
+/// How names are looked up.
+#[derive(Debug, Clone, Default)]
+pub struct HubOptions {
+    /// Never touch the network (`--offline`); `HF_HUB_OFFLINE=1` does the same.
+    pub offline: bool,
+    /// The folder of downloaded repositories (`--cache-dir`); else `HF_HUB_CACHE`, `HF_HOME/hub` or
+    /// `~/.cache/huggingface/hub`.
+    pub cache_dir: Option<PathBuf>,
+    /// Branch, tag or commit of a checkpoint (`--revision`); else `main`.
+    pub revision: Option<String>,
+    /// Shows the progress of downloads; nothing is shown without it.
+    pub watch: Option<Watch>,
+}
+
+/// Looks an environment variable up.
+pub(super) type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 /// What the options and the environment say, resolved once.
 ///
 /// The names, the defaults and the order of precedence are those of `huggingface_hub.constants`.
-#[derive(Clone)]
 pub(super) struct Settings {
     /// The folder of `models--owner--name` folders.
     pub cache: PathBuf,
@@ -22,6 +43,8 @@ pub(super) struct Settings {
     pub own_cache: PathBuf,
     /// The hub's address without a slash at its end.
     pub endpoint: String,
+    /// Zenodo's, likewise.
+    pub zenodo: String,
     /// Sent to the endpoint's host only; never shown.
     pub token: Option<String>,
     /// Never touch the network.
@@ -36,12 +59,9 @@ impl Settings {
     /// The settings of `options` in the environment that `variable` looks up.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache, and for an endpoint or a
-    /// revision that can be none.
-    pub fn resolve(
-        options: &HubOptions,
-        variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Self> {
+    /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache,
+    /// and for an endpoint or a revision that cannot be one.
+    pub fn resolve(options: &HubOptions, variable: &Variables) -> Result<Self> {
         let text = |name: &str| -> Option<String> {
             let value = variable(name)?.into_string().ok()?;
             let value = value.trim();
@@ -84,7 +104,11 @@ impl Settings {
                 .find_map(|name| Some((name, text(name)?)))
                 .and_then(|(name, value)| is_true(&value).then_some(name))
         };
-        let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| DEFAULT_ENDPOINT.into());
+        let address = |name: &str, default: &str| {
+            let given = text(name).unwrap_or_else(|| default.into());
+            given.trim_end_matches('/').to_owned()
+        };
+        let endpoint = address("HF_ENDPOINT", DEFAULT_ENDPOINT);
         if !endpoint.contains("://") {
             return Err(Error::Usage(format!(
                 "HF_ENDPOINT is `{endpoint}`: an address begins with https:// or http://"
@@ -99,7 +123,8 @@ impl Settings {
         Ok(Self {
             cache,
             own_cache,
-            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            endpoint,
+            zenodo: address("ZENODO_ENDPOINT", DEFAULT_ZENODO),
             token: token(&text, hf_home.as_deref(), &expand, &folder),
             offline: offline_because.is_some(),
             offline_because: offline_because.unwrap_or_default().to_owned(),
@@ -107,15 +132,11 @@ impl Settings {
         })
     }
 
-    /// The hub's address as it may be shown.
-    pub fn shown_endpoint(&self) -> String {
-        shown(&self.endpoint)
-    }
-
     /// What helps when a server does not answer.
     pub fn no_answer(&self) -> String {
         format!(
-            "check the connection, HF_ENDPOINT and HTTPS_PROXY, or work with --offline on what the cache {} holds",
+            "check the connection, HF_ENDPOINT and HTTPS_PROXY, or work with --offline on what the \
+             cache {} holds",
             self.cache.display()
         )
     }
@@ -130,8 +151,9 @@ pub(super) fn is_plain(name: &str) -> bool {
             .all(|c| matches!(c, Component::Normal(_)))
 }
 
-/// `$NAME` and `${NAME}` replaced by what the environment has, as `os.path.expandvars` does; unknown names stay.
-fn with_variables(path: PathBuf, variable: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
+/// `$NAME` and `${NAME}` replaced by what the environment has, as `os.path.expandvars` does;
+/// unknown names stay.
+fn with_variables(path: PathBuf, variable: &Variables) -> PathBuf {
     let Some(text) = path.to_str().filter(|text| text.contains('$')) else {
         return path;
     };
@@ -175,18 +197,20 @@ fn token(
                 .or_else(|| hf_home.map(|h| h.join("token")))?;
             read_text(&file).ok()
         })
-        // As Python does, which takes line ends out wherever they stand.
+        // As Python does, which removes line ends wherever they stand.
         .map(|token| token.replace(['\r', '\n'], "").trim().to_owned())
         .filter(|token| {
             let usable = token.chars().all(|c| c.is_ascii_graphic());
             if !usable {
-                tracing::warn!("the token of the hub is not sent: no token holds such characters");
+                tracing::warn!(
+                    "the hub's token is not sent: it holds characters that no token has"
+                );
             }
             usable && !token.is_empty()
         })
 }
 
-/// What `huggingface_hub` takes for true.
+/// What `huggingface_hub` takes to be true.
 fn is_true(value: &str) -> bool {
     ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str())
 }
@@ -196,13 +220,15 @@ mod tests {
     use super::*;
 
     fn settings(variables: &[(&str, &str)], options: HubOptions) -> Settings {
-        Settings::resolve(&options, &|name| {
-            variables
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| OsString::from(v))
-        })
-        .unwrap()
+        let held: Vec<(String, OsString)> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.into()))
+            .collect();
+        let variable = move |name: &str| {
+            let found = held.iter().find(|(n, _)| n == name);
+            found.map(|(_, value)| value.clone())
+        };
+        Settings::resolve(&options, &variable).unwrap()
     }
 
     #[test]
@@ -265,8 +291,9 @@ mod tests {
                 revision: Some(revision.into()),
                 ..Default::default()
             };
-            let set = |name: &str| match name {
-                "HF_ENDPOINT" => Some(endpoint.into()),
+            let endpoint = endpoint.to_owned();
+            let set = move |name: &str| match name {
+                "HF_ENDPOINT" => Some(endpoint.clone().into()),
                 _ => Some("/h".into()),
             };
             Settings::resolve(&options, &set)
@@ -285,11 +312,6 @@ mod tests {
             );
         }
         assert_eq!(message("http://h", "refs/pr/1"), None);
-        let set = [("HOME", "/h"), ("HF_ENDPOINT", "http://me:pass@h/")];
-        assert_eq!(
-            settings(&set, HubOptions::default()).shown_endpoint(),
-            "http://h"
-        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The download of one file: resumed after a cut, checked against the size and the SHA-256 that the hub gives.
+//! The transfer of one file: what the server says of it, and its bytes, resumed after a cut and
+//! checked against the size and the SHA-256 that were announced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -7,15 +8,16 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, StatusCode};
 
-use super::client::{Ask, Client, header, network};
-use super::patience::{Blocks, sleep};
+use super::answer::{absolute, header, network};
+use super::client::{Ask, Blocks, Client, sleep};
+use super::settings::is_plain;
 use crate::error::{Error, Result, interrupt};
 use crate::files::{beside, sha256_file};
 
-/// How often a broken download is taken up again without any progress in between.
+/// How often a broken download is resumed without any progress in between.
 const TRIES: u32 = 5;
 
-/// A file as the hub describes it.
+/// A file as the server describes it.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     /// Where its bytes are.
@@ -29,13 +31,44 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Whether `other` speaks of the same bytes.
-    fn is_same(&self, other: &Self) -> bool {
-        (&self.etag, self.size, &self.sha256) == (&other.etag, other.size, &other.sha256)
+    /// What the hub says of the file at `url`, which belongs to `commit`, before it is fetched.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when the hub refuses, or when what answers in its place is not a hub.
+    pub fn at_hub(client: &Client, url: &str, commit: &str) -> Result<Self> {
+        let response = client.ask(Ask::Description, url)?;
+        let headers = response.headers();
+        let mut remote = Self::from_headers(url, headers);
+        let problem = match header(headers, "x-repo-commit") {
+            None => "the answer lacks the header X-Repo-Commit of a hub",
+            Some(found) if found != commit => "the answer is about another commit",
+            Some(_) if !is_plain(&remote.etag) || remote.etag.contains('/') => {
+                "the answer lacks the header ETag of a hub"
+            }
+            Some(_) => {
+                if let Some(location) = header(headers, "location") {
+                    remote.url = absolute(url, location);
+                }
+                return Ok(remote);
+            }
+        };
+        Err(network(url, problem, "check HF_ENDPOINT and the proxy"))
     }
 
-    /// The description in the headers of an answer.
-    pub fn from_headers(url: &str, headers: &HeaderMap) -> Self {
+    /// What any other server says of the file at `url`. An ETag is no digest there: only the length
+    /// can be checked.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when the server refuses.
+    pub fn elsewhere(client: &Client, url: &str) -> Result<Self> {
+        let answer = client.ask(Ask::Headers, url)?;
+        Ok(Self {
+            sha256: None,
+            ..Self::from_headers(url, answer.headers())
+        })
+    }
+
+    fn from_headers(url: &str, headers: &HeaderMap) -> Self {
         let number = |name: &str| header(headers, name)?.trim().parse::<u64>().ok();
         let linked = header(headers, "x-linked-etag");
         let etag = linked.or_else(|| header(headers, "etag"));
@@ -53,14 +86,20 @@ impl Remote {
             etag,
         }
     }
+
+    /// Whether `other` speaks of the same bytes.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.etag, self.size, &self.sha256) == (&other.etag, other.size, &other.sha256)
+    }
 }
 
-/// Download `remote` to `target`, taking up `TARGET.incomplete` where an earlier attempt stopped. `name` is what the log
-/// calls it; `again` asks the hub anew when the address has expired. The caller holds the lock of `target`.
+/// Download `remote` to `target`, resuming `TARGET.incomplete` where an earlier attempt stopped.
+/// `name` is what the log calls it; `again` asks the server once more, because an address may have
+/// expired. The caller holds the lock of `target`.
 ///
 /// # Errors
-/// [`Error::Network`] when the connection keeps failing, or the content is not what was announced or changes meanwhile;
-/// [`Error::Io`] when the disk refuses.
+/// [`Error::Network`] when the connection keeps failing, or the content is not what was announced
+/// or changes meanwhile; [`Error::Io`] when the disk refuses.
 pub(super) fn transfer(
     client: &Client,
     remote: &Remote,
@@ -68,7 +107,7 @@ pub(super) fn transfer(
     name: &str,
     again: &dyn Fn() -> Result<Remote>,
 ) -> Result<()> {
-    let partial = incomplete(target);
+    let partial = beside(target, ".incomplete");
     let mut remote = remote.clone();
     let (mut failures, mut spoiled) = (0, false);
     loop {
@@ -80,7 +119,8 @@ pub(super) fn transfer(
                 Ok(()) => break,
                 Err(e @ Error::Network { .. }) => {
                     remove(&partial)?;
-                    // One more attempt from the first byte: a proxy may have answered in place of the hub.
+                    // One more attempt from the first byte: a proxy may have answered in place of
+                    // the hub.
                     if !std::mem::replace(&mut spoiled, true) {
                         continue;
                     }
@@ -106,8 +146,8 @@ pub(super) fn transfer(
             remove(&partial)?;
             return Err(network(
                 &now.url,
-                "the file was changed during its download".into(),
-                "run again".into(),
+                "the file was changed during its download",
+                "run again",
             ));
         }
         remote = now;
@@ -155,7 +195,7 @@ fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Resu
             network(
                 &remote.url,
                 format!("the connection broke at byte {done}: {e}"),
-                "run again to resume".into(),
+                "run again to resume",
             )
         })?;
         file.write_all(&block)
@@ -170,7 +210,7 @@ fn receive(client: &Client, remote: &Remote, partial: &Path, name: &str) -> Resu
         Some(size) if done < size => Err(network(
             &remote.url,
             format!("the connection closed at byte {done} of {size}"),
-            "run again to resume".into(),
+            "run again to resume",
         )),
         _ => Ok(()),
     }
@@ -181,8 +221,8 @@ fn verify(remote: &Remote, partial: &Path) -> Result<()> {
     let wrong = |what: &str, found: String, expected: &str| {
         network(
             &remote.url,
-            format!("what was downloaded has the {what} {found}, announced was {expected}"),
-            "nothing was kept; try again, without the proxy if there is one".into(),
+            format!("the download has the {what} {found}, where {expected} was announced"),
+            "nothing was kept; try again, without the proxy if there is one",
         )
     };
     let found = length(partial);
@@ -196,11 +236,6 @@ fn verify(remote: &Remote, partial: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `NAME.incomplete` beside the target, as Python calls it.
-fn incomplete(target: &Path) -> std::path::PathBuf {
-    beside(target, ".incomplete")
 }
 
 fn length(path: &Path) -> u64 {

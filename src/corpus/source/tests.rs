@@ -131,7 +131,7 @@ fn parquet(folder: &Path, name: &str, texts: Vec<String>) -> PathBuf {
     let batch = RecordBatch::try_from_iter([("text", texts), ("label", labels)]).unwrap();
     let path = folder.join(name);
     let file = File::create(&path).unwrap();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     path

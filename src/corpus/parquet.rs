@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Int64Type, Schema};
+use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use super::columns::{Columns, IDX, category, number};
+use super::guards::too_long_text;
 use super::labels::{self, RowLabels};
-use super::lines::too_long_text;
-use super::table::{IDX, category, find_column, listed, number};
 use super::{ReadOptions, Review};
 use crate::artifact::{ParquetFile, features, rows_at_a_time};
 use crate::error::{Error, Result, contain};
@@ -22,7 +22,7 @@ const REMEDY: &str = "a sound Parquet file: make it again";
 pub(super) struct Parquet {
     path: PathBuf,
     batches: ParquetRecordBatchReader,
-    /// The names of the columns as the file spells them.
+    schema: SchemaRef,
     columns: Columns,
     labels: RowLabels,
     ready: VecDeque<Review>,
@@ -32,45 +32,10 @@ pub(super) struct Parquet {
     done: bool,
 }
 
-/// What the file calls the columns that are read.
-struct Columns {
-    text: String,
-    label: String,
-    idx: Option<String>,
-    category: Option<String>,
-}
-
-impl Columns {
-    fn of(path: &Path, schema: &Schema) -> Result<Self> {
-        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        let find = |name: &str| -> Result<Option<String>> {
-            let at = find_column(path, "the schema", &names, name)?;
-            Ok(at.map(|at| names[at].to_string()))
-        };
-        let need = |name: &str| {
-            let expected = "columns `text` and `label`";
-            let missing = || Error::malformed(path, "the schema", listed(&names), expected);
-            find(name)?.ok_or_else(missing)
-        };
-        Ok(Self {
-            text: need("text")?,
-            label: need("label")?,
-            idx: find("idx")?,
-            category: find("category")?,
-        })
-    }
-
-    fn all(&self) -> impl Iterator<Item = &str> {
-        let needed = [self.text.as_str(), self.label.as_str()];
-        let others = [self.idx.as_deref(), self.category.as_deref()];
-        needed.into_iter().chain(others.into_iter().flatten())
-    }
-}
-
 /// The number of rows that the footer of a Parquet file declares.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file.
+/// [`Error::Io`]; [`Error::Malformed`] when it is not a Parquet file.
 pub(super) fn rows(path: &Path) -> Result<u64> {
     let builder = builder(path, ParquetFile::open(path)?)?;
     Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
@@ -79,10 +44,15 @@ pub(super) fn rows(path: &Path) -> Result<u64> {
 /// Whether a Parquet file has a column `category`.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file or lacks `text` or `label`.
+/// [`Error::Io`]; [`Error::Malformed`] when it is not a Parquet file or lacks `text` or `label`.
 pub(super) fn has_categories(path: &Path) -> Result<bool> {
     let builder = builder(path, ParquetFile::open(path)?)?;
-    Ok(Columns::of(path, builder.schema())?.category.is_some())
+    Ok(columns(path, builder.schema())?.category.is_some())
+}
+
+fn columns(path: &Path, schema: &Schema) -> Result<Columns> {
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    Columns::find(path, "the schema", &names, "")
 }
 
 fn builder(path: &Path, file: ParquetFile) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
@@ -92,22 +62,24 @@ fn builder(path: &Path, file: ParquetFile) -> Result<ParquetRecordBatchReaderBui
 }
 
 impl Parquet {
-    /// Open a file; `before` rows came before it in the split. The names of the classes are those that `datasets` keeps in the
-    /// schema's metadata.
+    /// Open a file; `before` rows came before it in the split. The names of the classes are those
+    /// that `datasets` keeps in the schema's metadata.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] when it is no Parquet file or lacks `text` or `label`; [`Error::Mismatch`] when its
-    /// classes are others than FLUE's.
+    /// [`Error::Io`]; [`Error::Malformed`] when it is not a Parquet file or lacks `text` or
+    /// `label`; [`Error::Mismatch`] when its classes are others than FLUE's.
     pub fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
         let file = ParquetFile::open(path)?;
         let builder = builder(path, file.clone())?;
         let schema = builder.schema().clone();
-        let columns = Columns::of(path, &schema)?;
-        let labels = match features::class_names(path, &schema, &columns.label)? {
+        let columns = columns(path, &schema)?;
+        let label = schema.field(columns.label).name();
+        let labels = match features::class_names(path, &schema, label)? {
             Some(names) => RowLabels::declared(path.display(), &names, &options.label_map)?,
             None => RowLabels::words(&options.label_map),
         };
-        let wanted = columns.all().filter_map(|name| schema.index_of(name).ok());
+        let others = columns.idx.into_iter().chain(columns.category);
+        let wanted = [columns.text, columns.label].into_iter().chain(others);
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
         let rows = rows_at_a_time(path, &file, builder.metadata(), &mask)?;
         let builder = builder.with_projection(mask).with_batch_size(rows);
@@ -117,6 +89,7 @@ impl Parquet {
         Ok(Self {
             path: path.into(),
             batches,
+            schema,
             columns,
             labels,
             ready: VecDeque::new(),
@@ -143,17 +116,15 @@ impl Parquet {
     }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
-        let texts = self.column(batch, &self.columns.text, &DataType::LargeUtf8)?;
+        let texts = self.column(batch, self.columns.text, &DataType::LargeUtf8)?;
         let texts = texts.as_string::<i64>();
         let labels = LabelColumn::of(self.label_column(batch)?);
-        let idx = match &self.columns.idx {
-            None => None,
-            Some(name) => Some(self.column(batch, name, &DataType::Int64)?),
+        let other = |column: Option<usize>, to| {
+            let column = column.map(|column| self.column(batch, column, to));
+            column.transpose()
         };
-        let categories = match &self.columns.category {
-            None => None,
-            Some(name) => Some(self.column(batch, name, &DataType::Utf8)?),
-        };
+        let idx = other(self.columns.idx, &DataType::Int64)?;
+        let categories = other(self.columns.category, &DataType::Utf8)?;
         for row in 0..batch.num_rows() {
             self.row += 1;
             let bad = |found: String, expected: &str| {
@@ -181,7 +152,7 @@ impl Parquet {
             };
             let category = categories.as_ref().and_then(|column| {
                 let words = column.as_string::<i32>();
-                words.is_valid(row).then(|| words.value(row).to_string())
+                words.is_valid(row).then(|| words.value(row))
             });
             self.ready.push_back(Review {
                 text: texts.value(row).into(),
@@ -195,21 +166,24 @@ impl Parquet {
 
     /// The labels as whole numbers or as words.
     fn label_column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
-        let name = &self.columns.label;
-        let found = batch.column_by_name(name).map(|column| column.data_type());
-        match found {
-            Some(found) if found.is_floating() => {
-                let found = format!("numbers of the floating-point type {found}");
-                let place = format!("column `{name}`");
-                Err(Error::malformed(&self.path, place, found, labels::EXPECTED))
-            }
-            Some(found) if found.is_integer() => self.column(batch, name, &DataType::Int64),
-            _ => self.column(batch, name, &DataType::Utf8),
+        let field = self.schema.field(self.columns.label);
+        let stored = field.data_type();
+        if stored.is_floating() {
+            let found = format!("numbers of the floating-point type {stored}");
+            let place = format!("column `{}`", field.name());
+            return Err(Error::malformed(&self.path, place, found, labels::EXPECTED));
         }
+        let to = match stored.is_integer() {
+            true => DataType::Int64,
+            false => DataType::Utf8,
+        };
+        self.column(batch, self.columns.label, &to)
     }
 
-    /// A column of the batch cast to `to`: strings and dictionaries of strings, integers of any width.
-    fn column(&self, batch: &RecordBatch, name: &str, to: &DataType) -> Result<ArrayRef> {
+    /// A column of the schema in the batch, cast to `to`: strings and dictionaries of strings,
+    /// integers of any width.
+    fn column(&self, batch: &RecordBatch, column: usize, to: &DataType) -> Result<ArrayRef> {
+        let name = self.schema.field(column).name();
         let place = format!("column `{name}`");
         let missing = || Error::malformed(&self.path, &place, "nothing", to);
         let column = batch.column_by_name(name).ok_or_else(missing)?;

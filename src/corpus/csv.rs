@@ -1,4 +1,4 @@
-//! Tables with a column `text` and a column `label` in CSV and TSV.
+//! CSV and TSV: a table with a header, which has a column `text` and a column `label`.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
+use super::columns::{Columns, IDX, category, number};
+use super::guards::{
+    LONGEST_ROW, Lines, Meter, QuoteFault, Quotes, invalid_utf8, open_without_mark, too_long_text,
+};
 use super::labels::{self, RowLabels};
-use super::lines::{LONGEST_ROW, Lines, invalid_utf8, too_long_text};
-use super::meter::Meter;
-use super::quotes::{QuoteFault, Quotes};
 use super::{ReadOptions, Review};
 use crate::error::{Error, Result};
 use crate::files::open_file;
@@ -18,14 +19,6 @@ use crate::files::open_file;
 const LONGEST_HEADER: u64 = 1 << 20;
 const NO_HEADER: &str = "a first line of more than 1 MiB: does it name the columns?";
 const OPEN_QUOTE: &str = "a row of more than 16 MiB: is a quote left open?";
-
-/// Where the columns stand in a CSV file.
-struct Columns {
-    text: usize,
-    label: usize,
-    idx: Option<usize>,
-    category: Option<usize>,
-}
 
 /// The rows of a CSV or TSV file with a header.
 pub(super) struct Csv {
@@ -44,11 +37,12 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Open a file of fields cut at `delimiter` and, unless the options say otherwise, quoted by `"`; `before` rows came before
-    /// it in the split.
+    /// Open a file of fields cut at `delimiter` and, unless the options say otherwise, quoted by
+    /// `"`; `before` rows came before it in the split.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label` or names one twice.
+    /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label` or names one
+    /// twice.
     pub fn open(path: &Path, delimiter: u8, before: usize, options: &ReadOptions) -> Result<Self> {
         let quoted = !options.no_quotes;
         let bytes = Quotes::new(open_without_mark(path)?, quoted.then_some(delimiter));
@@ -61,25 +55,13 @@ impl Csv {
             Err(e) => return Err(csv_error(path, 0, e)),
         };
         let names: Vec<Cow<'_, str>> = header.iter().map(String::from_utf8_lossy).collect();
-        let find = |name: &str| find_column(path, "line 1", &names, name);
-        let need = |name: &str| {
-            find(name)?.ok_or_else(|| {
-                let of_another_delimiter =
-                    names.len() == 1 && names[0].contains([';', '\t', ',', '|']);
-                let expected = match (of_another_delimiter, delimiter) {
-                    (false, _) => "columns `text` and `label`",
-                    (true, b'\t') => "columns `text` and `label`, with a tab between fields",
-                    (true, _) => "columns `text` and `label`, with a comma between fields",
-                };
-                Error::malformed(path, "line 1", listed(&names), expected)
-            })
+        let of_another_delimiter = names.len() == 1 && names[0].contains([';', '\t', ',', '|']);
+        let hint = match (of_another_delimiter, delimiter) {
+            (false, _) => "",
+            (true, b'\t') => ", with a tab between fields",
+            (true, _) => ", with a comma between fields",
         };
-        let columns = Columns {
-            text: need("text")?,
-            label: need("label")?,
-            idx: find("idx")?,
-            category: find("category")?,
-        };
+        let columns = Columns::find(path, "line 1", &names, hint)?;
         Ok(Self {
             path: path.into(),
             reader,
@@ -136,13 +118,13 @@ impl Csv {
             },
             category: match self.columns.category {
                 None => None,
-                Some(column) => category(self.field(column)?.to_string()),
+                Some(column) => category(self.field(column)?),
             },
         }))
     }
 
-    /// Refuse a row of several lines each of which is a row by itself: a table without quoting, whose texts happen to begin and
-    /// to end with a quote, reads so.
+    /// Refuse a row of several lines each of which is a row by itself: a table without quoting,
+    /// whose texts happen to begin and to end with a quote, reads so.
     fn refuse_glued_rows(&self) -> Result<()> {
         if !self.quoted || memchr::memchr(b'\n', self.record.as_slice()).is_none() {
             return Ok(());
@@ -166,10 +148,12 @@ impl Csv {
             return Ok(());
         }
         let found = format!(
-            "{} lines that are one row if quotes hold fields together, and as many rows if they are part of the texts",
+            "{} lines that are one row if quotes hold fields together, and as many rows if they \
+             are part of the texts",
             lines.len()
         );
-        let expected = "--no-quotes for the second reading; for the first, a table in which line ends are not followed by what looks like a row";
+        let expected = "--no-quotes for the second reading; for the first, a table in which line \
+                        ends are not followed by what looks like a row";
         Err(self.bad(found, expected))
     }
 
@@ -198,71 +182,6 @@ impl Iterator for Csv {
     }
 }
 
-/// What an `idx` must be, for messages.
-pub(super) const IDX: &str =
-    "a whole number from -2147483648 to 2147483647: the column of the prepared data has 32 bits";
-
-/// The place of the column `name` among the `names` of a table, whatever its case.
-///
-/// # Errors
-/// [`Error::Malformed`] when several columns have the name.
-pub(super) fn find_column<S: AsRef<str>>(
-    path: &Path,
-    place: &str,
-    names: &[S],
-    name: &str,
-) -> Result<Option<usize>> {
-    let of_name = |other: &S| other.as_ref().trim().eq_ignore_ascii_case(name);
-    let mut places = (0..names.len()).filter(|&i| of_name(&names[i]));
-    match (places.next(), places.next()) {
-        (Some(first), Some(second)) => {
-            let [first, second] = [first, second].map(|i| names[i].as_ref());
-            let found = format!("the columns `{first}` and `{second}`");
-            let expected = format!("one column `{name}`: give the other one another name");
-            Err(Error::malformed(path, place, found, expected))
-        }
-        (found, _) => Ok(found),
-    }
-}
-
-/// The columns of a table, for messages.
-pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    format!("columns {}", names.join(", "))
-}
-
-/// The category that a row names; a blank names none.
-pub(super) fn category(word: String) -> Option<Cow<'static, str>> {
-    let trimmed = word.trim();
-    if trimmed.len() == word.len() {
-        return (!word.is_empty()).then_some(Cow::Owned(word));
-    }
-    (!trimmed.is_empty()).then(|| Cow::Owned(trimmed.to_string()))
-}
-
-/// A buffered file, after its byte order mark if it has one.
-pub(super) fn open_without_mark(path: &Path) -> Result<Box<dyn BufRead + Send>> {
-    let file = open_file(path)?;
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let start = reader.fill_buf().map_err(Error::io(path, "read"))?;
-    if start.starts_with("\u{feff}".as_bytes()) {
-        reader.consume(3);
-    } else if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-        let expected = "UTF-8 text: convert the file first, with iconv -f UTF-16 for instance";
-        return Err(Error::malformed(path, "byte 0", "UTF-16", expected));
-    }
-    Ok(Box::new(reader))
-}
-
-/// The number of a row of the table `path` as its `idx`.
-///
-/// # Errors
-/// [`Error::Malformed`] past what an int32 holds.
-pub(super) fn number(path: &Path, row: usize) -> Result<i32> {
-    let too_many = |_| Error::malformed(path, format!("row {row}"), "too many rows", IDX);
-    i32::try_from(row).map_err(too_many)
-}
-
 fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
     let line = e.position().map(csv::Position::line);
     let place = match line {
@@ -279,7 +198,8 @@ fn csv_error(path: &Path, row: usize, e: csv::Error) -> Error {
                     path,
                     format!("line {}", fault.line),
                     &fault.found,
-                    "fields that are quoted whole, with quotes inside them doubled; --no-quotes where quotes are part of the texts",
+                    "fields that are quoted whole, with quotes inside them doubled; --no-quotes \
+                     where quotes are part of the texts",
                 ),
                 None => {
                     Error::malformed(path, place, source, "a review of a size that people write")
