@@ -1,7 +1,8 @@
 //! A Parquet file that nobody vouches for: what is asked of it beyond its end is an error at once.
 //!
-//! The parquet crate reads plain files, too, but there it takes memory by the numbers in the file before it reads, and
-//! goes on skipping at the end of a file for as many fields as a damaged header announces.
+//! The parquet crate reads plain files, too, but there it takes memory by the numbers in the file
+//! before it reads, and goes on skipping at the end of a file for as many fields as a damaged
+//! header announces.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -39,8 +40,8 @@ impl ParquetFile {
         Ok(file)
     }
 
-    /// Look over the metadata at the end of the file, in front of their length and the mark; a file without them is
-    /// left for the parquet crate to refuse.
+    /// Look over the metadata at the end of the file, in front of their length and the mark; a file
+    /// without them is left for the parquet crate to refuse.
     fn check_footer(&self) -> std::result::Result<(), String> {
         const END: u64 = 8;
         let Some(end) = self.length.checked_sub(END) else {

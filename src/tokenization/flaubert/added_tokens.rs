@@ -112,12 +112,7 @@ impl AddedTokens {
             tokens.insert(*id, AddedToken::of(token));
         }
         let mut known = vocabulary.clone();
-        known.extend(
-            tokens
-                .by_content
-                .iter()
-                .map(|(content, id)| (content.clone(), *id)),
-        );
+        known.extend(tokens.by_content.clone());
         let all = read.named.clone();
         read.drop_what_has_another_name(&known);
         let dropped = |key: &str| read.named(key).is_none();
