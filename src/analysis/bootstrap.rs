@@ -1,8 +1,9 @@
 //! Confidence intervals over sentences that need one pass and merge.
 //!
-//! The Poisson bootstrap (Chamandy, Muralidharan, Najmi, Naidu 2012): in every replicate each sentence counts as often as a
-//! Poisson variable of mean 1 says, which is what drawing with replacement comes to when sentences are many. The weights are
-//! a function of the seed and the sentence's number alone, so shards agree on them.
+//! The Poisson bootstrap (Chamandy, Muralidharan, Najmi, Naidu 2012): in every replicate each
+//! sentence counts as often as a Poisson variable of mean 1 says, which is what drawing with
+//! replacement comes to when sentences are many. The weights are a function of the seed and the
+//! sentence's number alone, so shards agree on them.
 
 use crate::error::{Error, Result};
 use crate::metrics::{Interval, quantile};
@@ -57,8 +58,8 @@ impl Bootstrap {
         }
     }
 
-    /// Add the value of a sentence, which counts `mass` times (its pairs, its tokens, or 1). NaN, the value of a sentence
-    /// that has none, is left out.
+    /// Add the value of a sentence, which counts `mass` times (its pairs, its tokens, or 1). NaN,
+    /// the value of a sentence that has none, is left out.
     ///
     /// # Panics
     /// When there are not as many weights as replicates.
@@ -110,7 +111,8 @@ impl Bootstrap {
         self.sentences
     }
 
-    /// Its 95 % percentile interval; NaN for fewer than two sentences: one alone, drawn however often, gives the same mean each time.
+    /// Its 95 % percentile interval; NaN for fewer than two sentences: one alone, drawn however
+    /// often, gives the same mean each time.
     pub fn interval(&self) -> Interval {
         if self.sentences < 2 {
             return Interval::UNKNOWN;
@@ -124,7 +126,8 @@ impl Bootstrap {
     }
 }
 
-/// The 95 % percentile interval of what replicates give; those that are not finite are left out. NaN when fewer than two are left.
+/// The 95 % percentile interval of what replicates give; those that are not finite are left out.
+/// NaN when fewer than two are left.
 pub fn percentiles(mut values: Vec<f64>) -> Interval {
     values.retain(|v| v.is_finite());
     if values.len() < 2 {

@@ -1,6 +1,7 @@
 //! Linear CKA: how alike representations of the same points are.
 //!
-//! S. Kornblith, M. Norouzi, H. Lee, G. Hinton: Similarity of neural network representations revisited (ICML 2019).
+//! S. Kornblith, M. Norouzi, H. Lee, G. Hinton: Similarity of neural network representations
+//! revisited (ICML 2019).
 
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -11,8 +12,9 @@ use crate::linalg::{dot, pairwise_products};
 /// A CKA that is no farther from 1 than rounding.
 const WHOLE: f64 = 1.0 - 1e-12;
 
-/// A representation of some points: the products of all pairs of them (its kernel), from which CKA with any other follows by one
-/// pass over both kernels, and with it CKA without each group of points.
+/// A representation of some points: the products of all pairs of them (its kernel), from which CKA
+/// with any other follows by one pass over both kernels, and with it CKA without each group of
+/// points.
 ///
 /// Keeps n (n + 1) / 2 numbers of single precision for n points; CKA is found to about 10⁻⁷.
 #[derive(Debug, Clone)]
@@ -36,12 +38,12 @@ struct Likeness {
 }
 
 impl Representation {
-    /// The representation of (points, dimensions); `groups` holds the number of each point's group, from 0 on, and is the same for
-    /// all representations that are compared.
+    /// The representation of (points, dimensions); `groups` holds the number of each point's group,
+    /// from 0 on, and is the same for all representations that are compared.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when groups and points differ in number or points have no dimension; [`Error::Compute`] when a number is NaN or
-    /// infinite, or too large to be squared.
+    /// [`Error::Mismatch`] when groups and points differ in number or points have no dimension;
+    /// [`Error::Compute`] when a number is NaN or infinite, or too large to be squared.
     pub fn new(x: ArrayView2<'_, f32>, groups: &[usize]) -> Result<Self> {
         if groups.len() != x.nrows() {
             return Err(Error::Mismatch(format!(
@@ -67,10 +69,12 @@ impl Representation {
         Ok(made)
     }
 
-    /// Linear CKA with another representation of the same points: `‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖)` with Frobenius norms, which is the cosine of
-    /// the two centred kernels. 1 when one is a rotation and scaling of the other, 0 when they have nothing in common. NaN when one
-    /// does not vary, as with fewer than two points. The interval is the jackknife's over groups, taken of artanh(CKA) so that it stays
-    /// below 1; NaN when fewer than two of the groups can be left out and the others still vary.
+    /// Linear CKA with another representation of the same points: `‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖)` with
+    /// Frobenius norms, which is the cosine of the two centred kernels. 1 when one is a rotation
+    /// and scaling of the other, 0 when they have nothing in common. NaN when one does not vary, as
+    /// with fewer than two points. The interval is the jackknife's over groups, taken of
+    /// artanh(CKA) so that it stays below 1; NaN when fewer than two of the groups can be left out
+    /// and the others still vary.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when they have different numbers of points or groups.
@@ -104,8 +108,8 @@ impl Representation {
         })
     }
 
-    /// `Σ K L − 2/n Σ kᵢ lᵢ + k l / n²` with the sums of rows and of all entries: the trace of K H L H, where H centres. Of all points, and
-    /// of those outside each group.
+    /// `Σ K L − 2/n Σ kᵢ lᵢ + k l / n²` with the sums of rows and of all entries: the trace of K H
+    /// L H, where H centres. Of all points, and of those outside each group.
     fn likeness(&self, other: &Self) -> Likeness {
         let blocks = self.blocks(other);
         let (points, groups) = self.sums.dim();
@@ -163,7 +167,8 @@ impl Representation {
     }
 }
 
-/// The products of all pairs of points around their mean, i > j, the points in this order; and those of each point with itself.
+/// The products of all pairs of points around their mean, i > j, the points in this order; and
+/// those of each point with itself.
 fn kernel(x: ArrayView2<'_, f32>, order: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
     let mean = x.mapv(f64::from).sum_axis(Axis(0)) / x.nrows() as f64;
     let mut centred = Vec::with_capacity(x.len());

@@ -9,11 +9,12 @@ use super::quantile::Quantiles;
 use crate::error::{Error, Result};
 use crate::linalg::{dot, pairwise_products, vectorised};
 
-/// The cosines of all pairs of tokens i < j within each sentence of one layer, pooled over the sentences.
+/// The cosines of all pairs of tokens i < j within each sentence of one layer, pooled over the
+/// sentences.
 ///
-/// Each token is divided by its norm in double precision; one matrix product in single precision then gives all cosines of
-/// a sentence, each within 10⁻⁶ of its true value. Count, mean and variance are exact sums over them, the quartiles
-/// come from [`Quantiles`].
+/// Each token is divided by its norm in double precision; one matrix product in single precision
+/// then gives all cosines of a sentence, each within 10⁻⁶ of its true value. Count, mean and
+/// variance are exact sums over them, the quartiles come from [`Quantiles`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Cosine {
     moments: Moments,
@@ -40,11 +41,13 @@ pub struct CosineSummary {
 }
 
 impl Cosine {
-    /// Add a sentence of shape (tokens, hidden). Returns the population variance of its own cosines, as `np.var`: NaN when
-    /// it has fewer than two tokens and so no pair. A token that is all zeros has cosine 0 with every other.
+    /// Add a sentence of shape (tokens, hidden). Returns the population variance of its own
+    /// cosines, as `np.var`: NaN when it has fewer than two tokens and so no pair. A token that is
+    /// all zeros has cosine 0 with every other.
     ///
     /// # Errors
-    /// [`Error::Compute`] when a value is NaN or infinite; [`Error::Mismatch`] when vectors have no dimension.
+    /// [`Error::Compute`] when a value is NaN or infinite; [`Error::Mismatch`] when vectors have no
+    /// dimension.
     pub fn add_sentence(&mut self, tokens: ArrayView2<'_, f32>) -> Result<f64> {
         if tokens.ncols() == 0 {
             return Err(Error::Mismatch(

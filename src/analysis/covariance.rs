@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::linalg::covariance_trace;
 use crate::metrics::quantile;
 
-/// The traces of the covariances of the sentences of one layer: how far apart the tokens of each sentence lie.
+/// The traces of the covariances of the sentences of one layer: how far apart the tokens of each
+/// sentence lie.
 ///
 /// Keeps one number per sentence (96 kB for 11,996 of them).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -16,7 +17,8 @@ pub struct CovarianceTrace {
 }
 
 impl CovarianceTrace {
-    /// Add a sentence of shape (tokens, hidden). Returns its trace, with n − 1: NaN when it has one token or none, as NumPy gives it.
+    /// Add a sentence of shape (tokens, hidden). Returns its trace, with n − 1: NaN when it has one
+    /// token or none, as NumPy gives it.
     ///
     /// # Errors
     /// [`Error::Compute`] when a value is NaN or infinite.
@@ -37,8 +39,8 @@ impl CovarianceTrace {
         self.traces.extend_from_slice(&other.traces);
     }
 
-    /// Minimum, lower quartile, median, upper quartile and maximum over the sentences of two tokens or more; NaN when
-    /// there is none.
+    /// Minimum, lower quartile, median, upper quartile and maximum over the sentences of two tokens
+    /// or more; NaN when there is none.
     pub fn five_numbers(&self) -> [f64; 5] {
         let mut sorted: Vec<f64> = self
             .traces

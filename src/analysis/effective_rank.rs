@@ -10,8 +10,9 @@ use crate::linalg::Spectrum;
 
 /// The effective rank of all tokens of one layer, stacked as the rows of one matrix, not centred.
 ///
-/// The rows are never kept, see [`Spectrum`]: up to 3,072 tokens every singular value is found to 10⁻¹¹ of the largest, beyond
-/// that to 10⁻⁷ of it, which changes the effective rank of language models' states by less than 10⁻⁴ of itself.
+/// The rows are never kept, see [`Spectrum`]: up to 3,072 tokens every singular value is found to
+/// 10⁻¹¹ of the largest, beyond that to 10⁻⁷ of it, which changes the effective rank of language
+/// models' states by less than 10⁻⁴ of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EffectiveRank {
     spectrum: Spectrum,
@@ -60,8 +61,9 @@ impl EffectiveRank {
     }
 }
 
-/// `exp(−Σ p ln p)` with `p = σ / Σσ`: the exponential of the entropy of the singular values, between 1 and their number.
-/// A zero σ adds nothing. NaN when all are zero, there is none, or one is NaN or infinite.
+/// `exp(−Σ p ln p)` with `p = σ / Σσ`: the exponential of the entropy of the singular values,
+/// between 1 and their number. A zero σ adds nothing. NaN when all are zero, there is none, or one
+/// is NaN or infinite.
 pub fn effective_rank(singular_values: &[f64]) -> f64 {
     let sum: f64 = singular_values.iter().sum();
     if sum.is_nan() || sum <= 0.0 {

@@ -1,7 +1,7 @@
 //! The dimension of the surface that points lie on.
 //!
-//! E. Facco, M. d'Errico, A. Rodriguez, A. Laio: Estimating the intrinsic dimension of datasets by a minimal neighborhood
-//! information (Scientific Reports 7, 2017).
+//! E. Facco, M. d'Errico, A. Rodriguez, A. Laio: Estimating the intrinsic dimension of datasets by
+//! a minimal neighborhood information (Scientific Reports 7, 2017).
 
 use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
@@ -14,24 +14,27 @@ use crate::linalg::row_products;
 const LEFT_OUT: f64 = 0.1;
 /// Points whose products are taken at once.
 const BLOCK: usize = 128;
-/// The error of a squared distance from products in single precision, as a share of the two squared lengths: ten times what is met.
+/// The error of a squared distance from products in single precision, as a share of the two squared
+/// lengths: ten times what is met.
 const ROUGHNESS: f32 = 1e-5;
 
 /// The TwoNN estimate of the intrinsic dimension of the rows of a (points, dimensions) matrix.
 ///
-/// For each point the ratio μ of the distances to its second and to its first neighbour is taken. On a surface of dimension d, μ has the
-/// distribution function F = 1 − μ⁻ᵈ; d is the slope of −ln(1 − F) over ln μ through the origin, with F estimated by the rank of μ
-/// over the number of points.
-/// Points with a twin (distance 0) are left out. NaN for fewer than ten others, or when all their neighbours are as far as each other.
+/// For each point the ratio μ of the distances to its second and to its first neighbour is taken.
+/// On a surface of dimension d, μ has the distribution function F = 1 − μ⁻ᵈ; d is the slope of
+/// −ln(1 − F) over ln μ through the origin, with F estimated by the rank of μ over the number of
+/// points. Points with a twin (distance 0) are left out. NaN for fewer than ten others, or when all
+/// their neighbours are as far as each other.
 ///
-/// `groups` holds the number of each point's group, from 0 on; the interval is the jackknife's over them, with neighbours looked for outside
-/// the group that is left out.
+/// `groups` holds the number of each point's group, from 0 on; the interval is the jackknife's over
+/// them, with neighbours looked for outside the group that is left out.
 ///
-/// One matrix product finds for each point the few others that may be its neighbours; their distances are then taken one by one.
+/// One matrix product finds for each point the few others that may be its neighbours; their
+/// distances are then taken one by one.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when groups and points differ in number; [`Error::Compute`] when a number is NaN or infinite, or too large to be
-/// squared.
+/// [`Error::Mismatch`] when groups and points differ in number; [`Error::Compute`] when a number is
+/// NaN or infinite, or too large to be squared.
 pub fn two_nn(points: ArrayView2<'_, f32>, groups: &[usize]) -> Result<Estimate> {
     let count = groups.iter().max().map_or(0, |g| g + 1);
     let mut members = vec![Vec::new(); count];
@@ -77,7 +80,8 @@ fn insert([first, second]: Nearest, square: f64) -> Nearest {
     }
 }
 
-/// The ratio of the distances to the second and to the first neighbour outside the group `left_out`; none for a twin.
+/// The ratio of the distances to the second and to the first neighbour outside the group
+/// `left_out`; none for a twin.
 fn ratio(nearest: &[Nearest], left_out: usize) -> Option<f64> {
     let groups = nearest.iter().enumerate().filter(|(g, _)| *g != left_out);
     let squares = groups.flat_map(|(_, own)| own.iter().copied());
@@ -100,7 +104,8 @@ fn nearest(points: ArrayView2<'_, f32>, members: &[Vec<usize>]) -> Result<Vec<Ve
     // Around their mean, where single precision tells distances best.
     let centred = &points - &mean;
     let squares: Vec<f32> = centred.rows().into_iter().map(|r| r.dot(&r)).collect();
-    // A distance of NaN would be longer and shorter than none: the point would be left out without a word.
+    // A distance of NaN would be longer and shorter than none: the point would be left out without
+    // a word.
     if squares.iter().any(|square| !square.is_finite()) {
         return Err(Error::Compute {
             context: "intrinsic dimension".into(),
@@ -124,7 +129,8 @@ fn nearest(points: ArrayView2<'_, f32>, members: &[Vec<usize>]) -> Result<Vec<Ve
     Ok(blocks.into_par_iter().flat_map_iter(of_block).collect())
 }
 
-/// The squared distances of point `i`, whose products with all points are `products`, to its two neighbours in `group`.
+/// The squared distances of point `i`, whose products with all points are `products`, to its two
+/// neighbours in `group`.
 fn within(
     points: ArrayView2<'_, f32>,
     (i, group): (usize, &[usize]),
@@ -167,7 +173,8 @@ mod tests {
     #[test]
     fn neighbours_are_those_of_all_distances() {
         let mut random = Stream::new(3, "points");
-        // far from the origin, in dimensions of very different sizes, some points close together, two equal
+        // far from the origin, in dimensions of very different sizes, some points close together,
+        // two equal
         let mut points = Array2::from_shape_fn((300, 20), |(_, j)| {
             (50.0 + random.normal() * 10f64.powi(2 - j as i32 % 6)) as f32
         });

@@ -1,7 +1,7 @@
 //! IsoScore: how evenly a cloud of points uses its dimensions.
 //!
-//! W. Rudman, N. Gillman, T. Rayne, C. Eickhoff: IsoScore: measuring the uniformity of embedding space utilization (Findings of
-//! ACL 2022).
+//! W. Rudman, N. Gillman, T. Rayne, C. Eickhoff: IsoScore: measuring the uniformity of embedding
+//! space utilization (Findings of ACL 2022).
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,13 @@ use crate::metrics::Interval;
 /// The share of `Σ λ²` of a first look's covariance that its axes hold.
 const SHARE: f64 = 0.99;
 
-/// The IsoScore of points with this covariance: 1 when the variance is the same in every direction, 0 when all of it lies in one.
+/// The IsoScore of points with this covariance: 1 when the variance is the same in every direction,
+/// 0 when all of it lies in one.
 ///
-/// The paper normalises the variances λ along the n principal components to λ̂ = √n λ / ‖λ‖, takes the defect
-/// δ = ‖λ̂ − 1‖ / √(2 (n − √n)) and from it `((n − δ² (n − √n))² − n) / (n (n − 1))`. With `Σ λ = tr C` and `‖λ‖ = ‖C‖` (Frobenius) the
-/// inner bracket is `√n tr C / ‖C‖`, and the score is
+/// The paper normalises the variances λ along the n principal components to λ̂ = √n λ / ‖λ‖, takes
+/// the defect δ = ‖λ̂ − 1‖ / √(2 (n − √n)) and from it `((n − δ² (n − √n))² − n) / (n (n − 1))`.
+/// With `Σ λ = tr C` and `‖λ‖ = ‖C‖` (Frobenius) the inner bracket is `√n tr C / ‖C‖`, and the
+/// score is
 ///
 /// `((tr C)² / ‖C‖² − 1) / (n − 1)`,
 ///
@@ -42,12 +44,14 @@ fn score(participation: f64, dimensions: usize) -> f64 {
 
 /// The bootstrap of the IsoScore and of the covariance's trace over sentences, to first order.
 ///
-/// Replicates of the covariance itself would be many large matrices, and sentences that come twice would make it look less even
-/// than it is. But the logarithm of `(tr C)² / ‖C‖²` changes with C as `2 d(tr C) / tr C − 2 ⟨C, dC⟩ / ‖C‖²`: each sentence adds through
-/// two numbers alone, its spread `Σ ‖x − x̄‖²` and its spread along C, `Σ (x − x̄)ᵀ C (x − x̄)`. The means of both over tokens are
-/// bootstrapped, and a replicate of the score takes the square of the ratio of their relative changes. This is the infinitesimal
-/// jackknife's linearisation (L. Jaeckel 1972; B. Efron: The jackknife, the bootstrap and other resampling plans, 1982, chapter 6).
-/// x̄ and C are those of a first look at some sentences.
+/// Replicates of the covariance itself would be many large matrices, and sentences that come twice
+/// would make it look less even than it is. But the logarithm of `(tr C)² / ‖C‖²` changes with C as
+/// `2 d(tr C) / tr C − 2 ⟨C, dC⟩ / ‖C‖²`: each sentence adds through two numbers alone, its spread
+/// `Σ ‖x − x̄‖²` and its spread along C, `Σ (x − x̄)ᵀ C (x − x̄)`. The means of both over tokens
+/// are bootstrapped, and a replicate of the score takes the square of the ratio of their relative
+/// changes. This is the infinitesimal jackknife's linearisation (L. Jaeckel 1972; B. Efron: The
+/// jackknife, the bootstrap and other resampling plans, 1982, chapter 6). x̄ and C are those of a
+/// first look at some sentences.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SpreadBootstrap {
     mean: Vec<f32>,
@@ -61,7 +65,8 @@ impl SpreadBootstrap {
     /// Nothing seen yet; `mean` and `covariance` are those of the first look.
     ///
     /// # Errors
-    /// [`Error::Compute`] when the covariance holds NaN or infinity, [`Error::Mismatch`] when it is not of the mean's dimensions.
+    /// [`Error::Compute`] when the covariance holds NaN or infinity, [`Error::Mismatch`] when it is
+    /// not of the mean's dimensions.
     pub fn new(mean: Vec<f32>, covariance: &Array2<f64>, replicates: usize) -> Result<Self> {
         if covariance.dim() != (mean.len(), mean.len()) {
             return Err(Error::Mismatch(format!(
@@ -117,7 +122,8 @@ impl SpreadBootstrap {
         self.along.merge(&other.along)
     }
 
-    /// The 95 % interval of the IsoScore of all sentences, whose covariance is `covariance`; NaN for fewer than two.
+    /// The 95 % interval of the IsoScore of all sentences, whose covariance is `covariance`; NaN
+    /// for fewer than two.
     pub fn iso_score(&self, covariance: &Array2<f64>) -> Interval {
         if self.spread.sentences() < 2 {
             return Interval::UNKNOWN;

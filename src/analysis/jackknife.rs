@@ -1,9 +1,10 @@
-//! Confidence intervals of figures that need all points at once and that repeated points would spoil: a bootstrap puts twins into
-//! the sample, which a neighbour's distance or a likeness of kernels mistakes for structure. The delete-a-group jackknife only
-//! leaves points out.
+//! Confidence intervals of figures that need all points at once and that repeated points would
+//! spoil: a bootstrap puts twins into the sample, which a neighbour's distance or a likeness of
+//! kernels mistakes for structure. The delete-a-group jackknife only leaves points out.
 //!
-//! Sentences are dealt out to groups; the figure is taken again without each group. B. Efron, R. Tibshirani: An introduction to
-//! the bootstrap (1993), chapter 11; P. Kott: The delete-a-group jackknife (Journal of Official Statistics 17, 2001).
+//! Sentences are dealt out to groups; the figure is taken again without each group. B. Efron, R.
+//! Tibshirani: An introduction to the bootstrap (1993), chapter 11; P. Kott: The delete-a-group
+//! jackknife (Journal of Official Statistics 17, 2001).
 
 use std::collections::HashMap;
 
@@ -29,8 +30,9 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The figure `value` of all points and the figures `without` each group: `value ± t √((G − 1)/G Σ (θ₍g₎ − θ̄)²)`, with Student's
-    /// t of G − 1 degrees of freedom. Groups without a finite figure are left out.
+    /// The figure `value` of all points and the figures `without` each group: `value ± t √((G −
+    /// 1)/G Σ (θ₍g₎ − θ̄)²)`, with Student's t of G − 1 degrees of freedom. Groups without a finite
+    /// figure are left out.
     ///
     /// # Panics
     /// When there are more than [`GROUPS`] groups.
@@ -68,8 +70,9 @@ impl Estimate {
     }
 }
 
-/// The group of each point, from the number of its sentence: sentences are dealt out in turn, in the order in which they first
-/// come, so that points of one sentence, which are alike, stay together and groups are nearly of one size.
+/// The group of each point, from the number of its sentence: sentences are dealt out in turn, in
+/// the order in which they first come, so that points of one sentence, which are alike, stay
+/// together and groups are nearly of one size.
 pub fn deal(sentences: &[u64]) -> Vec<usize> {
     let mut places = HashMap::new();
     for &sentence in sentences {

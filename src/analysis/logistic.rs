@@ -1,5 +1,6 @@
-//! L2-regularised logistic regression to convergence, its strength chosen by cross-validation: what a linear probe can find
-//! at best. The same on shuffled labels tells how much of that it would learn by heart.
+//! L2-regularised logistic regression to convergence, its strength chosen by cross-validation: what
+//! a linear probe can find at best. The same on shuffled labels tells how much of that it would
+//! learn by heart.
 //!
 //! J. Hewitt, P. Liang: Designing and interpreting probes with control tasks (EMNLP 2019).
 
@@ -11,7 +12,8 @@ use crate::linalg::{Cholesky, GramMatrix};
 use crate::metrics::ConfusionMatrix;
 use crate::rng::Stream;
 
-/// The strengths that cross-validation chooses from: C of scikit-learn, the weight of the loss against `‖w‖²/2`.
+/// The strengths that cross-validation chooses from: C of scikit-learn, the weight of the loss
+/// against `‖w‖²/2`.
 pub const STRENGTHS: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
 /// The parts of the training rows that take turns in being left out.
 pub const FOLDS: usize = 5;
@@ -34,12 +36,14 @@ pub struct Logistic {
     pub test: ConfusionMatrix,
 }
 
-/// Logistic regression with the strength that cross-validation chose, and the same on shuffled labels.
+/// Logistic regression with the strength that cross-validation chose, and the same on shuffled
+/// labels.
 #[derive(Debug, Clone)]
 pub struct Selected {
     /// Trained on the labels.
     pub real: Logistic,
-    /// Trained with the same strength on the same labels in a random order, tested on those of the test rows in a random order.
+    /// Trained with the same strength on the same labels in a random order, tested on those of the
+    /// test rows in a random order.
     pub control: Logistic,
     /// The accuracy over the folds of every one of [`STRENGTHS`].
     pub validation: [f64; STRENGTHS.len()],
@@ -52,13 +56,15 @@ impl Selected {
     }
 }
 
-/// Standardise the columns of `train` (and `test` by the same means and deviations), choose the strength with the highest
-/// accuracy over [`FOLDS`] stratified folds of `train` (the smaller one when equal), train on all of `train`, and answer both;
-/// then the control task with that strength. Folds and shuffled labels are of `seed`, the same for all layers.
+/// Standardise the columns of `train` (and `test` by the same means and deviations), choose the
+/// strength with the highest accuracy over [`FOLDS`] stratified folds of `train` (the smaller one
+/// when equal), train on all of `train`, and answer both; then the control task with that strength.
+/// Folds and shuffled labels are of `seed`, the same for all layers.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0 nor 1, a number is NaN or infinite, or
-/// a class has fewer training rows than there are folds; [`Error::Compute`] when there is no convergence; [`Error::Interrupted`].
+/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0
+/// nor 1, a number is NaN or infinite, or a class has fewer training rows than there are folds;
+/// [`Error::Compute`] when there is no convergence; [`Error::Interrupted`].
 pub fn select(train: Rows<'_>, test: Rows<'_>, seed: u64) -> Result<Selected> {
     check_pair(train, test)?;
     let scale = Standard::of(train.vectors);
@@ -143,8 +149,8 @@ impl Standard {
         let mut mean = wide.sum_axis(Axis(0)) / n;
         let deviation = (&wide - &mean).mapv(|d| d * d).sum_axis(Axis(0)) / n;
         let mut deviation = deviation.mapv(f64::sqrt);
-        // A column that does not vary says nothing and becomes 0. The rounding of its mean, taken for a deviation, would blow up
-        // what the test rows differ by.
+        // A column that does not vary says nothing and becomes 0. The rounding of its mean, taken
+        // for a deviation, would blow up what the test rows differ by.
         for (k, column) in x.columns().into_iter().enumerate() {
             if column.iter().all(|&v| v == column[0]) {
                 (mean[k], deviation[k]) = (f64::from(column[0]), 1.0);
@@ -268,9 +274,9 @@ impl<'a> Problem<'a> {
         Cholesky::new(&hessian)
     }
 
-    /// The weights at which no component of the mean gradient is above `tolerance`, by Newton's method with a backtracking line
-    /// search. The second derivative is taken again only when steps with the last one bring little. The objective is strictly
-    /// convex: there is one minimum.
+    /// The weights at which no component of the mean gradient is above `tolerance`, by Newton's
+    /// method with a backtracking line search. The second derivative is taken again only when steps
+    /// with the last one bring little. The objective is strictly convex: there is one minimum.
     fn minimise(&self, start: Vec<f64>, tolerance: f64) -> Result<Vec<f64>> {
         let goal = tolerance * self.rows.len() as f64;
         let mut here = self.at(start);

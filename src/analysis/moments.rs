@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::linalg::sum;
 
-/// Count, mean and sum of squared deviations, updated and merged without cancellation (Chan, Golub and LeVeque 1983).
+/// Count, mean and sum of squared deviations, updated and merged without cancellation (Chan, Golub
+/// and LeVeque 1983).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     count: u64,

@@ -1,9 +1,10 @@
-//! The linear probe of the original's `cls_study` notebook: can a single linear unit tell the classes apart from the vectors
-//! of one layer?
+//! The linear probe of the original's `cls_study` notebook: can a single linear unit tell the
+//! classes apart from the vectors of one layer?
 //!
-//! One linear unit, dropout on its output, a sigmoid, binary cross-entropy, Adam: written out, with Keras's initial values
-//! (Glorot and Bengio 2010, uniform; bias 0), its Adam (Kingma and Ba 2015 in the form of its section 2, ε outside the bias
-//! correction) and its history (the training figures of an epoch are taken while the weights move and with dropout on).
+//! One linear unit, dropout on its output, a sigmoid, binary cross-entropy, Adam: written out, with
+//! Keras's initial values (Glorot and Bengio 2010, uniform; bias 0), its Adam (Kingma and Ba 2015
+//! in the form of its section 2, ε outside the bias correction) and its history (the training
+//! figures of an epoch are taken while the weights move and with dropout on).
 
 use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
@@ -133,13 +134,15 @@ pub(super) fn check_pair(train: Rows<'_>, test: Rows<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Train a probe on `train` and watch it on `test`. `name` separates the random numbers of several probes of one seed. A column that
-/// does not vary, or a class without a training row, is nothing special; without an epoch the answers are those of the initial weights.
+/// Train a probe on `train` and watch it on `test`. `name` separates the random numbers of several
+/// probes of one seed. A column that does not vary, or a class without a training row, is nothing
+/// special; without an epoch the answers are those of the initial weights.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0 nor 1, or a number is NaN or infinite;
-/// [`Error::Usage`] for options that make no sense; [`Error::Compute`] when the output overflows, so that there is no answer;
-/// [`Error::Interrupted`] between two epochs.
+/// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0
+/// nor 1, or a number is NaN or infinite; [`Error::Usage`] for options that make no sense;
+/// [`Error::Compute`] when the output overflows, so that there is no answer; [`Error::Interrupted`]
+/// between two epochs.
 pub fn train(train: Rows<'_>, test: Rows<'_>, options: &ProbeOptions, name: &str) -> Result<Probe> {
     options.check()?;
     check_pair(train, test)?;

@@ -15,10 +15,12 @@ const WIDTH: f64 = 2.0 / BINS as f64;
 /// Numbers that a thread looks at in one go.
 const CHUNK: usize = 1 << 17;
 
-/// The quantiles of numbers in [−1, 1]. Up to [`EXACT_LIMIT`](Quantiles::EXACT_LIMIT) numbers they are exact; beyond that the numbers are
-/// counted in 2²¹ equal bins and a quantile is off by at most [`error_bound`](Quantiles::error_bound). Minimum and maximum are always exact.
+/// The quantiles of numbers in [−1, 1]. Up to [`EXACT_LIMIT`](Quantiles::EXACT_LIMIT) numbers they
+/// are exact; beyond that the numbers are counted in 2²¹ equal bins and a quantile is off by at
+/// most [`error_bound`](Quantiles::error_bound). Minimum and maximum are always exact.
 ///
-/// Which of the two applies depends only on how many numbers there are, so that merged parts answer as one run does.
+/// Which of the two applies depends only on how many numbers there are, so that merged parts answer
+/// as one run does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quantiles {
     kept: Vec<f32>,
@@ -169,8 +171,8 @@ impl Quantiles {
         if self.bins.is_some() { WIDTH } else { 0.0 }
     }
 
-    /// Minimum, lower quartile, median, upper quartile and maximum, as `np.percentile` gives them (straight lines between neighbours);
-    /// NaN when there is no number.
+    /// Minimum, lower quartile, median, upper quartile and maximum, as `np.percentile` gives them
+    /// (straight lines between neighbours); NaN when there is no number.
     pub fn five_numbers(&self) -> [f64; 5] {
         if self.count == 0 {
             return [f64::NAN; 5];
@@ -192,7 +194,8 @@ impl Quantiles {
     }
 }
 
-/// The smallest and the largest of some numbers; NaN for both when one is NaN. Infinity and its opposite for none.
+/// The smallest and the largest of some numbers; NaN for both when one is NaN. Infinity and its
+/// opposite for none.
 fn ends(values: &[f32]) -> (f32, f32) {
     const LANES: usize = 32;
     let (chunks, rest) = values.as_chunks::<LANES>();
@@ -222,8 +225,9 @@ fn ends(values: &[f32]) -> (f32, f32) {
     (all(min, f32::min), all(max, f32::max))
 }
 
-/// The quartiles of a list that is not empty, without sorting or copying all of it: numbers are counted in coarse bins from the smallest to the
-/// largest, and only those in the bins that hold a quartile or its neighbour are sorted.
+/// The quartiles of a list that is not empty, without sorting or copying all of it: numbers are
+/// counted in coarse bins from the smallest to the largest, and only those in the bins that hold a
+/// quartile or its neighbour are sorted.
 fn quartiles(values: &[f32], [min, max]: [f32; 2]) -> [f64; 3] {
     const COARSE: usize = 1 << 12;
     let scale = COARSE as f32 / (max - min);
@@ -260,7 +264,8 @@ fn quartiles(values: &[f32], [min, max]: [f32; 2]) -> [f64; 3] {
         let picked = chunk.iter().copied().filter(|&v| is_wanted[bin(v)]);
         picked.collect()
     };
-    // Rising, so that those of a bin stand together, where the counts of the wanted bins below it say.
+    // Rising, so that those of a bin stand together, where the counts of the wanted bins below it
+    // say.
     let mut members = chunks().map(pick).collect::<Vec<_>>().concat();
     members.par_sort_unstable_by(f32::total_cmp);
     let start = |at: usize| -> usize {

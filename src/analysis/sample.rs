@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
-/// The tokens whose random numbers are smallest (bottom-k sampling): each token's number is a function of the seed, its sentence
-/// and its place, so the sample is uniform, the same whatever the order of sentences, and that of merged parts is that of the
-/// whole. The vectors of all layers are kept for each token.
+/// The tokens whose random numbers are smallest (bottom-k sampling): each token's number is a
+/// function of the seed, its sentence and its place, so the sample is uniform, the same whatever
+/// the order of sentences, and that of merged parts is that of the whole. The vectors of all layers
+/// are kept for each token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TokenSample {
     size: usize,
@@ -32,7 +33,8 @@ impl TokenSample {
     /// Offer the tokens of sentence number `sentence`: (tokens, hidden) of every layer.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when there is no layer, layers differ in their number of tokens, or they are not those of the tokens before.
+    /// [`Error::Mismatch`] when there is no layer, layers differ in their number of tokens, or they
+    /// are not those of the tokens before.
     pub fn add_sentence(&mut self, sentence: u64, layers: &[ArrayView2<'_, f32>]) -> Result<()> {
         let wrong = |what: &str| Err(Error::Mismatch(format!("sentence {sentence}: {what}")));
         let Some(count) = layers.first().map(|l| l.nrows()) else {
@@ -105,7 +107,8 @@ impl TokenSample {
         self.tokens.keys().map(|key| key.1).collect()
     }
 
-    /// The vectors of layer number `layer` of those that were offered, (tokens, hidden), in a random order; (0, 0) when there is no token.
+    /// The vectors of layer number `layer` of those that were offered, (tokens, hidden), in a
+    /// random order; (0, 0) when there is no token.
     ///
     /// # Panics
     /// When so many layers were not offered.

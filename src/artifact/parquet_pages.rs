@@ -1,8 +1,10 @@
 //! How many rows of a Parquet file fit in memory at a time, however small the file is.
 //!
-//! The parquet crate takes memory by what pages announce: the entries of a dictionary, the decompressed bytes, the values
-//! of one row, the lengths in front of its texts. A kilobyte may announce more than any machine has, and one long text in
-//! a dictionary may stand for all rows. So every page is looked at before the crate decodes the first.
+//! The parquet crate (60.1) takes memory by what pages announce: the entries of a dictionary, the
+//! decompressed bytes, the values of one row, the lengths in front of its texts. It has no limits to
+//! set, and its page reader tells no sizes before it decompresses a page. A kilobyte may announce
+//! more than any machine has, and one long text in a dictionary may stand for all rows. So every page
+//! is looked at before the crate decodes the first.
 //!
 //! The format is <https://parquet.apache.org/docs/file-format/data-pages/>.
 
@@ -206,8 +208,8 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// Measure the lists of a page of `values` values by their levels: 0 where one starts, 1 where it goes on, in runs of
-    /// equal ones and groups of eight bits.
+    /// Measure the lists of a page of `values` values by their levels: 0 where one starts, 1 where
+    /// it goes on, in runs of equal ones and groups of eight bits.
     fn lists(&mut self, levels: &[u8], values: usize) -> Found<()> {
         let (mut levels, mut left) = (Bytes(levels), values);
         while left > 0 && !levels.0.is_empty() {

@@ -1,6 +1,6 @@
-//! A look over the footer and the page headers of a Parquet file before the parquet crate reads them: that crate skips as
-//! many members of a collection as are announced, and booleans take no bytes there, so that a few bytes can keep it busy
-//! for hours.
+//! A look over the footer and the page headers of a Parquet file before the parquet crate (60.1)
+//! reads them: it skips as many members of an unknown collection as are announced, up to 2³¹, and
+//! booleans take no bytes there, so that a few bytes can keep it busy for hours.
 //!
 //! The encoding is Thrift's compact protocol
 //! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>).
@@ -31,13 +31,14 @@ pub(super) struct PageHeader {
 /// What takes a field, by its number and kind, or says that it is of no interest.
 type Take<'t, 'a> = &'t mut dyn FnMut(&mut Bytes<'a>, i64, u8) -> Result<bool, &'static str>;
 
-/// Require that the structure at the start of `bytes` is whole, and that none of its collections announces more members
-/// than there are bytes, or booleans, which Parquet's footers do not list.
+/// Require that the structure at the start of `bytes` is whole, and that none of its collections
+/// announces more members than there are bytes, or booleans, which Parquet's footers do not list.
 pub(super) fn check(bytes: &[u8]) -> Result<(), &'static str> {
     Bytes(bytes).structure(DEEPEST)
 }
 
-/// The header of a page at the start of `bytes`: `PageHeader` of `parquet.thrift`, under the same conditions.
+/// The header of a page at the start of `bytes`: `PageHeader` of `parquet.thrift`, under the same
+/// conditions.
 pub(super) fn page_header(bytes: &[u8]) -> Result<PageHeader, &'static str> {
     let (mut stored, mut size) = (None, None);
     let (mut dictionary, mut encoding) = (None, None);
@@ -46,7 +47,8 @@ pub(super) fn page_header(bytes: &[u8]) -> Result<PageHeader, &'static str> {
         match (field, kind) {
             (2, _) => size = Some(bytes.number(kind)?),
             (3, _) => stored = Some(bytes.number(kind)?),
-            // The headers of a page of data, of a dictionary, and of a page of data in the second version.
+            // The headers of a page of data, of a dictionary, and of a page of data in the second
+            // version.
             (5 | 7 | 8, 12) => bytes.fields(DEEPEST - 1, &mut |bytes, inner, kind| {
                 match (field, inner) {
                     (7, 1) => dictionary = Some(bytes.number(kind)?),
@@ -190,7 +192,8 @@ mod tests {
 
     #[test]
     fn the_header_of_a_page_is_read_and_lists_of_booleans_in_it_are_not() {
-        // A page of data (type 0) of 300 bytes, stored as 20, with 5 values in the encoding 8, and four bytes after it.
+        // A page of data (type 0) of 300 bytes, stored as 20, with 5 values in the encoding 8, and
+        // four bytes after it.
         let data = [
             0x15, 0, 0x15, 0xD8, 4, 0x15, 40, 0x2C, 0x15, 10, 0x15, 16, 0x15, 6, 0x15, 6, 0, 0, 1,
             2, 3, 4,

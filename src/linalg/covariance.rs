@@ -15,13 +15,14 @@ fn mean(rows: ArrayView2<'_, f32>) -> Array1<f64> {
     sum.mapv_into(|s| s / n)
 }
 
-/// The trace of the covariance of the rows of a (vectors, dimensions) matrix, with n − 1: the sum of the variances of its
-/// columns, as `np.trace(np.cov(x.T))` gives it. In f64, reading each number once: with s the first row and d = x − s, it is
-/// `Σ (Σ d² − (Σ d)² / n) / (n − 1)` over the columns. As s is one of the rows, the difference is never less than 1/n of `Σ d²`, so
+/// The trace of the covariance of the rows of a (vectors, dimensions) matrix, with n − 1: the sum
+/// of the variances of its columns, as `np.trace(np.cov(x.T))` gives it. In f64, reading each
+/// number once: with s the first row and d = x − s, it is `Σ (Σ d² − (Σ d)² / n) / (n − 1)` over
+/// the columns. As s is one of the rows, the difference is never less than 1/n of `Σ d²`, so
 /// rounding costs a factor of n at most: less than 10⁻¹⁰ of the trace for 512 rows.
 ///
-/// One row, or none, has no covariance: NaN, like NumPy. Equal rows give 0, and so do rows without a column. NaN when a number is NaN or
-/// infinite.
+/// One row, or none, has no covariance: NaN, like NumPy. Equal rows give 0, and so do rows without
+/// a column. NaN when a number is NaN or infinite.
 pub fn covariance_trace(rows: ArrayView2<'_, f32>) -> f64 {
     if rows.nrows() < 2 {
         return f64::NAN;
@@ -59,9 +60,9 @@ fn squares<const N: usize>(values: &[f32], columns: usize, first: usize) -> f64 
     let start: [f64; N] = std::array::from_fn(|k| f64::from(start[first + k]));
     let (mut sums, mut squares) = ([0f64; N], [0f64; N]);
     for row in rows {
-        let own = &row[first..first + N];
+        let values = &row[first..first + N];
         for k in 0..N {
-            let d = f64::from(own[k]) - start[k];
+            let d = f64::from(values[k]) - start[k];
             sums[k] += d;
             squares[k] += d * d;
         }
@@ -74,7 +75,8 @@ fn squares<const N: usize>(values: &[f32], columns: usize, first: usize) -> f64 
     whole
 }
 
-/// The (dimensions, dimensions) covariance of the rows, with n − 1, as `np.cov(x.T)` gives it. NaN for one row or none.
+/// The (dimensions, dimensions) covariance of the rows, with n − 1, as `np.cov(x.T)` gives it. NaN
+/// for one row or none.
 pub fn covariance(rows: ArrayView2<'_, f32>) -> Array2<f64> {
     let (n, columns) = rows.dim();
     if n < 2 {

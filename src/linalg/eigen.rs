@@ -27,12 +27,12 @@ fn square(x: &Array2<f64>, what: &str) -> Result<usize> {
     }
 }
 
-/// The eigenvalues of a symmetric matrix, in rising order; only its lower half is read. On the calling thread where that is one of a
-/// parallel loop, else on all.
+/// The eigenvalues of a symmetric matrix, in rising order; only its lower half is read. On the
+/// calling thread where that is one of a parallel loop, else on all.
 ///
 /// # Errors
-/// [`Error::Compute`] when a number is NaN or infinite, the iteration does not converge or memory does not suffice, and
-/// [`Error::Mismatch`] when the matrix is not square.
+/// [`Error::Compute`] when a number is NaN or infinite, the iteration does not converge or memory
+/// does not suffice, and [`Error::Mismatch`] when the matrix is not square.
 pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
     let n = square(x, "eigenvalues")?;
     let x = x.as_standard_layout();
@@ -60,8 +60,9 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
     Ok(values.column_vector().iter().copied().collect())
 }
 
-/// The axes of a symmetric matrix C without negative eigenvalues, each as long as the root of its eigenvalue, that hold the `share` of
-/// its square norm `Σ λ²`: as few rows B, in falling order of λ, as it takes for `BᵀB` to stand for C. No row for zeros.
+/// The axes of a symmetric matrix C without negative eigenvalues, each as long as the root of its
+/// eigenvalue, that hold the `share` of its square norm `Σ λ²`: as few rows B, in falling order of
+/// λ, as it takes for `BᵀB` to stand for C. No row for zeros.
 ///
 /// # Errors
 /// As [`symmetric_eigenvalues`].
@@ -95,7 +96,8 @@ pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
     }))
 }
 
-/// The singular values of a matrix, in falling order: as many as its smaller side, none without a row or a column.
+/// The singular values of a matrix, in falling order: as many as its smaller side, none without a
+/// row or a column.
 ///
 /// # Errors
 /// [`Error::Compute`] when a number is NaN or infinite or the iteration does not converge.

@@ -20,9 +20,10 @@ const FEW: usize = 256;
 
 /// `XᵀX` in double precision.
 ///
-/// Adding is exact up to rounding, so parts merge. An eigenvalue is found to about 10⁻¹⁵ of the largest, so a singular
-/// value below about 10⁻⁷ of the largest is noise: [`TallFactor`](super::TallFactor) finds those, at twice the cost.
-/// Holds a matrix of `columns`² and the rows that wait.
+/// Adding is exact up to rounding, so parts merge. An eigenvalue is found to about 10⁻¹⁵ of the
+/// largest, so a singular value below about 10⁻⁷ of the largest is noise:
+/// [`TallFactor`](super::TallFactor) finds those, at twice the cost. Holds a matrix of `columns`²
+/// and the rows that wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GramMatrix {
     rows: u64,
@@ -166,8 +167,8 @@ impl GramMatrix {
         Ok(())
     }
 
-    /// The singular values of X in falling order, as many as its smaller side: the square roots of the eigenvalues of XᵀX, those below
-    /// rounding set to 0.
+    /// The singular values of X in falling order, as many as its smaller side: the square roots of
+    /// the eigenvalues of XᵀX, those below rounding set to 0.
     ///
     /// # Errors
     /// [`Error::Compute`] when a row held NaN or infinity.
@@ -191,24 +192,31 @@ fn add_products(products: &mut [f64], rows: MatRef<'_, f64>) {
     let mut rest = products;
     let mut targets = Vec::with_capacity(parts.len());
     for part in parts {
-        let (own, later) = rest.split_at_mut(part.len() * columns);
-        targets.push((part, own));
+        let (target, later) = rest.split_at_mut(part.len() * columns);
+        targets.push((part, target));
         rest = later;
     }
-    targets.into_par_iter().for_each(|(part, own)| {
-        let target = MatMut::from_row_major_slice_mut(own, part.len(), columns);
+    targets.into_par_iter().for_each(|(part, target)| {
+        let target = MatMut::from_row_major_slice_mut(target, part.len(), columns);
         let (before, target) = target.split_at_col_mut(part.start);
         let (target, _) = target.split_at_col_mut(part.len());
-        let own = rows.subcols(part.start, part.len());
+        let columns = rows.subcols(part.start, part.len());
         let others = rows.subcols(0, part.start);
-        matmul(before, Accum::Add, own.transpose(), others, 1.0, Par::Seq);
+        matmul(
+            before,
+            Accum::Add,
+            columns.transpose(),
+            others,
+            1.0,
+            Par::Seq,
+        );
         triangular::matmul(
             target,
             BlockStructure::TriangularLower,
             Accum::Add,
-            own.transpose(),
+            columns.transpose(),
             BlockStructure::Rectangular,
-            own,
+            columns,
             BlockStructure::Rectangular,
             1.0,
             Par::Seq,

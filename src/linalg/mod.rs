@@ -1,7 +1,8 @@
-//! Double-precision linear algebra on faer: covariance, symmetric eigenvalues, singular values of tall matrices, linear equations.
+//! Double-precision linear algebra on faer: covariance, symmetric eigenvalues, singular values of
+//! tall matrices, linear equations.
 //!
-//! Rows are vectors (tokens, sentences), columns are dimensions. Every failure of an iterative method is an error, never
-//! a silent NaN.
+//! Rows are vectors (tokens, sentences), columns are dimensions. Every failure of an iterative
+//! method is an error, never a silent NaN.
 
 use faer::Par;
 use ndarray::{CowArray, Ix2};
@@ -30,8 +31,8 @@ fn row_major<'a, T>(x: &'a CowArray<'_, T, Ix2>) -> &'a [T] {
         .expect("as_standard_layout puts the rows one after another")
 }
 
-/// Factorise on the calling thread: layers are many and run side by side, and matrices of some hundred columns gain nothing from
-/// more threads.
+/// Factorise on the calling thread: layers are many and run side by side, and matrices of some
+/// hundred columns gain nothing from more threads.
 fn on_this_thread() {
     faer::set_global_parallelism(Par::Seq);
 }

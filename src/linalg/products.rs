@@ -16,18 +16,20 @@ const ROWS: usize = 256;
 /// Fewer rows are one part.
 const FEW: usize = 48;
 
-/// Where the rows of a lower triangle are cut so that every part has about as many entries as the others.
+/// Where the rows of a lower triangle are cut so that every part has about as many entries as the
+/// others.
 pub(super) fn equal_parts(rows: usize, parts: usize) -> Vec<Range<usize>> {
     let cut = |k: usize| (rows as f64 * (k as f64 / parts as f64).sqrt()).round() as usize;
     let parts = (0..parts).map(|k| cut(k)..cut(k + 1));
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-/// The products of all pairs of rows i > j of a matrix of `columns` columns, one row after another: those of row i with the rows 0 to
-/// i − 1. Afterwards `out` holds these n (n − 1) / 2 numbers.
+/// The products of all pairs of rows i > j of a matrix of `columns` columns, one row after another:
+/// those of row i with the rows 0 to i − 1. Afterwards `out` holds these n (n − 1) / 2 numbers.
 ///
-/// Parts of the rows are shared out among threads. `each` is called with the products of every part, which it may change, while they are
-/// near the processor; what it gives is returned in the order of the parts. These depend on the number of rows alone, not on that of threads.
+/// Parts of the rows are shared out among threads. `each` is called with the products of every
+/// part, which it may change, while they are near the processor; what it gives is returned in the
+/// order of the parts. These depend on the number of rows alone, not on that of threads.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when `x` is not made of whole rows of at least one column.
@@ -74,7 +76,8 @@ pub fn pairwise_products<R: Send>(
     Ok(parts.into_par_iter().map(one).collect())
 }
 
-/// The products of the rows from `first` on with all rows up to themselves; above the diagonal stands anything.
+/// The products of the rows from `first` on with all rows up to themselves; above the diagonal
+/// stands anything.
 fn rows_below(x: &[f32], columns: usize, first: usize) -> Vec<f32> {
     let rows = x.len() / columns;
     let mut out = vec![0.0; (rows - first) * rows];
@@ -97,8 +100,8 @@ fn rows_below(x: &[f32], columns: usize, first: usize) -> Vec<f32> {
     out
 }
 
-/// `x · yᵀ` of two (vectors, dimensions) matrices of as many columns: entry (i, j) is the product of row i of x and row j of y. On
-/// the calling thread.
+/// `x · yᵀ` of two (vectors, dimensions) matrices of as many columns: entry (i, j) is the product
+/// of row i of x and row j of y. On the calling thread.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the numbers of columns differ.

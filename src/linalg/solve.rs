@@ -17,7 +17,8 @@ impl Cholesky {
     /// Factor a square matrix; only its lower half is read.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when it is not square, [`Error::Compute`] when it is not positive definite.
+    /// [`Error::Mismatch`] when it is not square, [`Error::Compute`] when it is not positive
+    /// definite.
     pub fn new(matrix: &Array2<f64>) -> Result<Self> {
         let (rows, columns) = matrix.dim();
         if rows != columns {

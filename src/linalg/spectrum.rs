@@ -10,10 +10,12 @@ use crate::error::Result;
 /// Rows up to which every singular value is found to 10⁻¹¹ of the largest, or better.
 const EXACT_ROWS: u64 = 3 << 10;
 
-/// The singular values and the covariance of a tall matrix: by a QR factor ([`TallFactor`]) for the first
-/// [`EXACT_ROWS`](Spectrum::EXACT_ROWS) rows, from the Gram matrix ([`GramMatrix`], a third of the cost) when there are more.
+/// The singular values and the covariance of a tall matrix: by a QR factor ([`TallFactor`]) for the
+/// first [`EXACT_ROWS`](Spectrum::EXACT_ROWS) rows, from the Gram matrix ([`GramMatrix`], a third
+/// of the cost) when there are more.
 ///
-/// Which of the two applies depends only on how many rows there are, so that merged parts answer as one run does.
+/// Which of the two applies depends only on how many rows there are, so that merged parts answer as
+/// one run does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spectrum {
     sum: Array1<f64>,
@@ -104,7 +106,8 @@ impl Spectrum {
         Ok(())
     }
 
-    /// The singular values in falling order: as many as the smaller side of the matrix, none when there is no row.
+    /// The singular values in falling order: as many as the smaller side of the matrix, none when
+    /// there is no row.
     ///
     /// # Errors
     /// [`Error::Compute`](crate::error::Error::Compute) when a row held NaN or infinity.

@@ -13,12 +13,14 @@ use crate::error::{Error, Result};
 /// The ratio of squared singular values down to which those of XᵀX are as good as those of X.
 const EVEN: f64 = 1e-8;
 
-/// The triangular factor R of a QR decomposition of a tall matrix that is seen a few rows at a time and never kept.
+/// The triangular factor R of a QR decomposition of a tall matrix that is seen a few rows at a time
+/// and never kept.
 ///
-/// R of the rows seen so far, stacked on new rows, has the same RᵀR as all rows together, so its own R is theirs
-/// (Demmel, Grigori, Hoemmen, Langou 2012: tall-skinny QR). The singular values of R are those of all rows. Householder
-/// reflections are orthogonal: every σ is found to about 10⁻¹⁵ of the largest one. (From the Gram matrix XᵀX it would be
-/// the σ² that are found to 10⁻¹⁵ of the largest σ², and every σ below 3·10⁻⁸ of the largest would be noise.)
+/// R of the rows seen so far, stacked on new rows, has the same RᵀR as all rows together, so its
+/// own R is theirs (Demmel, Grigori, Hoemmen, Langou 2012: tall-skinny QR). The singular values of
+/// R are those of all rows. Householder reflections are orthogonal: every σ is found to about 10⁻¹⁵
+/// of the largest one. (From the Gram matrix XᵀX it would be the σ² that are found to 10⁻¹⁵ of the
+/// largest σ², and every σ below 3·10⁻⁸ of the largest would be noise.)
 ///
 /// Holds at most `columns` rows of R and `4 · columns` rows that wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,7 +86,8 @@ impl TallFactor {
         let values = rows.as_standard_layout();
         let mut rest = row_major(&values);
         while !rest.is_empty() {
-            // Whole rows: a reduction and what is left of the limit are multiples of a row's length.
+            // Whole rows: a reduction and what is left of the limit are multiples of a row's
+            // length.
             let (now, later) = rest.split_at((limit - self.waiting.len()).min(rest.len()));
             self.waiting.extend_from_slice(now);
             if self.waiting.len() >= limit {
@@ -114,10 +117,12 @@ impl TallFactor {
         Ok(())
     }
 
-    /// The singular values of all rows, in falling order: as many as the smaller side of the matrix.
+    /// The singular values of all rows, in falling order: as many as the smaller side of the
+    /// matrix.
     ///
-    /// Those of a matrix of full rank whose smallest is not below 10⁻⁴ of the largest come from the eigenvalues of XᵀX, at half the
-    /// cost: rounding changes them by less than 10⁻¹¹ of the largest. All others come from R.
+    /// Those of a matrix of full rank whose smallest is not below 10⁻⁴ of the largest come from the
+    /// eigenvalues of XᵀX, at half the cost: rounding changes them by less than 10⁻¹¹ of the
+    /// largest. All others come from R.
     ///
     /// # Errors
     /// [`Error::Compute`] when a row held NaN or infinity.
@@ -185,7 +190,8 @@ mod tests {
     use super::*;
     use ndarray::{Axis, s};
 
-    /// Columns of very different sizes, so that the condition number is 10⁹; the numbers come from a linear congruence.
+    /// Columns of very different sizes, so that the condition number is 10⁹; the numbers come from
+    /// a linear congruence.
     fn rows(n: usize, columns: usize, seed: u64) -> Array2<f32> {
         let mut state = seed;
         Array2::from_shape_fn((n, columns), |(_, j)| {

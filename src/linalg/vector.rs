@@ -3,7 +3,8 @@
 /// Partial sums that are added up side by side, so that no addition waits for the one before.
 const LANES: usize = 16;
 
-/// Call `f`, a closure marked `#[inline(always)]`, compiled for the widest vector instructions of the processor.
+/// Call `f`, a closure marked `#[inline(always)]`, compiled for the widest vector instructions of
+/// the processor.
 #[inline(always)]
 pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)

@@ -83,8 +83,8 @@ impl ConfusionMatrix {
         self.correct() as f64 / self.total() as f64
     }
 
-    /// `2 tp / (2 tp + fp + fn)` of one class: the harmonic mean of precision and recall. 0 when nothing was right, NaN
-    /// when the class was neither true nor predicted.
+    /// `2 tp / (2 tp + fp + fn)` of one class: the harmonic mean of precision and recall. 0 when
+    /// nothing was right, NaN when the class was neither true nor predicted.
     ///
     /// # Panics
     /// When it is not below the number of classes.
@@ -95,8 +95,8 @@ impl ConfusionMatrix {
         2.0 * right as f64 / (truth + predicted) as f64
     }
 
-    /// The mean F1 of the classes that were true or predicted at least once, as scikit-learn's `f1_score(average="macro")`. NaN
-    /// when there is no prediction.
+    /// The mean F1 of the classes that were true or predicted at least once, as scikit-learn's
+    /// `f1_score(average="macro")`. NaN when there is no prediction.
     pub fn macro_f1(&self) -> f64 {
         let scores: Vec<f64> = (0..self.classes)
             .map(|c| self.f1(c))
@@ -110,7 +110,8 @@ impl ConfusionMatrix {
 mod tests {
     use super::*;
 
-    /// `sklearn.metrics` 1.9 on the same lists: accuracy_score 0.625, f1_score macro 0.6238095238095238.
+    /// `sklearn.metrics` 1.9 on the same lists: accuracy_score 0.625, f1_score macro
+    /// 0.6238095238095238.
     #[test]
     fn as_scikit_learn() {
         let truth = [0, 0, 0, 0, 1, 1, 2, 2];

@@ -3,8 +3,8 @@
 use super::interval::{Interval, Z_95};
 use crate::error::{Error, Result};
 
-/// Spearman's rank correlation of paired numbers: Pearson's correlation of their ranks, ties sharing the mean of theirs. NaN when
-/// there are fewer than two pairs or one side does not vary.
+/// Spearman's rank correlation of paired numbers: Pearson's correlation of their ranks, ties
+/// sharing the mean of theirs. NaN when there are fewer than two pairs or one side does not vary.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the lists differ in length or hold NaN.
@@ -40,9 +40,9 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// The 95 % interval of Spearman's correlation `r` of `n` pairs: Fisher's transformation with the variance `(1 + r²/2) / (n − 3)` of
-/// Bonett and Wright (2000). NaN for fewer than four pairs or when `r` is NaN. The transformation has no end at r = 1 or −1: both ends
-/// are then r.
+/// The 95 % interval of Spearman's correlation `r` of `n` pairs: Fisher's transformation with the
+/// variance `(1 + r²/2) / (n − 3)` of Bonett and Wright (2000). NaN for fewer than four pairs or
+/// when `r` is NaN. The transformation has no end at r = 1 or −1: both ends are then r.
 ///
 /// # Panics
 /// When r is beyond −1 or 1 by more than rounding.

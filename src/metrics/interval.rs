@@ -24,8 +24,8 @@ impl Interval {
 /// The normal quantile of a two-sided interval of 95 %.
 pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
-/// The 95 % interval of a share of `successes` in `n` trials (Wilson 1927): unlike the textbook one it never leaves
-/// [0, 1] and holds for few trials. Everything is possible when `n` is 0: 0 to 1.
+/// The 95 % interval of a share of `successes` in `n` trials (Wilson 1927): unlike the textbook one
+/// it never leaves [0, 1] and holds for few trials. Everything is possible when `n` is 0: 0 to 1.
 ///
 /// `(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)`
 ///
@@ -50,9 +50,10 @@ pub fn wilson_interval(successes: u64, n: u64) -> Interval {
     }
 }
 
-/// The 95 % percentile interval (Efron 1979) of a statistic of `n` observations: `statistic` is called with `resamples`
-/// lists of n positions drawn with replacement. NaN for fewer than two observations, of which all resamples are alike, and for fewer than
-/// two resamples; an end is NaN where the statistic is.
+/// The 95 % percentile interval (Efron 1979) of a statistic of `n` observations: `statistic` is
+/// called with `resamples` lists of n positions drawn with replacement. NaN for fewer than two
+/// observations, of which all resamples are alike, and for fewer than two resamples; an end is NaN
+/// where the statistic is.
 pub fn bootstrap_interval(
     n: usize,
     resamples: usize,
@@ -76,7 +77,8 @@ pub fn bootstrap_interval(
     }
 }
 
-/// The quantile `q` of a sorted list, straight lines between neighbours: NumPy's default method. NaN of an empty list.
+/// The quantile `q` of a sorted list, straight lines between neighbours: NumPy's default method.
+/// NaN of an empty list.
 ///
 /// # Panics
 /// When `q` is not between 0 and 1.

@@ -1,4 +1,5 @@
-//! How good predictions are: accuracy, F1, the confusion matrix, and how sure one can be of them; rank correlation.
+//! How good predictions are: accuracy, F1, the confusion matrix, and how sure one can be of them;
+//! rank correlation.
 
 mod confusion;
 mod correlation;

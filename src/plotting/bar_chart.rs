@@ -2,10 +2,9 @@
 
 use super::Chart;
 use super::frame::{
-    BOTTOM, LEFT, Labels, RIGHT, SMALL, TOP, category_axis, header, vertical_axis,
+    BOTTOM, LEFT, Labels, Mark, RIGHT, SMALL, TOP, category_axis, draw_mark, header, vertical_axis,
     vertical_axis_without_grid,
 };
-use super::mark::{Mark, draw_mark};
 use super::scale::{Axis, Scale, short};
 use super::scene::{Anchor, Ink, Scene, Shape, width_of};
 
@@ -96,8 +95,8 @@ impl Chart for BarChart {
 }
 
 impl BarChart {
-    /// Decimals at which the largest value has three digits: all values are written with as many. None where that makes no short
-    /// number.
+    /// Decimals at which the largest value has three digits: all values are written with as many.
+    /// None where that makes no short number.
     fn decimals(&self) -> Option<usize> {
         let values = self.series.iter().flat_map(|s| s.values.iter());
         let most = values

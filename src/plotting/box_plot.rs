@@ -1,8 +1,7 @@
 //! Box plots from five numbers.
 
 use super::Chart;
-use super::frame::{BOTTOM, Labels, TOP, category_axis, header, vertical_axis};
-use super::mark::{Mark, draw_mark};
+use super::frame::{BOTTOM, Labels, Mark, TOP, category_axis, draw_mark, header, vertical_axis};
 use super::scale::{Axis, Scale, short};
 use super::scene::{Ink, Scene, Shape};
 

@@ -1,6 +1,7 @@
-//! Title, legend, axes and grid around the area of a chart.
+//! What surrounds the series of a chart: title, legend, axes and grid, and marks beside its boxes
+//! and bars.
 
-use super::scale::{Scale, every};
+use super::scale::{Scale, every, short};
 use super::scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, Words, size_within, width_of};
 
 /// The words around a chart.
@@ -31,8 +32,9 @@ const START: f64 = LEFT - 72.0;
 /// The width that they have.
 const ROOM: f64 = RIGHT - START;
 
-/// Title, subtitle and axis names; the legend when there is more than one series. It begins at the left: on a narrow screen, where
-/// the rest of a picture has to be scrolled to, colours that nobody explains say nothing.
+/// Title, subtitle and axis names; the legend when there is more than one series. It begins at the
+/// left: on a narrow screen, where the rest of a picture has to be scrolled to, colours that nobody
+/// explains say nothing.
 pub(super) fn header(scene: &mut Scene, labels: &Labels, legend: &[&str]) {
     let size = size_within(&labels.title, TITLE, ROOM);
     let title = (size, Ink::Text);
@@ -97,7 +99,8 @@ pub(super) fn vertical_axis(scene: &mut Scene, scale: &Scale) {
     vertical_axis_without_grid(scene, scale);
 }
 
-/// The vertical axis where values are written out in the picture, which grid lines would strike through.
+/// The vertical axis where values are written out in the picture, which grid lines would strike
+/// through.
 pub(super) fn vertical_axis_without_grid(scene: &mut Scene, scale: &Scale) {
     for (value, words) in &scale.ticks {
         let y = scale.place(*value);
@@ -122,8 +125,8 @@ pub(super) fn horizontal_axis(scene: &mut Scene, scale: &Scale) {
     scene.line((LEFT, BOTTOM), (RIGHT, BOTTOM), Ink::Axis, 1.0);
 }
 
-/// The horizontal axis of categories: their names, every k-th when there is no room for all. Returns the middle of each
-/// and the width that each has.
+/// The horizontal axis of categories: their names, every k-th when there is no room for all.
+/// Returns the middle of each and the width that each has.
 pub(super) fn category_axis(scene: &mut Scene, names: &[String]) -> (Vec<f64>, f64) {
     let width = (RIGHT - LEFT) / names.len().max(1) as f64;
     let centres: Vec<f64> = (0..names.len())
@@ -141,4 +144,49 @@ pub(super) fn category_axis(scene: &mut Scene, names: &[String]) -> (Vec<f64>, f
     }
     scene.line((LEFT, BOTTOM), (RIGHT, BOTTOM), Ink::Axis, 1.0);
     (centres, width)
+}
+
+/// A value from elsewhere, beside that of a series.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// The place of its category, from 0.
+    pub category: usize,
+    /// The place of its series, from 0.
+    pub series: usize,
+    /// Where it stands on the vertical axis.
+    pub value: f64,
+    /// Where it is from: what a pointer over it reveals.
+    pub name: String,
+}
+
+/// Half the width of a mark.
+const HALF: f64 = 8.0;
+
+/// A hollow diamond at the mark's value, its middle at `x`.
+pub(super) fn draw_mark(scene: &mut Scene, scale: &Scale, x: f64, mark: &Mark) {
+    if !scale.holds(mark.value) {
+        return;
+    }
+    let y = scale.place(mark.value);
+    scene.add(Shape::Line {
+        points: vec![
+            (x - HALF, y),
+            (x, y - HALF),
+            (x + HALF, y),
+            (x, y + HALF),
+            (x - HALF, y),
+        ],
+        ink: Ink::Text,
+        width: 2.5,
+        dashed: false,
+    });
+    scene.add_with_hover(
+        Shape::Dots {
+            centres: vec![(x, y)],
+            radius: HALF,
+            ink: Ink::Text,
+            opacity: 0.0,
+        },
+        format!("{}: {}", mark.name, short(mark.value)),
+    );
 }

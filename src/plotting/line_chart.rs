@@ -41,7 +41,8 @@ impl Chart for LineChart {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| {
                 (a.min(x), b.max(x))
             });
-        // An axis that begins near 0 begins there: a first tick far from its end would let a reader take the end for 0.
+        // An axis that begins near 0 begins there: a first tick far from its end would let a reader
+        // take the end for 0.
         let low = if (0.0..=0.1 * high).contains(&low) {
             0.0
         } else {

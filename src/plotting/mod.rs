@@ -1,18 +1,16 @@
-//! Pictures of plain series, as PNG and SVG of 1200×600: box plots, bars, lines, heat maps, scatters. Knows no model and no
-//! statistic.
+//! Pictures of plain series, as PNG and SVG of 1200×600: box plots, bars, lines, heat maps,
+//! scatters. Knows no model and no statistic.
 //!
-//! A chart lays itself out as a [`Scene`] of rectangles, lines and words; the scene is then drawn as a bitmap by plotters or
-//! written as SVG, in the page's own colours when it stands inside one. Colours are those of Okabe and Ito (2008), which
-//! colour-blind readers can tell apart; the heat map's ramp is cividis (Nuñez, Anderton and Renslow 2018).
+//! A chart lays itself out as a [`Scene`] of rectangles, lines and words; the scene is written as
+//! SVG, in the page's own colours when it stands inside one, and the SVG is drawn as a bitmap.
+//! Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart; the heat
+//! map's ramp is cividis (Nuñez, Anderton and Renslow 2018).
 
 mod bar_chart;
 mod box_plot;
 mod frame;
 mod heat_map;
 mod line_chart;
-mod mark;
-mod palette;
-mod png;
 mod scale;
 mod scatter;
 mod scene;
@@ -26,10 +24,9 @@ use crate::files::AtomicFile;
 
 pub use bar_chart::{BarChart, BarSeries};
 pub use box_plot::{BoxPlot, BoxSeries};
-pub use frame::Labels;
+pub use frame::{Labels, Mark};
 pub use heat_map::{CellFormat, HeatMap};
 pub use line_chart::{LineChart, LineSeries};
-pub use mark::Mark;
 pub use scale::Axis;
 pub use scatter::{Scatter, ScatterSeries};
 pub use scene::Scene;
@@ -217,6 +214,24 @@ mod tests {
         }
     }
 
+    /// Letters of words drawn in the font that is compiled in, on any machine.
+    #[test]
+    fn bitmaps_show_words_whatever_characters_they_hold() {
+        let png = |title: &str| {
+            let chart = BarChart {
+                labels: labels(title, "", ""),
+                categories: Vec::new(),
+                series: Vec::new(),
+                marks: Vec::new(),
+            };
+            chart.scene().to_png().unwrap()
+        };
+        let pictures = ["", "ete", "été", "étè", "\0<&\u{FFFF}]]>"].map(png);
+        for (i, picture) in pictures.iter().enumerate() {
+            assert!(!pictures[..i].contains(picture), "picture {i}");
+        }
+    }
+
     #[test]
     fn svg_holds_words_values_and_escapes() {
         let svg: Vec<String> = charts().iter().map(|(_, c)| c.scene().to_svg()).collect();
@@ -238,7 +253,8 @@ mod tests {
         assert_eq!(svg[1].matches("<title>").count(), 12);
     }
 
-    /// Left and right end of the words of a picture that stand at the height of title, subtitle and legend, by height.
+    /// Left and right end of the words of a picture that stand at the height of title, subtitle and
+    /// legend, by height.
     fn lines_above(chart: &dyn Chart) -> Vec<(f64, f64, f64)> {
         use scene::{Anchor, Shape, width_of};
         let shapes = chart.scene().shapes;

@@ -154,7 +154,8 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
-/// How words stand at the `i`-th of `n` places when there is room for only some: every k-th is shown.
+/// How words stand at the `i`-th of `n` places when there is room for only some: every k-th is
+/// shown.
 pub(super) fn every(n: usize, room: usize) -> usize {
     n.div_ceil(room.max(1)).max(1)
 }

@@ -1,12 +1,19 @@
-//! A scene as SVG: with fixed colours as a file of its own, with the page's colours inside one.
+//! A scene as SVG: with fixed colours as a file of its own, with the page's colours inside one. The
+//! bitmap is that file's, drawn by resvg.
 
 use std::fmt::Write;
+use std::sync::{Arc, LazyLock};
 
-use super::palette::{SERIES, colour};
-use super::scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, Words};
+use epaint_default_fonts::UBUNTU_LIGHT;
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::fontdb::{Database, Source};
+use resvg::usvg::{Options, Tree};
 
-/// The style sheet that gives inline pictures their colours, by variables of the page that may change with its theme:
-/// `--text`, `--muted`, `--grid`, `--axis` and `--series-1` to `--series-7`.
+use super::scene::{Anchor, HEIGHT, Ink, SERIES, Scene, Shape, WIDTH, Words, colour};
+use crate::error::{Error, Result};
+
+/// The style sheet that gives inline pictures their colours, by variables of the page that may
+/// change with its theme: `--text`, `--muted`, `--grid`, `--axis` and `--series-1` to `--series-7`.
 pub const STYLE: &str = "\
 svg.chart{width:100%;height:auto;font-family:inherit}\
 .f-text{fill:var(--text)}.f-muted{fill:var(--muted)}.f-grid{fill:var(--grid)}.f-axis{fill:var(--axis)}\
@@ -17,6 +24,14 @@ svg.chart{width:100%;height:auto;font-family:inherit}\
 .s-5{stroke:var(--series-5)}.s-6{stroke:var(--series-6)}.s-7{stroke:var(--series-7)}";
 
 const FONTS: &str = "Ubuntu, 'Segoe UI', Helvetica, Arial, sans-serif";
+
+/// The font of bitmaps. It is compiled in and no other is looked for, so that a picture is the same
+/// on every machine.
+static BITMAP_FONT: LazyLock<Arc<Database>> = LazyLock::new(|| {
+    let mut fonts = Database::new();
+    fonts.load_font_source(Source::Binary(Arc::new(UBUNTU_LIGHT)));
+    Arc::new(fonts)
+});
 
 /// Where colours come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +53,24 @@ impl Scene {
         self.write(&mut out, Paint::Fixed);
         out.push_str("</svg>\n");
         out
+    }
+
+    /// The same file as a PNG of 1200×600 pixels.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] when drawing fails.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let options = Options {
+            fontdb: BITMAP_FONT.clone(),
+            ..Options::default()
+        };
+        let picture = Tree::from_str(&self.to_svg(), &options)
+            .map_err(Error::compute("reading an SVG back to draw it"))?;
+        let mut pixels = Pixmap::new(WIDTH as u32, HEIGHT as u32).expect("the size is not zero");
+        resvg::render(&picture, Transform::identity(), &mut pixels.as_mut());
+        pixels
+            .encode_png()
+            .map_err(Error::compute("writing a picture as PNG"))
     }
 
     /// An element for a page that has [`STYLE`].
@@ -224,8 +257,12 @@ fn number(v: f64) -> String {
     }
 }
 
+/// Text inside XML; characters that XML cannot hold are replaced.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    let foreign =
+        |c: char| matches!(c, '\0'..'\t' | '\x0B' | '\x0C' | '\x0E'..' ' | '\u{FFFE}'..='\u{FFFF}');
+    text.replace(foreign, "\u{FFFD}")
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")

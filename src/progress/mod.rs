@@ -1,4 +1,5 @@
-//! Progress of long steps: a bar with an ETA on a terminal, plain lines elsewhere, nothing when quiet. All on stderr.
+//! Progress of long steps: a bar with an ETA on a terminal, plain lines elsewhere, nothing when
+//! quiet. All on stderr.
 
 use std::io::IsTerminal;
 use std::sync::LazyLock;
@@ -21,7 +22,8 @@ pub enum Mode {
 
 static MODE: AtomicU8 = AtomicU8::new(Mode::Silent as u8);
 
-/// Choose how all later steps are shown. The programs call it once: silent with `--quiet`, else [`Mode::detect`].
+/// Choose how all later steps are shown. The programs call it once: silent with `--quiet`, else
+/// [`Mode::detect`].
 pub fn set_mode(mode: Mode) {
     MODE.store(mode as u8, Ordering::Relaxed);
 }
@@ -75,8 +77,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A step called `name` ("tokenize train") of `total` units called `unit` ("rows"; "bytes" are shown as MB, with a speed).
-    /// A `total` of 0 means unknown.
+    /// A step called `name` ("tokenize train") of `total` units called `unit` ("rows"; "bytes" are
+    /// shown as MB, with a speed). A `total` of 0 means unknown.
     pub fn new(name: impl Into<String>, total: u64, unit: &'static str) -> Self {
         let (name, mode, now) = (name.into(), Mode::current(), Instant::now());
         let bar = if total == 0 {
@@ -163,7 +165,8 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// The last line tells how far the step came: finishing the bar moves it to its end, whether or not the step did.
+    /// The last line tells how far the step came: finishing the bar moves it to its end, whether or
+    /// not the step did.
     fn drop(&mut self) {
         if self.mode == Mode::Lines {
             self.line();

@@ -1,4 +1,5 @@
-//! Random numbers: one seed to many named streams ([`Stream`]), and NumPy's permutation ([`numpy_permutation`]).
+//! Random numbers: one seed to many named streams ([`Stream`]), and NumPy's permutation
+//! ([`numpy_permutation`]).
 
 mod numpy;
 mod philox;

@@ -1,9 +1,11 @@
-//! NumPy's `default_rng(seed).permutation(n)`, bit for bit: it decides which rows `datasets.shuffle(seed)` puts first.
+//! NumPy's `default_rng(seed).permutation(n)`, bit for bit: it decides which rows
+//! `datasets.shuffle(seed)` puts first.
 //!
-//! Sources: `numpy/random/bit_generator.pyx` (SeedSequence), `src/pcg64/pcg64.h` (PCG64, the XSL-RR output of a 128-bit
-//! state: O'Neill 2014), `src/distributions/distributions.c` (`random_interval`: masked rejection) and
-//! `_generator.pyx` (`shuffle`: Fisher and Yates from the end). NumPy promises the stream of `default_rng` only within
-//! a release; it has not changed from 1.17 to 2.4.
+//! Sources: `numpy/random/bit_generator.pyx` (SeedSequence), `src/pcg64/pcg64.h` (PCG64, the XSL-RR
+//! output of a 128-bit state: O'Neill 2014), `src/distributions/distributions.c`
+//! (`random_interval`: masked rejection) and `_generator.pyx` (`shuffle`: Fisher and Yates from the
+//! end). NumPy promises the stream of `default_rng` only within a release; it has not changed from
+//! 1.17 to 2.4.
 
 /// What `np.random.default_rng(seed).permutation(n)` gives.
 pub fn numpy_permutation(seed: u64, n: usize) -> Vec<usize> {
@@ -46,7 +48,8 @@ fn seed_sequence<const N: usize>(seed: u64) -> [u32; N] {
     std::array::from_fn(|i| hash(pool[i % POOL], &mut constant, 0x58F3_8DED))
 }
 
-/// PCG64 as NumPy seeds and reads it: 32-bit numbers are the two halves of a 64-bit one, the low half first.
+/// PCG64 as NumPy seeds and reads it: 32-bit numbers are the two halves of a 64-bit one, the low
+/// half first.
 struct Pcg64 {
     state: u128,
     increment: u128,
@@ -92,7 +95,8 @@ impl Pcg64 {
         both as u32
     }
 
-    /// A number in `0..=limit` by masked rejection: 32-bit numbers for as long as the limit fits in them.
+    /// A number in `0..=limit` by masked rejection: 32-bit numbers for as long as the limit fits in
+    /// them.
     fn at_most(&mut self, limit: u64) -> u64 {
         if limit == 0 {
             return 0;

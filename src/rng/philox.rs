@@ -1,7 +1,9 @@
-//! Philox4x32-10, a counter-based generator: the n-th number is a pure function of the key and n, so that threads,
-//! resumed runs and backward passes find the same numbers without keeping any state.
+//! Philox4x32-10, a counter-based generator: the n-th number is a pure function of the key and n,
+//! so that threads, resumed runs and backward passes find the same numbers without keeping any
+//! state.
 //!
-//! J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
+//! J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3
+//! (SC 2011).
 
 use std::f64::consts::TAU;
 
@@ -30,11 +32,11 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     c
 }
 
-/// A named sequence of random numbers. Two streams of one seed with different names are independent; the same seed and
-/// name always give the same sequence, on every machine.
+/// A named sequence of random numbers. Two streams of one seed with different names are
+/// independent; the same seed and name always give the same sequence, on every machine.
 ///
-/// The key of the generator is the seed; the upper half of its counter is the 64-bit FNV-1a hash of the name, the lower
-/// half the number of the block of four words.
+/// The key of the generator is the seed; the upper half of its counter is the 64-bit FNV-1a hash of
+/// the name, the lower half the number of the block of four words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
     key: [u32; 2],
@@ -58,8 +60,8 @@ impl Stream {
         }
     }
 
-    /// The four words of block `index`, wherever the stream stands: random access for masks and parallel loops.
-    /// The sequential functions take their words from blocks 0, 1, 2...
+    /// The four words of block `index`, wherever the stream stands: random access for masks and
+    /// parallel loops. The sequential functions take their words from blocks 0, 1, 2...
     #[inline(always)]
     pub fn block(&self, index: u64) -> [u32; 4] {
         let [low, high] = split(index);
@@ -88,7 +90,8 @@ impl Stream {
         (self.next_u64() >> 11) as f64 * f64::EPSILON / 2.0
     }
 
-    /// A standard normal number (Box and Muller 1958; numbers come in pairs, the second is kept for the next call).
+    /// A standard normal number (Box and Muller 1958; numbers come in pairs, the second is kept for
+    /// the next call).
     pub fn normal(&mut self) -> f64 {
         if let Some(z) = self.spare_normal.take() {
             return z;
@@ -100,7 +103,8 @@ impl Stream {
         radius * cos
     }
 
-    /// A whole number in `0..n`, without bias (Lemire 2019: multiplication and rejection). 0 when `n` is 0.
+    /// A whole number in `0..n`, without bias (Lemire 2019: multiplication and rejection). 0 when
+    /// `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         let n = n as u64;
         if n == 0 {

@@ -1,30 +1,32 @@
-//! CamemBERT's and FlauBERT's tokenizers: from text to the ids of `transformers`, special tokens and truncation
-//! included.
+//! CamemBERT's and FlauBERT's tokenizers: from text to the ids of `transformers`, special tokens
+//! and truncation included.
 //!
-//! [`from_pretrained`] reads a checkpoint's folder and gives a [`Tokenizer`]. Padding is the caller's: batches are
-//! packed, and stored rows are padded by whoever writes them with [`Tokenizer::pad_token_id`].
+//! [`from_pretrained`] reads a checkpoint's folder and gives a [`Tokenizer`]. Padding is the
+//! caller's: batches are packed, and stored rows are padded by whoever writes them with
+//! [`Tokenizer::pad_token_id`].
 
+use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result, interrupt};
+use crate::files::presence;
 
 pub mod camembert;
 mod files;
 pub mod flaubert;
-mod pool;
-mod saved;
-mod settings;
 mod special_tokens;
 mod word_cache;
 
-pub use saved::save;
-
+use camembert::CamembertTokenizer;
 use files::JsonFile;
+pub use files::Settings;
+use flaubert::FlaubertTokenizer;
 
-/// Every file that belongs to a tokenizer: these are copied along with a checkpoint when they are there.
+/// Every file that belongs to a tokenizer: these are copied along with a checkpoint when they are
+/// there.
 pub const TOKENIZER_FILES: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
@@ -35,7 +37,8 @@ pub const TOKENIZER_FILES: &[&str] = &[
     "sentencepiece.bpe.model",
 ];
 
-/// The largest length that a tokenizer announces: what the original study stores, and all the encoders' positions.
+/// The largest length that a tokenizer announces: what the original study stores, and all the
+/// encoders' positions.
 pub const MAX_LENGTH: usize = 512;
 
 /// The tokens of one text.
@@ -108,7 +111,8 @@ pub enum Transformers5 {
 
 /// Finds the texts to which another release gives other ids.
 pub trait OtherIds: Send + Sync {
-    /// For each of `texts`, whose tokens here are `encodings` at the same `max_length`, whether they differ.
+    /// For each of `texts`, whose tokens here are `encodings` at the same `max_length`, whether
+    /// they differ.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`]; also when a signal asks the run to stop.
@@ -123,13 +127,15 @@ pub trait OtherIds: Send + Sync {
 /// What a caller may change about a tokenizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenizerOptions {
-    /// Lower-case the text first, or not; `None` does as the Python class does (it reads the key `do_lowercase`).
+    /// Lower-case the text first, or not; `None` does as the Python class does (it reads the key
+    /// `do_lowercase`).
     pub lowercase: Option<bool>,
 }
 
 /// A text to the ids of a model.
 pub trait Tokenizer: Send + Sync {
-    /// The tokens of one text, at most `max_length` of them (special tokens included); `None` cuts nothing.
+    /// The tokens of one text, at most `max_length` of them (special tokens included); `None` cuts
+    /// nothing.
     ///
     /// # Errors
     /// When `max_length` leaves no room for the special tokens.
@@ -153,25 +159,38 @@ pub trait Tokenizer: Send + Sync {
     /// The id that fills up short rows.
     fn pad_token_id(&self) -> u32;
 
-    /// The greatest useful length: what `tokenizer_config.json` says, at most [`MAX_LENGTH`].
-    fn model_max_length(&self) -> usize;
-
-    /// Where a text that is too long is cut: `truncation_side`.
-    fn truncation_side(&self) -> Side;
-
-    /// Where a short row is filled up: `padding_side`.
-    fn padding_side(&self) -> Side;
-
-    /// Require that the model of the folder has every one of some ids; a folder without `config.json` cannot tell.
-    ///
-    /// # Errors
-    /// With the first token that the model lacks.
-    fn check_ids(&self, ids: &[u32]) -> Result<()>;
+    /// What the folder's configuration says of lengths and sides.
+    fn settings(&self) -> &Settings;
 
     /// The text of a token.
     fn token(&self, id: u32) -> Option<String>;
 
-    /// What transformers 5 makes of the folder. It builds a second tokenizer where that is another one.
+    /// The greatest useful length: what `tokenizer_config.json` says, at most [`MAX_LENGTH`].
+    fn model_max_length(&self) -> usize {
+        self.settings().max_length
+    }
+
+    /// Where a text that is too long is cut: `truncation_side`.
+    fn truncation_side(&self) -> Side {
+        self.settings().truncation
+    }
+
+    /// Where a short row is filled up: `padding_side`.
+    fn padding_side(&self) -> Side {
+        self.settings().padding
+    }
+
+    /// Require that the model of the folder has every one of some ids; a folder without
+    /// `config.json` cannot tell.
+    ///
+    /// # Errors
+    /// With the first token that the model lacks.
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        self.settings().check(ids, |id| self.token(id))
+    }
+
+    /// What transformers 5 makes of the folder. It builds a second tokenizer where that is another
+    /// one.
     ///
     /// # Errors
     /// What the tokenizers crate says about the parts of the file.
@@ -190,8 +209,8 @@ pub trait Tokenizer: Send + Sync {
 
 /// The tokenizer of a checkpoint's folder.
 ///
-/// The family follows `tokenizer_class` in `tokenizer_config.json`, else `model_type` in `config.json`, else the files
-/// that are there.
+/// The family follows `tokenizer_class` in `tokenizer_config.json`, else `model_type` in
+/// `config.json`, else the files that are there.
 ///
 /// # Errors
 /// When the files of the family are missing or malformed, or the family is another one.
@@ -203,12 +222,8 @@ pub fn from_pretrained(folder: &Path, options: &TokenizerOptions) -> Result<Box<
         });
     }
     match kind_of(folder)? {
-        TokenizerKind::Flaubert => Ok(Box::new(flaubert::FlaubertTokenizer::open(
-            folder, options,
-        )?)),
-        TokenizerKind::Camembert => Ok(Box::new(camembert::CamembertTokenizer::open(
-            folder, options,
-        )?)),
+        TokenizerKind::Flaubert => Ok(Box::new(FlaubertTokenizer::open(folder, options)?)),
+        TokenizerKind::Camembert => Ok(Box::new(CamembertTokenizer::open(folder, options)?)),
     }
 }
 
@@ -242,6 +257,74 @@ fn kind_of(folder: &Path) -> Result<TokenizerKind> {
     }
 }
 
+/// Files whose content is in the two that are written where the others would not be read alike.
+const REPLACED: [&str; 4] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+
+/// Leave the tokenizer of the folder `from` in the folder `to`, so that `AutoTokenizer` of
+/// transformers 4.57 and of 5.24 gives the ids that it gives here.
+///
+/// The files are copied where both do so anyway. Where 5 would build another tokenizer, they are
+/// written anew for `PreTrainedTokenizerFast`, which both take from `tokenizer.json` as it is. A
+/// folder without a tokenizer leaves none, and files that cannot be read are copied with a warning:
+/// they come after a training.
+///
+/// # Errors
+/// For files that cannot be written.
+pub fn save(from: &Path, to: &Path) -> Result<()> {
+    let written: &[&str] = match write_for_both(from, to) {
+        Ok(true) => &REPLACED,
+        Ok(false) => &[],
+        Err(e @ (Error::Io { .. } | Error::Interrupted { .. })) => return Err(e),
+        Err(e) => {
+            tracing::warn!("the tokenizer's files are copied as they are: {e}");
+            &[]
+        }
+    };
+    for name in TOKENIZER_FILES
+        .iter()
+        .filter(|name| !written.contains(name))
+    {
+        let file = from.join(name);
+        if presence::is_file(&file)? {
+            fs::copy(&file, to.join(name)).map_err(Error::io(&file, "copy"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Write the two files that both releases read alike, where copies would not be; whether that was
+/// so.
+fn write_for_both(from: &Path, to: &Path) -> Result<bool> {
+    if !has_tokenizer(from)? || kind_of(from)? != TokenizerKind::Camembert {
+        return Ok(false);
+    }
+    let tokenizer = CamembertTokenizer::open(from, &TokenizerOptions::default())?;
+    if matches!(tokenizer.under_transformers_5()?, Transformers5::Same) {
+        return Ok(false);
+    }
+    let config = JsonFile::open(from, "tokenizer_config.json")?;
+    for (name, text) in tokenizer.for_both_releases(&config)? {
+        let path = to.join(name);
+        fs::write(&path, text).map_err(Error::io(&path, "write"))?;
+    }
+    tracing::warn!(
+        "{}: transformers 5 would build another tokenizer of this checkpoint; the saved folder names \
+         PreTrainedTokenizerFast, so that AutoTokenizer of 4.57 and of 5 gives the ids of the training",
+        from.display()
+    );
+    Ok(true)
+}
+
+fn has_tokenizer(folder: &Path) -> Result<bool> {
+    Ok(presence::is_file(&folder.join("tokenizer.json"))?
+        || presence::is_file(&folder.join("sentencepiece.bpe.model"))?)
+}
+
 /// How many tokens of the text fit beside `special` special tokens.
 ///
 /// # Errors
@@ -257,7 +340,8 @@ fn room(max_length: Option<usize>, special: usize) -> Result<usize> {
     }
 }
 
-/// Encode texts on all cores, a few at a time: enough to amortise what a thread needs, few enough to share the work.
+/// Encode texts on all cores, a few at a time: enough to amortise what a thread needs, few enough
+/// to share the work.
 fn encode_in_chunks(
     texts: &[&str],
     encode: impl Fn(&[&str], &mut [Encoding]) -> Result<()> + Sync,
@@ -297,7 +381,8 @@ impl<'a> Offsets<'a> {
         }
     }
 
-    /// The place of some bytes of the text, widened to whole characters (byte-level tokens may be parts of one).
+    /// The place of some bytes of the text, widened to whole characters (byte-level tokens may be
+    /// parts of one).
     fn offset(&self, bytes: Range<usize>) -> Offset {
         let start = self.text.floor_char_boundary(bytes.start);
         let end = self.text.ceil_char_boundary(bytes.end);

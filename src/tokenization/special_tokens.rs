@@ -1,9 +1,9 @@
 //! The special and added tokens that the files of a folder name, whatever their age.
 //!
-//! Before transformers 4.34 they were in `special_tokens_map.json` and `added_tokens.json`, since then in
-//! `added_tokens_decoder` of `tokenizer_config.json`; 5 keeps them in `tokenizer.json` alone, and `extra_special_tokens`
-//! takes the place of `additional_special_tokens`. The rules here are those of `PreTrainedTokenizerBase._from_pretrained`
-//! in 4.57 and in 5.24, which differ.
+//! Before transformers 4.34 they were in `special_tokens_map.json` and `added_tokens.json`, since
+//! then in `added_tokens_decoder` of `tokenizer_config.json`; 5 keeps them in `tokenizer.json`
+//! alone, and `extra_special_tokens` takes the place of `additional_special_tokens`. The rules here
+//! are those of `PreTrainedTokenizerBase._from_pretrained` in 4.57 and in 5.24, which differ.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -156,7 +156,7 @@ pub(crate) struct SpecialTokens {
     /// Those that stand for something, in the order of [`NAMED`].
     pub(crate) named: Vec<Named>,
     /// Those that the folder gives names of its own.
-    pub(crate) own_names: Vec<Token>,
+    pub(crate) model_specific: Vec<Token>,
     /// Special tokens without one.
     pub(crate) additional: Vec<Token>,
 }
@@ -178,7 +178,7 @@ impl SpecialTokens {
             .iter()
             .map(|key| reader.named(key))
             .collect::<Result<_>>()?;
-        let (own_names, extra) = reader.extra()?;
+        let (model_specific, extra) = reader.extra()?;
         let listed = reader.additional()?;
         let additional = match (extra, listed) {
             (Some(extra), _) if !extra.is_empty() => extra,
@@ -207,7 +207,7 @@ impl SpecialTokens {
         Ok(Self {
             added: reader.by_id,
             named,
-            own_names,
+            model_specific,
             additional,
         })
     }
@@ -218,8 +218,8 @@ impl SpecialTokens {
         named.map(|named| &named.token)
     }
 
-    /// Leave out what only the class names where the vocabulary has such a token under another name: adding it would give it
-    /// an id that the model lacks. `vocabulary` has every token.
+    /// Leave out what only the class names where the vocabulary has such a token under another
+    /// name: adding it would give it an id that the model lacks. `vocabulary` has every token.
     pub(crate) fn drop_what_has_another_name(&mut self, vocabulary: &HashMap<String, u32>) {
         self.named.retain(|named| {
             let lacking = named.by_class && !vocabulary.contains_key(&named.token.content);
@@ -230,7 +230,7 @@ impl SpecialTokens {
     /// All special tokens in the order of 4.57 (`all_special_tokens_extended`), each text once.
     pub(crate) fn in_order(&self) -> Vec<&Token> {
         let named = self.named.iter().map(|named| &named.token);
-        let all = named.chain(&self.additional).chain(&self.own_names);
+        let all = named.chain(&self.additional).chain(&self.model_specific);
         let mut seen = HashSet::new();
         all.filter(|token| seen.insert(&token.content)).collect()
     }
@@ -247,7 +247,8 @@ fn other_names(key: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether a token of a vocabulary is called what tokens of this attribute are called: `[PAD]`, `<pad>`, `<|pad|>`.
+/// Whether a token of a vocabulary is called what tokens of this attribute are called: `[PAD]`,
+/// `<pad>`, `<|pad|>`.
 pub(crate) fn is_called(key: &str, token: &str) -> bool {
     let inner = token.strip_prefix(['[', '<', '{']);
     let inner = inner.and_then(|inner| inner.strip_suffix([']', '>', '}']));
@@ -305,7 +306,8 @@ impl<'a> Reader<'a> {
         Ok(Some(Some(if special { token.special() } else { token })))
     }
 
-    /// `additional_special_tokens`: 4.57 joins the lists of both files, 5.24 takes the configuration's.
+    /// `additional_special_tokens`: 4.57 joins the lists of both files, 5.24 takes the
+    /// configuration's.
     fn additional(&self) -> Result<Given<Vec<Token>>> {
         let of_config = match self.config.entries.get(ADDITIONAL) {
             None => None,
@@ -332,15 +334,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `extra_special_tokens`: tokens with names of their own, or (since 5) a list. 5 also takes every string whose key
-    /// ends in `_token` for a named one.
+    /// `extra_special_tokens`: tokens with names of their own, or (since 5) a list. 5 also takes
+    /// every string whose key ends in `_token` for a named one.
     fn extra(&self) -> Result<(Vec<Token>, Option<Vec<Token>>)> {
-        let mut own_names = Vec::new();
+        let mut model_specific = Vec::new();
         if self.release == Release::Five {
             let entries = self.config.entries.iter();
-            let own = entries.filter(|(k, v)| k.ends_with("_token") && v.is_string());
-            for (key, value) in own.filter(|(key, _)| !NAMED.contains(&key.as_str())) {
-                own_names.push(Token::read(self.config, key, value)?);
+            let tokens = entries.filter(|(k, v)| k.ends_with("_token") && v.is_string());
+            for (key, value) in tokens.filter(|(key, _)| !NAMED.contains(&key.as_str())) {
+                model_specific.push(Token::read(self.config, key, value)?);
             }
         }
         let found = match (self.config.get(EXTRA), self.in_map(EXTRA)) {
@@ -348,18 +350,19 @@ impl<'a> Reader<'a> {
             (None, of_map) => of_map.filter(|(_, value)| !value.is_null()),
         };
         match found {
-            None => Ok((own_names, None)),
+            None => Ok((model_specific, None)),
             Some((file, Value::Object(tokens))) => {
                 for (key, value) in tokens {
-                    own_names.push(Token::read(file, key, value)?);
+                    model_specific.push(Token::read(file, key, value)?);
                 }
-                Ok((own_names, None))
+                Ok((model_specific, None))
             }
-            Some((file, value)) => Ok((own_names, Some(list(file, EXTRA, value)?))),
+            Some((file, value)) => Ok((model_specific, Some(list(file, EXTRA, value)?))),
         }
     }
 
-    /// The tokens with ids: `added_tokens_decoder`, else `added_tokens.json` and the `added_tokens` of `tokenizer.json`.
+    /// The tokens with ids: `added_tokens_decoder`, else `added_tokens.json` and the `added_tokens`
+    /// of `tokenizer.json`.
     fn added(
         &mut self,
         folder: &Path,

@@ -1,4 +1,7 @@
-//! A bounded cache from word to tokens: French repeats its words, merges and searches are paid once.
+//! What threads keep between two texts: a bounded cache from word to tokens (French repeats its
+//! words, merges and searches are paid once), and a pool that lends it to one thread at a time.
+
+use std::sync::{Mutex, PoisonError};
 
 /// Slots of the table; half of them are filled before the cache starts again from nothing.
 const SLOTS: usize = 1 << 16;
@@ -41,7 +44,8 @@ impl<T> Default for WordCache<T> {
 }
 
 impl<T: Copy> WordCache<T> {
-    /// The tokens of a word that is not empty, from `encode` (which appends them) when they are not known yet.
+    /// The tokens of a word that is not empty, from `encode` (which appends them) when they are not
+    /// known yet.
     ///
     /// # Errors
     /// Those of `encode`; the word is not kept then.
@@ -153,6 +157,26 @@ fn hash(word: &[u8], head: u64) -> u32 {
         state = (state.rotate_left(5) ^ self::head(chunk)).wrapping_mul(FACTOR);
     }
     (state ^ (state >> 29)) as u32 ^ (state >> 40) as u32
+}
+
+/// Values lent to whoever encodes; there are never more than were in use at once.
+pub(crate) struct Pool<T>(Mutex<Vec<Box<T>>>);
+
+impl<T: Default> Pool<T> {
+    /// An empty pool: values are made when they are first asked for.
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Lend a value to `work`.
+    pub(crate) fn lend<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lock().pop();
+        let mut value = idle.unwrap_or_default();
+        let result = work(&mut value);
+        lock().push(value);
+        result
+    }
 }
 
 #[cfg(test)]

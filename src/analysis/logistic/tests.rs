@@ -157,7 +157,8 @@ fn folds_hold_as_many_of_each_class() {
     assert!(stratified_folds(&labels[..12], 1).is_err());
 }
 
-/// A view of a matrix that lies column by column: its rows once came out empty, and every answer was the intercept's.
+/// A view of a matrix that lies column by column: its rows once came out empty, and every answer
+/// was the intercept's.
 #[test]
 fn the_order_in_memory_does_not_matter() {
     let (x, labels) = clouds(60, 5);

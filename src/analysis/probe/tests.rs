@@ -102,7 +102,8 @@ fn a_probe_learns_what_can_be_learnt_and_repeats_itself() {
     assert_eq!(probe.history[19].test_accuracy, probe.test.accuracy());
     assert_eq!(run("a", 0.1).weights, probe.weights);
     assert_ne!(run("b", 0.1).weights, probe.weights);
-    // An output that is dropped counts as class 0: about 5 % of the answers are wrong for that reason alone.
+    // An output that is dropped counts as class 0: about 5 % of the answers are wrong for that
+    // reason alone.
     let (with, without) = (probe.history[19], run("a", 0.0).history[19]);
     let lost = without.train_accuracy - with.train_accuracy;
     assert!((0.02..0.08).contains(&lost), "{lost}");

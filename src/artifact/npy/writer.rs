@@ -3,11 +3,12 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::header::{DType, Element, Header};
+use super::{DType, Element, Header};
 use crate::error::{Error, Result};
 
-/// Writes several arrays, one after another in the file, whose shapes are all known at the start: rows may then come in
-/// any order, of several arrays by turns, as a pass over sentences gives them.
+/// Writes several arrays, one after another in the file, whose shapes are all known at the start:
+/// rows may then come in any order, of several arrays by turns, as a pass over sentences gives
+/// them.
 ///
 /// ```
 /// use flue_study::artifact::AtomicFile;
@@ -42,7 +43,8 @@ struct Placed {
 }
 
 impl<W: Write + Seek> NpyWriter<W> {
-    /// Write the headers of all arrays to `file`, which stands at its beginning; `path` names it in errors.
+    /// Write the headers of all arrays to `file`, which stands at its beginning; `path` names it in
+    /// errors.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Mismatch`] for a shape too large to address.
@@ -62,11 +64,8 @@ impl<W: Write + Seek> NpyWriter<W> {
             let len = header.elements();
             let size = len.and_then(|n| n.checked_mul(header.dtype.size()));
             let (Some(len), Some(size)) = (len, size) else {
-                return Err(Error::Mismatch(format!(
-                    "{}: an array of shape {:?} is too large",
-                    path.display(),
-                    header.shape
-                )));
+                let what = format!("an array of shape {:?} is too large", header.shape);
+                return Err(writer.mismatch(&what));
             };
             end = start + size as u64;
             writer.arrays.push(Placed {
@@ -82,46 +81,54 @@ impl<W: Write + Seek> NpyWriter<W> {
     /// Write `values` into array `array`, from its element `first` on (counted in C order).
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Mismatch`] when the array has another type or ends before `first + values.len()`.
+    /// [`Error::Io`]; [`Error::Mismatch`] when the array has another type or ends before `first +
+    /// values.len()`.
     pub fn write<T: Element>(&mut self, array: usize, first: usize, values: &[T]) -> Result<()> {
         let mut bytes = std::mem::take(&mut self.buffer);
         bytes.clear();
         for &value in values {
             value.put(&mut bytes);
         }
-        let outcome = self.place(array, first, T::DTYPE, &bytes);
+        let outcome = self.place(array, first, Some(T::DTYPE), &bytes);
         self.buffer = bytes;
         outcome
     }
 
-    /// As [`write`](Self::write), for numbers that are little-endian bytes of the array's type already.
+    /// As [`write`](Self::write), for numbers that are little-endian bytes of the array's type
+    /// already.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Mismatch`] when the array ends before them.
     pub fn write_bytes(&mut self, array: usize, first: usize, bytes: &[u8]) -> Result<()> {
-        let dtype = self.arrays.get(array).map(|a| a.header.dtype);
-        self.place(array, first, dtype.unwrap_or(DType::F32), bytes)
+        self.place(array, first, None, bytes)
     }
 
-    fn place(&mut self, array: usize, first: usize, dtype: DType, bytes: &[u8]) -> Result<()> {
-        let (count, values) = (self.arrays.len(), bytes.len() / dtype.size());
+    /// Put bytes at their place in an array, which must be of type `dtype` where one is given.
+    fn place(
+        &mut self,
+        array: usize,
+        first: usize,
+        dtype: Option<DType>,
+        bytes: &[u8],
+    ) -> Result<()> {
         let Some(placed) = self.arrays.get_mut(array) else {
-            return Err(Error::Mismatch(format!(
-                "{}: array {array} of {count} does not exist",
-                self.path.display()
-            )));
+            let count = self.arrays.len();
+            return Err(self.mismatch(&format!("array {array} of {count} does not exist")));
         };
-        let fits = first
-            .checked_add(values)
-            .is_some_and(|end| end <= placed.len);
-        if !fits || placed.header.dtype != dtype {
-            return Err(Error::Mismatch(format!(
-                "{}: {values} values of type {} from element {first} on do not fit array {array} of type {} and shape {:?}",
-                self.path.display(),
+        let Header {
+            dtype: stored,
+            shape,
+        } = &placed.header;
+        let dtype = dtype.unwrap_or(*stored);
+        let values = bytes.len() / dtype.size();
+        let end = first.checked_add(values);
+        if dtype != *stored || end.is_none_or(|end| end > placed.len) {
+            let what = format!(
+                "{values} values of type {} from element {first} on do not fit array {array} of type {} and shape {shape:?}",
                 dtype.descr(),
-                placed.header.dtype.descr(),
-                placed.header.shape
-            )));
+                stored.descr(),
+            );
+            return Err(self.mismatch(&what));
         }
         placed.written += values;
         let offset = placed.start + (first * dtype.size()) as u64;
@@ -131,21 +138,24 @@ impl<W: Write + Seek> NpyWriter<W> {
     /// The file, with every array complete.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when fewer or more values were written than an array holds; [`Error::Io`].
+    /// [`Error::Mismatch`] when fewer or more values were written than an array holds;
+    /// [`Error::Io`].
     pub fn finish(mut self) -> Result<W> {
         for (i, a) in self.arrays.iter().enumerate() {
             if a.written != a.len {
-                return Err(Error::Mismatch(format!(
-                    "{}: array {i} of shape {:?} received {} values of {}",
-                    self.path.display(),
-                    a.header.shape,
-                    a.written,
-                    a.len
-                )));
+                let what = format!(
+                    "array {i} of shape {:?} received {} values of {}",
+                    a.header.shape, a.written, a.len
+                );
+                return Err(self.mismatch(&what));
             }
         }
         self.file.flush().map_err(Error::io(&self.path, "write"))?;
         Ok(self.file)
+    }
+
+    fn mismatch(&self, what: &str) -> Error {
+        Error::Mismatch(format!("{}: {what}", self.path.display()))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {

@@ -160,7 +160,8 @@ fn a_dictionary_has_room_for_its_entries() {
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
     let file = Written::new(numbers, WriterProperties::builder());
     assert_eq!(file.rows(), Ok(1000));
-    // The header of a dictionary (field 7) that begins with 10,000 entries becomes one of a million.
+    // The header of a dictionary (field 7) that begins with 10,000 entries becomes one of a
+    // million.
     file.patch(
         &[0x4C, 0x15, 0xA0, 0x9C, 0x01],
         &[0x4C, 0x15, 0xFE, 0xFF, 0x7F],
@@ -179,7 +180,8 @@ fn there_are_no_more_lengths_than_texts() {
             let file = Written::new(Arc::new(texts()), plain(version).set_encoding(encoding));
             assert_eq!(file.rows(), Ok(1000), "{encoding}");
             let whole = std::fs::read(&file.path).unwrap();
-            // Blocks of 128 in 4 parts, 299 values; the second list of lengths has the same beginning.
+            // Blocks of 128 in 4 parts, 299 values; the second list of lengths has the same
+            // beginning.
             let head = [0x80, 0x01, 0x04, 0xAB, 0x02];
             let places = (0..whole.len()).filter(|&at| whole[at..].starts_with(&head));
             let places: Vec<usize> = places.collect();

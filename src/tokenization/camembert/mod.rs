@@ -1,42 +1,36 @@
-//! CamemBERT's tokenizer, and those of RoBERTa and XLM-RoBERTa: a `tokenizer.json`, or a `sentencepiece.bpe.model`
-//! alone, through the tokenizers crate.
+//! CamemBERT's tokenizer, and those of RoBERTa and XLM-RoBERTa: a `tokenizer.json`, or a
+//! `sentencepiece.bpe.model` alone, through the tokenizers crate.
 //!
-//! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to what the file holds; a
-//! folder that only 5 opens has 5's. Lengths of truncation and padding set in the file are dropped: the caller's counts.
+//! The ids are those of transformers' fast classes (4.57), which add special tokens of their own to
+//! what the file holds; a folder that only 5 opens has 5's. Lengths of truncation and padding set
+//! in the file are dropped: the caller's counts.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::{Model, PreTokenizerWrapper};
 
-use super::files::{self, JsonFile};
-use super::settings::Settings;
+use super::files::{JsonFile, Settings};
 use super::special_tokens::{Release, SpecialTokens, Token, is_called};
-use super::{AlignedEncoding, Encoding, Side, Transformers5};
+use super::{AlignedEncoding, Encoding, Transformers5};
 use super::{Tokenizer, TokenizerKind, TokenizerOptions};
 use super::{encode_in_chunks, room};
-use crate::error::{Error, Result, contain};
+use crate::error::{Error, Result};
 
-mod charsmap;
-mod chunks;
 mod class;
-mod growth;
+mod export;
+mod guard;
 mod pipeline;
 mod rebuilt;
-mod registration;
-mod scores;
 mod sentencepiece;
 
 use class::Class;
-use growth::Growth;
+use guard::{contained, read_json};
 use pipeline::Pipeline;
 use rebuilt::Recipe;
-
-/// Most values of a post-processor. Its template may name a special token of many ids again and again.
-const LARGEST_TEMPLATE: usize = 1000;
 
 /// `CamembertTokenizerFast`, `RobertaTokenizerFast` or `XLMRobertaTokenizerFast` of transformers.
 pub struct CamembertTokenizer {
@@ -52,11 +46,12 @@ pub struct CamembertTokenizer {
 }
 
 impl CamembertTokenizer {
-    /// Read `tokenizer.json` or `sentencepiece.bpe.model`, and what the files beside it say about special tokens.
+    /// Read `tokenizer.json` or `sentencepiece.bpe.model`, and what the files beside it say about
+    /// special tokens.
     ///
     /// # Errors
-    /// When neither is there, a file is malformed, there is no padding token, or a token that every text gets is one that
-    /// the model lacks.
+    /// When neither is there, a file is malformed, there is no padding token, or a token that every
+    /// text gets is one that the model lacks.
     pub fn open(folder: &Path, options: &TokenizerOptions) -> Result<Self> {
         let config = JsonFile::open(folder, "tokenizer_config.json")?;
         let class = Class::of(folder, &config)?;
@@ -107,9 +102,9 @@ impl CamembertTokenizer {
         contained(|| {
             inner.with_truncation(None)?;
             inner.with_padding(None);
-            let present = registration::present(&inner);
-            let adding = registration::of(&tokens, &present, class, release);
-            registration::register(&mut inner, adding)?;
+            let present = class::added_texts(&inner);
+            let adding = class::registered(&tokens, &present, class, release);
+            class::register(&mut inner, adding)?;
             inner.set_encode_special_tokens(settings.split_special_tokens);
             adapt(&mut inner, &config, class, options)
         })
@@ -154,68 +149,23 @@ impl CamembertTokenizer {
         Ok(tokenizer)
     }
 
-    /// The tokenizer in files that 4.57 and 5.24 read alike: `tokenizer.json` and `tokenizer_config.json`.
-    ///
-    /// `PreTrainedTokenizerFast` takes the file as it is in both. What 4.57's class registers beside the file's tokens is in
-    /// the file then; what the class says of columns and sides is in the configuration.
-    ///
-    /// # Errors
-    /// When a part of the tokenizer cannot be written.
-    pub(super) fn for_both_releases(
-        &self,
-        config: &JsonFile,
-    ) -> Result<[(&'static str, String); 2]> {
-        const WHAT: &str = "the tokenizer as JSON";
-        let json = self.pipeline.inner.to_string(false);
-        let json = json.map_err(Error::compute(WHAT))?;
-        let json = scores::written_for_every_reader(&json).map_err(Error::compute(WHAT))?;
-        let mut entries = config.entries.clone();
-        for key in [
-            "added_tokens_decoder",
-            "extra_special_tokens",
-            "tokenizer_file",
-            "backend",
-        ] {
-            entries.remove(key);
-        }
-        let mut set = |key: &str, value: Value| entries.insert(key.to_string(), value);
-        set("tokenizer_class", "PreTrainedTokenizerFast".into());
-        set("model_input_names", json!(["input_ids", "attention_mask"]));
-        for named in &self.tokens.named {
-            set(named.key, named.token.content.as_str().into());
-        }
-        set("pad_token", self.pad.0.as_str().into());
-        let additional = self.tokens.additional.iter();
-        let additional = additional
-            .chain(&self.tokens.own_names)
-            .map(|token| token.content.as_str());
-        set("additional_special_tokens", additional.collect());
-        set("truncation_side", self.settings.truncation.name().into());
-        set("padding_side", self.settings.padding.name().into());
-        let config =
-            serde_json::to_string_pretty(&Value::Object(entries)).map_err(Error::compute(WHAT))?;
-        Ok([
-            ("tokenizer.json", json + "\n"),
-            ("tokenizer_config.json", config + "\n"),
-        ])
-    }
-
-    /// Require that the model has the whole vocabulary and every token that is added to a text. Tokens that are registered
-    /// beside it (published CamemBERTs have `<unk>NOTUSED`, an id past the end) are missed when a text has one.
+    /// Require that the model has the whole vocabulary and every token that is added to a text.
+    /// Tokens that are registered beside it (published CamemBERTs have `<unk>NOTUSED`, an id past
+    /// the end) are missed when a text has one.
     fn check_vocabulary(&self) -> Result<()> {
-        let own = match self.pipeline.inner.get_model() {
+        let last = match self.pipeline.inner.get_model() {
             ModelWrapper::Unigram(unigram) => unigram.get_vocab_size().checked_sub(1),
             other => other.get_vocab().into_values().max().map(|id| id as usize),
         };
-        let own = own.and_then(|id| u32::try_from(id).ok());
+        let last = last.and_then(|id| u32::try_from(id).ok());
         let around = self.pipeline.before.iter().chain(&self.pipeline.after);
-        let all = around.copied().chain([self.pad.1]).chain(own);
+        let all = around.copied().chain([self.pad.1]).chain(last);
         self.check_ids(&all.collect::<Vec<_>>())
     }
 }
 
-/// The tokens that transformers 5 registers. From a SentencePiece model it takes the control symbols and those of the user
-/// instead of the older lists.
+/// The tokens that transformers 5 registers. From a SentencePiece model it takes the control
+/// symbols and those of the user instead of the older lists.
 fn recipe_tokens(
     mut tokens: SpecialTokens,
     config: &JsonFile,
@@ -300,20 +250,8 @@ impl Tokenizer for CamembertTokenizer {
         self.pad.1
     }
 
-    fn model_max_length(&self) -> usize {
-        self.settings.max_length
-    }
-
-    fn truncation_side(&self) -> Side {
-        self.settings.truncation
-    }
-
-    fn padding_side(&self) -> Side {
-        self.settings.padding
-    }
-
-    fn check_ids(&self, ids: &[u32]) -> Result<()> {
-        self.settings.check(ids, |id| self.token(id))
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     fn token(&self, id: u32) -> Option<String> {
@@ -324,18 +262,19 @@ impl Tokenizer for CamembertTokenizer {
         let Some(recipe) = &self.recipe else {
             return Ok(Transformers5::Same);
         };
-        let (own, inner) = (&self.pipeline, &self.pipeline.inner);
+        let Pipeline { inner, .. } = &self.pipeline;
         let Some(other) = rebuilt::rebuild(&self.path, inner, recipe)? else {
             return Ok(Transformers5::CannotOpen);
         };
         let pipeline = Pipeline::new(&self.path, other, self.settings.truncation)?;
-        let around = (&own.before, &own.after) == (&pipeline.before, &pipeline.after);
+        let around =
+            (&self.pipeline.before, &self.pipeline.after) == (&pipeline.before, &pipeline.after);
         if around && rebuilt::are_one(inner, &pipeline.inner) {
             return Ok(Transformers5::Same);
         }
         let comparable =
             around && rebuilt::same_model(inner.get_model(), pipeline.inner.get_model());
-        let ordinary = match (&own.chunks, &pipeline.chunks) {
+        let ordinary = match (&self.pipeline.chunks, &pipeline.chunks) {
             (Some(one), Some(other)) if comparable => Some(one.common(other)),
             _ => None,
         };
@@ -347,69 +286,6 @@ impl Tokenizer for CamembertTokenizer {
 
     fn kind(&self) -> TokenizerKind {
         TokenizerKind::Camembert
-    }
-}
-
-/// The crate at work, its panics over what a file holds taken for errors.
-fn contained<R>(work: impl FnOnce() -> tokenizers::Result<R>) -> tokenizers::Result<R> {
-    contain(work).unwrap_or_else(|panic| Err(panic.into()))
-}
-
-/// The error for a tokenizer that cannot cope with a text: its expressions look back too often, or its parts do not fit.
-fn unfit(path: &Path, found: impl std::fmt::Display) -> Error {
-    let expected = "a tokenizer that takes every text: compare it with the published one";
-    Error::malformed(path, "", found, expected)
-}
-
-/// The error for a normaliser that makes a text too long.
-fn too_long(path: &Path, found: String) -> Error {
-    let expected = "steps that leave a text about as long as it is";
-    Error::malformed(path, "normalizer", found, expected)
-}
-
-/// Read a `tokenizer.json`.
-fn read_json(path: &Path) -> Result<(tokenizers::Tokenizer, JsonFile)> {
-    let malformed = |place: &str, found: String| {
-        Error::malformed(path, place, found, "a tokenizer of the tokenizers crate")
-    };
-    let text = files::read_json(path)?;
-    let json: Value = serde_json::from_str(&text).map_err(|e| malformed("", e.to_string()))?;
-    charsmap::check_all(&json).map_err(|e| malformed("precompiled_charsmap", e.into()))?;
-    check_added(path, &json)?;
-    let size = json.get("post_processor").map_or(0, values_in);
-    if size > LARGEST_TEMPLATE {
-        let expected = format!("at most {LARGEST_TEMPLATE}: a few special tokens around a text");
-        let found = format!("{size} values");
-        return Err(Error::malformed(path, "post_processor", found, expected));
-    }
-    let inner = contained(|| tokenizers::Tokenizer::from_bytes(&text));
-    let inner = inner.map_err(|e| malformed("", e.to_string()))?;
-    let Value::Object(entries) = json else {
-        return Err(malformed("", "something other than an object".into()));
-    };
-    let path = path.to_path_buf();
-    Ok((inner, JsonFile { path, entries }))
-}
-
-/// Try the added tokens of a `tokenizer.json` on its normaliser: reading the file normalises them.
-fn check_added(path: &Path, json: &Value) -> Result<()> {
-    // One that does not parse is refused with the file.
-    let normalizer = json.get("normalizer").cloned().map(serde_json::from_value);
-    let growth = Growth::of(normalizer.and_then(std::result::Result::ok).as_ref());
-    let added = json.get("added_tokens").and_then(Value::as_array);
-    let tokens = added.into_iter().flatten();
-    let mut contents = tokens.filter_map(|token| token.get("content")?.as_str());
-    contents
-        .try_for_each(|content| growth.check(content))
-        .map_err(|found| too_long(path, found))
-}
-
-/// How many values a JSON value is made of.
-fn values_in(json: &Value) -> usize {
-    1 + match json {
-        Value::Array(values) => values.iter().map(values_in).sum(),
-        Value::Object(entries) => entries.values().map(values_in).sum(),
-        _ => 0usize,
     }
 }
 

@@ -1,8 +1,8 @@
-//! What transformers 5 makes of a folder: its classes build the tokenizer anew from the vocabulary and the charsmap, and drop
-//! the file's own normaliser and pre-tokenizer.
+//! What transformers 5 makes of a folder: its classes build the tokenizer anew from the vocabulary
+//! and the charsmap, and drop the file's own normaliser and pre-tokenizer.
 //!
-//! Reference: transformers 5.24, `TokenizersBackend.convert_to_native_format`, `CamembertTokenizer`, `XLMRobertaTokenizer` and
-//! `RobertaTokenizer`.
+//! Reference: transformers 5.24, `TokenizersBackend.convert_to_native_format`,
+//! `CamembertTokenizer`, `XLMRobertaTokenizer` and `RobertaTokenizer`.
 
 use std::path::Path;
 
@@ -21,11 +21,10 @@ use tokenizers::{PreTokenizerWrapper, Tokenizer};
 
 use super::super::special_tokens::{Release, SpecialTokens};
 use super::super::{Encoding, OtherIds, room};
-use super::chunks::Chunks;
-use super::class::Class;
-use super::pipeline::Pipeline;
+use super::class::{self, Class};
+use super::guard::contained;
+use super::pipeline::{Chunks, Pipeline};
 use super::sentencepiece::BOUNDARY;
-use super::{contained, registration};
 use crate::error::{Error, Result, interrupt};
 
 /// What decides about the tokenizer that 5.24 builds, beside the file itself.
@@ -64,9 +63,9 @@ fn build(file: &Tokenizer, recipe: &Recipe) -> tokenizers::Result<Option<Tokeniz
         rebuilt.with_normalizer(Some(one_or_sequence(steps)))?;
     }
     rebuilt.with_pre_tokenizer(Some(pre_tokenizer(recipe)));
-    let present = registration::present(&rebuilt);
-    let tokens = registration::of(&recipe.tokens, &present, recipe.class, Release::Five);
-    registration::register(&mut rebuilt, tokens)?;
+    let present = class::added_texts(&rebuilt);
+    let tokens = class::registered(&recipe.tokens, &present, recipe.class, Release::Five);
+    class::register(&mut rebuilt, tokens)?;
     rebuilt.set_encode_special_tokens(recipe.split_special_tokens);
     let (first, last) = match recipe.class {
         Class::Roberta => ("cls_token", "sep_token"),
@@ -183,8 +182,8 @@ impl OtherIds for Comparison {
     }
 }
 
-/// Whether two tokenizers of the same vocabulary are one: the same steps, the same added tokens, the same special ones around a
-/// text.
+/// Whether two tokenizers of the same vocabulary are one: the same steps, the same added tokens,
+/// the same special ones around a text.
 pub(super) fn are_one(one: &Tokenizer, other: &Tokenizer) -> bool {
     let added = |t: &Tokenizer| {
         let mut added: Vec<_> = t.get_added_tokens_decoder().into_iter().collect();

@@ -1,8 +1,8 @@
 //! A `sentencepiece.bpe.model` file as a tokenizer of the tokenizers crate.
 //!
-//! The file is a protocol buffer (`sentencepiece_model.proto`); only the few fields that matter are read. The tokenizer
-//! is built as transformers' `CamembertConverter` and `XLMRobertaConverter` do: fairseq's own special tokens first, then
-//! the pieces, then `<mask>`.
+//! The file is a protocol buffer (`sentencepiece_model.proto`); only the few fields that matter are
+//! read. The tokenizer is built as transformers' `CamembertConverter` and `XLMRobertaConverter` do:
+//! fairseq's own special tokens first, then the pieces, then `<mask>`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use super::super::files::read_bytes;
 use super::class::Class;
-use super::{charsmap, contained};
+use super::guard::{check_charsmap, contained};
 use crate::error::{Error, Result};
 
 /// SentencePiece's word boundary.
@@ -24,7 +24,8 @@ pub(super) const BOUNDARY: char = '\u{2581}';
 const NORMAL: u64 = 1;
 const CONTROL: u64 = 3;
 const USER_DEFINED: u64 = 4;
-/// Most pieces of a model; XLM-RoBERTa has 250,000. Each takes a hundred times the bytes of the shortest one in the file.
+/// Most pieces of a model; XLM-RoBERTa has 250,000. Each takes a hundred times the bytes of the
+/// shortest one in the file.
 const MOST_PIECES: usize = 1 << 20;
 /// `TrainerSpec.ModelType.UNIGRAM`.
 const UNIGRAM: u64 = 1;
@@ -63,7 +64,7 @@ pub(super) fn open(path: &Path, class: Class) -> Result<Tokenizer> {
         ));
     }
     if !model.precompiled_charsmap.is_empty() {
-        charsmap::check(&model.precompiled_charsmap).map_err(|found| {
+        check_charsmap(&model.precompiled_charsmap).map_err(|found| {
             let place = "normalizer_spec.precompiled_charsmap";
             Error::malformed(
                 path,
@@ -109,8 +110,8 @@ fn convert(model: &Model, class: Class) -> tokenizers::Result<Tokenizer> {
 
 /// Tokens with their scores in the order of their ids, and the id of the unknown token.
 fn vocabulary(model: &Model, class: Class) -> (Vec<(String, f64)>, usize) {
-    // The published CamemBERT has its own tokens before the pieces; its `<unk>` is spelled anew and the model's
-    // own is made improbable. XLM-RoBERTa replaces the first three pieces.
+    // The published CamemBERT has its own tokens before the pieces; its `<unk>` is spelled anew and
+    // the model's own is made improbable. XLM-RoBERTa replaces the first three pieces.
     let (first, replaced): (&[(&str, f64)], usize) = match class.is_roberta() {
         false => (
             &[

@@ -1,7 +1,7 @@
 //! A text that is rewritten step by step and, when asked, remembers where each byte comes from.
 //!
-//! Every rule of the pipeline is written once, over [`Rewrite`]; with the alignment `()` the bookkeeping compiles to
-//! nothing, with [`Spans`] each byte carries its span in the original text.
+//! Every rule of the pipeline is written once, over [`Rewrite`]; with the alignment `()` the
+//! bookkeeping compiles to nothing, with [`Spans`] each byte carries its span in the original text.
 
 use std::ops::Range;
 
@@ -32,7 +32,8 @@ impl Alignment for () {
 pub(crate) struct Spans(Vec<(u32, u32)>);
 
 impl Spans {
-    /// The smallest span of the original text that holds all bytes of `range`; empty for an empty range.
+    /// The smallest span of the original text that holds all bytes of `range`; empty for an empty
+    /// range.
     pub(crate) fn cover(&self, range: Range<usize>) -> Range<usize> {
         let spans = self.0.get(range).unwrap_or_default();
         // Inserted bytes stand for nothing and do not widen the span, unless there is nothing else.
@@ -142,9 +143,9 @@ impl<A: Alignment> Buffers<A> {
         if finder.find(&self.text.bytes).is_some() {
             self.rewrite(|r| {
                 let mut at = 0;
-                while let Some(found) = finder.find(&r.bytes()[at..]) {
-                    let end = at + found + pattern.len();
-                    r.replace(at + found..end, replacement.as_bytes());
+                while let Some(distance) = finder.find(&r.bytes()[at..]) {
+                    let end = at + distance + pattern.len();
+                    r.replace(at + distance..end, replacement.as_bytes());
                     at = end;
                 }
             });
@@ -180,7 +181,7 @@ impl<'a, A: Alignment> Rewrite<'a, A> {
     /// The first place at or after `at` that holds `byte`.
     #[inline]
     pub(crate) fn find_byte(&self, byte: u8, at: usize) -> Option<usize> {
-        memchr(byte, self.from.bytes.get(at..)?).map(|found| at + found)
+        memchr(byte, self.from.bytes.get(at..)?).map(|distance| at + distance)
     }
 
     /// Copy what stands before `end` and has not been copied yet.
@@ -197,7 +198,8 @@ impl<'a, A: Alignment> Rewrite<'a, A> {
         }
     }
 
-    /// Write `replacement` in place of `range`, which must not start before what is already written.
+    /// Write `replacement` in place of `range`, which must not start before what is already
+    /// written.
     #[inline]
     pub(crate) fn replace(&mut self, range: Range<usize>, replacement: &[u8]) {
         self.keep_to(range.start);

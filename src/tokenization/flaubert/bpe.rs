@@ -1,13 +1,15 @@
-//! Byte-pair encoding of one word, its last character marked with `</w>`, as `FlaubertTokenizer.bpe` does it.
+//! Byte-pair encoding of one word, its last character marked with `</w>`, as
+//! `FlaubertTokenizer.bpe` does it.
 //!
-//! At each step every occurrence of the best-ranked pair is merged, from left to right, before ranks are looked at
-//! again. Short words are scanned; long ones go through a heap, so that a word of any length costs O(n log n).
+//! At each step every occurrence of the best-ranked pair is merged, from left to right, before
+//! ranks are looked at again. Short words are scanned; long ones go through a heap, so that a word
+//! of any length costs O(n log n).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::moses::characters::decode;
-use super::pair_table::{NO_MERGE, PairTable, UNKNOWN};
+use super::vocabulary::{NO_MERGE, PairTable, UNKNOWN};
 
 /// The mark of a word's last symbol.
 pub(crate) const END_OF_WORD: &str = "</w>";
@@ -70,7 +72,8 @@ struct Symbol {
 }
 
 impl Bpe {
-    /// Build from the merges in order and a lookup of token ids; a pair given twice has its last rank.
+    /// Build from the merges in order and a lookup of token ids; a pair given twice has its last
+    /// rank.
     pub(crate) fn new(
         merges: &[(String, String)],
         vocabulary: &HashMap<String, u32>,
@@ -216,7 +219,8 @@ impl Bpe {
         }
     }
 
-    /// Merge the symbol at `at` with the one after it, and note the new ranks of the pairs it is in.
+    /// Merge the symbol at `at` with the one after it, and note the new ranks of the pairs it is
+    /// in.
     fn merge_at(&self, symbols: &mut [Symbol], at: usize, pushed: &mut Vec<(u32, u32)>) {
         let right = symbols[at].next as usize;
         let after = symbols[right].next;

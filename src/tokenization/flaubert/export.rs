@@ -1,10 +1,11 @@
 //! FlauBERT as a `tokenizer.json`, as far as that format can express it.
 //!
-//! The tokenizers crate knows no Moses, but its normalisers are substitutions by regular expressions, as Moses' rules
-//! are. What it lacks is groups in replacements and the consumption of what stands right of a match, so that some rare
-//! sequences (`a'b'c'd`, single digits between no-break spaces, more than four dots before a quotation mark, the literal
-//! word `DOTMULTI`) come out differently; so do words with one of the merges that must be left out. [`Comparison`]
-//! counts them on given texts.
+//! The tokenizers crate knows no Moses, but its normalisers are substitutions by regular
+//! expressions, as Moses' rules are. What it lacks is groups in replacements and the consumption of
+//! what stands right of a match, so that some rare sequences (`a'b'c'd`, single digits between
+//! no-break spaces, more than four dots before a quotation mark, the literal word `DOTMULTI`) come
+//! out differently; so do words with one of the merges that must be left out. [`Comparison`] counts
+//! them on given texts.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +19,7 @@ use super::FlaubertTokenizer;
 use super::added_tokens::AddedTokens;
 use super::bpe::END_OF_WORD;
 use super::moses::characters::ranges;
-use super::moses::prefixes;
+use super::moses::tokenizer::nonbreaking_prefixes;
 use super::vocabulary::{read_merges, read_vocabulary};
 use crate::error::{Error, Result, interrupt};
 
@@ -55,7 +56,8 @@ impl Differences {
     }
 }
 
-/// The FlauBERT tokenizer of a folder as a `tokenizer.json` for the tokenizers crate and `PreTrainedTokenizerFast`.
+/// The FlauBERT tokenizer of a folder as a `tokenizer.json` for the tokenizers crate and
+/// `PreTrainedTokenizerFast`.
 ///
 /// # Errors
 /// When the folder's files are missing or malformed.
@@ -342,7 +344,9 @@ fn moses_separations() -> Vec<Value> {
     let lower = ranges("lower:");
     let end = format!("(?=[ ]|{special}|\\z)");
     let start = format!("(?:\\A| |{special}|\\.\\.)");
-    let words: Vec<String> = prefixes::all().map(|p| p.replace('.', "\\.")).collect();
+    let words: Vec<String> = nonbreaking_prefixes()
+        .map(|p| p.replace('.', "\\."))
+        .collect();
     let nonbreaking = format!("(?!(?:{})\\.{end})", words.join("|"));
     let word = format!("(?:(?!{special})[^ .])");
     let unlettered = format!("(?:(?!{special})[^ {alpha}])");

@@ -1,17 +1,17 @@
-//! FlauBERT's tokenizer, id for id that of `transformers.FlaubertTokenizer` (4.57, Python 3.11), on all cores.
+//! FlauBERT's tokenizer, id for id that of `transformers.FlaubertTokenizer` (4.57, Python 3.11), on
+//! all cores.
 //!
-//! Added tokens are cut out of the raw text; the rest goes through quotes and NFC, the punctuation of other scripts,
-//! Moses' punctuation normalisation, the removal of non-printing characters, Moses' tokenisation, and byte-pair encoding.
+//! Added tokens are cut out of the raw text; the rest goes through quotes and NFC, the punctuation
+//! of other scripts, Moses' punctuation normalisation, the removal of non-printing characters,
+//! Moses' tokenisation, and byte-pair encoding.
 
 use std::convert::Infallible;
 use std::ops::Range;
 use std::path::Path;
 use std::slice::from_ref;
 
-use super::files::JsonFile;
-use super::pool::Pool;
-use super::settings::Settings;
-use super::word_cache::WordCache;
+use super::files::{JsonFile, Settings};
+use super::word_cache::{Pool, WordCache};
 use super::{AlignedEncoding, Encoding, Offset, Offsets};
 use super::{Side, Tokenizer, TokenizerKind, TokenizerOptions};
 use super::{encode_in_chunks, room};
@@ -23,8 +23,6 @@ mod bpe;
 mod export;
 pub mod moses;
 mod normalization;
-mod pair_table;
-mod trie;
 mod vocabulary;
 
 pub use export::{Comparison, Differences, Export, export_tokenizer_json};
@@ -59,8 +57,8 @@ pub struct FlaubertTokenizer {
 }
 
 impl FlaubertTokenizer {
-    /// Read `vocab.json`, `merges.txt`, `tokenizer_config.json` and, when they are there, the older files of special
-    /// and added tokens.
+    /// Read `vocab.json`, `merges.txt`, `tokenizer_config.json` and, when they are there, the older
+    /// files of special and added tokens.
     ///
     /// # Errors
     /// When a file is missing or malformed, or a special token is in no vocabulary.
@@ -122,8 +120,8 @@ impl FlaubertTokenizer {
         })
     }
 
-    /// The tokens of a text before truncation and special tokens, as text: what `FlaubertTokenizer.tokenize` would
-    /// see as words, in order.
+    /// The tokens of a text before truncation and special tokens, as text: what
+    /// `FlaubertTokenizer.tokenize` would see as words, in order.
     pub fn words(&self, text: &str) -> Vec<String> {
         let mut buffers = Buffers::<()>::default();
         let mut ranges = Vec::new();
@@ -323,20 +321,8 @@ impl Tokenizer for FlaubertTokenizer {
         self.pad_id
     }
 
-    fn model_max_length(&self) -> usize {
-        self.settings.max_length
-    }
-
-    fn truncation_side(&self) -> Side {
-        self.settings.truncation
-    }
-
-    fn padding_side(&self) -> Side {
-        self.settings.padding
-    }
-
-    fn check_ids(&self, ids: &[u32]) -> Result<()> {
-        self.settings.check(ids, |id| self.token(id))
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     fn token(&self, id: u32) -> Option<String> {
@@ -349,8 +335,8 @@ impl Tokenizer for FlaubertTokenizer {
     }
 }
 
-/// Whether to lower-case: the option, else `do_lowercase`. The published files say `do_lower_case`, which the Python
-/// class does not read.
+/// Whether to lower-case: the option, else `do_lowercase`. The published files say `do_lower_case`,
+/// which the Python class does not read.
 fn lowercase(config: &JsonFile, options: &TokenizerOptions) -> Result<bool> {
     let read = config.boolean("do_lowercase")?;
     let ignored = config.boolean("do_lower_case")?;

@@ -1,7 +1,8 @@
-//! What `FlaubertTokenizer` does to a text before and after Moses' punctuation normalisation: quotes, NFC, lower case,
-//! the punctuation of other scripts, non-printing characters.
+//! What `FlaubertTokenizer` does to a text before and after Moses' punctuation normalisation:
+//! quotes, NFC, lower case, the punctuation of other scripts, non-printing characters.
 //!
-//! Unicode is that of Python 3.11 (14.0): a character assigned later has no decomposition, no case and no class here.
+//! Unicode is that of Python 3.11 (14.0): a character assigned later has no decomposition, no case
+//! and no class here.
 
 use memchr::memchr3;
 use unicode_normalization::UnicodeNormalization;
@@ -50,7 +51,8 @@ fn compose<A: Alignment>(text: &mut Buffers<A>) {
                 at += length;
                 continue;
             }
-            // A mark, or what may join the character before it: take that one and all that follow of their kind.
+            // A mark, or what may join the character before it: take that one and all that follow
+            // of their kind.
             let mut start = at;
             if at > done {
                 let (before, length) = decode_before(bytes, at);
@@ -71,7 +73,8 @@ fn compose<A: Alignment>(text: &mut Buffers<A>) {
     });
 }
 
-/// Whether nothing before this character, which is not below U+0300, can combine with it or move past it.
+/// Whether nothing before this character, which is not below U+0300, can combine with it or move
+/// past it.
 fn starts_segment(code: u32, characters: &Characters) -> bool {
     matches!(code, 0x2010..0x205F)
         || characters.is(code, UNASSIGNED)
@@ -132,8 +135,8 @@ pub(crate) fn replace_unicode_punctuation<A: Alignment>(text: &mut Buffers<A>) {
     text.rewrite(|r| {
         let bytes = r.bytes();
         let mut at = 0;
-        while let Some(found) = memchr3(0xE2, 0xE3, 0xEF, &bytes[at..]) {
-            let start = at + found;
+        while let Some(distance) = memchr3(0xE2, 0xE3, 0xEF, &bytes[at..]) {
+            let start = at + distance;
             at = start + 3;
             let code = decode(bytes, start).0;
             if let Some(replacement) = ascii_punctuation(code) {
@@ -182,7 +185,8 @@ pub(crate) fn remove_non_printing<A: Alignment>(text: &mut Buffers<A>) {
         let bytes = r.bytes();
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            // Printing ASCII, the characters from U+00C0 to U+02FF (none of which goes), and inner bytes.
+            // Printing ASCII, the characters from U+00C0 to U+02FF (none of which goes), and inner
+            // bytes.
             if matches!(byte, 0x20..=0x7E | 0x80..0xC0 | 0xC3..FIRST_COMPOSING_BYTE) {
                 at += 1;
                 continue;

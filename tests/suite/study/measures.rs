@@ -3,7 +3,7 @@
 use std::fs;
 
 use flue_study::analysis::cka::Representation;
-use flue_study::analysis::classes::class_similarity;
+use flue_study::analysis::cone::class_similarity;
 use flue_study::analysis::effective_rank::EffectiveRank;
 use flue_study::analysis::geometry::{Geometry, Reference};
 use flue_study::analysis::intrinsic_dimension::two_nn;

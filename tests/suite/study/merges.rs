@@ -3,9 +3,8 @@
 use flue_study::analysis::bootstrap::{Bootstrap, Weights};
 use flue_study::analysis::cosine::Cosine;
 use flue_study::analysis::covariance::CovarianceTrace;
-use flue_study::analysis::directions::DirectionSums;
 use flue_study::analysis::effective_rank::EffectiveRank;
-use flue_study::analysis::geometry::{Geometry, Reference};
+use flue_study::analysis::geometry::{DirectionSums, Geometry, Reference};
 use flue_study::analysis::isotropy::SpreadBootstrap;
 use flue_study::analysis::moments::Moments;
 use flue_study::analysis::quantile::Quantiles;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::arrays::{self, ClsArrays, Source};
-use crate::analysis::classes::{ClassSimilarity, class_similarity};
+use crate::analysis::cone::{ClassSimilarity, class_similarity};
 use crate::analysis::logistic::{self, Selected};
 use crate::analysis::probe::{self, Probe, ProbeOptions, Rows};
 use crate::artifact::Manifest;

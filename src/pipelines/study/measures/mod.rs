@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::bootstrap::{Bootstrap, Weights};
 use crate::analysis::cka::Representation;
-use crate::analysis::directions::DirectionSums;
 use crate::analysis::effective_rank::{EffectiveRank, effective_rank};
-use crate::analysis::geometry::{Geometry, SentenceGeometry};
+use crate::analysis::geometry::{DirectionSums, Geometry, SentenceGeometry};
 use crate::analysis::intrinsic_dimension::two_nn;
 use crate::analysis::isotropy::{SpreadBootstrap, iso_score};
 use crate::analysis::jackknife::{Estimate, deal};

@@ -1,8 +1,8 @@
 //! The classes of characters that Moses' rules and the removal of non-printing characters ask for.
 //!
 //! `characters.txt` beside this file holds them as ranges; it is written by
-//! `tests/fixtures/tokenization/make_characters.py` from sacremoses 0.2.0 and Python 3.11 (Unicode 14.0), so that the
-//! answers are the peer's even where Unicode has moved on.
+//! `tests/fixtures/tokenization/make_characters.py` from sacremoses 0.2.0 and Python 3.11 (Unicode
+//! 14.0), so that the answers are the peer's even where Unicode has moved on.
 
 use std::sync::LazyLock;
 
@@ -105,12 +105,13 @@ impl Characters {
     }
 }
 
-/// The members of a class, by its name in `characters.txt` ("alnum:"), as the inside of a bracket expression.
+/// The members of a class, by its name in `characters.txt` ("alnum:"), as the inside of a bracket
+/// expression.
 pub(crate) fn ranges(name: &str) -> String {
-    let words = SOURCE.split_whitespace().skip_while(|word| *word != name);
+    let fields = SOURCE.split_whitespace().skip_while(|field| *field != name);
     let mut class = String::new();
-    for word in words.skip(1).take_while(|word| !word.ends_with(':')) {
-        let (first, last) = word.split_once('-').unwrap_or((word, word));
+    for field in fields.skip(1).take_while(|field| !field.ends_with(':')) {
+        let (first, last) = field.split_once('-').unwrap_or((field, field));
         class.push_str(&format!("\\x{{{first}}}"));
         if first != last {
             class.push_str(&format!("-\\x{{{last}}}"));
@@ -135,7 +136,8 @@ pub(crate) fn decode(bytes: &[u8], at: usize) -> (u32, usize) {
     }
 }
 
-/// The code point that ends just before `at` in valid UTF-8, and its length in bytes; `at` must not be 0.
+/// The code point that ends just before `at` in valid UTF-8, and its length in bytes; `at` must not
+/// be 0.
 #[inline]
 pub(crate) fn decode_before(bytes: &[u8], at: usize) -> (u32, usize) {
     let mut start = at - 1;

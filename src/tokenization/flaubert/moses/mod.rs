@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::aligned::{Buffers, Text};
 
 pub(crate) mod characters;
-pub(crate) mod prefixes;
 pub(crate) mod punctuation;
 pub(crate) mod tokenizer;
 

@@ -1,7 +1,9 @@
-//! Moses' normalisation of punctuation for French, as `sacremoses.MosesPunctNormalizer("fr")` 0.2.0 does it.
+//! Moses' normalisation of punctuation for French, as `sacremoses.MosesPunctNormalizer("fr")` 0.2.0
+//! does it.
 //!
-//! The reference is a chain of regular expressions applied one after another to the whole text. Here each is a scan for
-//! its rarest character, in the same order; rules that cannot see each other's output share a scan.
+//! The reference is a chain of regular expressions applied one after another to the whole text.
+//! Here each is a scan for its rarest character, in the same order; rules that cannot see each
+//! other's output share a scan.
 
 use memchr::memchr;
 use memchr::memmem;
@@ -25,7 +27,8 @@ pub(crate) fn normalize<A: Alignment>(text: &mut Buffers<A>) {
     strip(text, characters);
 }
 
-/// Drop carriage returns, settle the spaces around parentheses, and fold those before `%`, `:` and `;`.
+/// Drop carriage returns, settle the spaces around parentheses, and fold those before `%`, `:` and
+/// `;`.
 fn extra_white_space<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
     text.replace_byte(b'\r', b"");
     text.replace_byte(b'(', b" (");
@@ -47,8 +50,8 @@ fn fold_spaces<A: Alignment>(text: &mut Buffers<A>) {
     text.rewrite(|r| {
         let bytes = r.bytes();
         let mut at = 0;
-        while let Some(found) = memmem::find(&bytes[at..], b"  ") {
-            let start = at + found + 1;
+        while let Some(distance) = memmem::find(&bytes[at..], b"  ") {
+            let start = at + distance + 1;
             let run = bytes[start..].iter().take_while(|b| **b == b' ').count();
             r.replace(start..start + run, b"");
             at = start + run;
@@ -168,8 +171,8 @@ fn quotation_followed_by_comma<A: Alignment>(text: &mut Buffers<A>) {
     }
     text.rewrite(|r| {
         let mut at = 0;
-        while let Some(found) = finder.find(&r.bytes()[at..]) {
-            let comma = at + found;
+        while let Some(distance) = finder.find(&r.bytes()[at..]) {
+            let comma = at + distance;
             r.keep_to(comma);
             r.transpose(comma + 1..comma + 2, comma + 1);
             r.transpose(comma..comma + 1, comma + 2);
@@ -178,7 +181,8 @@ fn quotation_followed_by_comma<A: Alignment>(text: &mut Buffers<A>) {
     });
 }
 
-/// `(\.+)"(\s*[^<])`: the quotation mark goes before the dots, unless it ends the text or stands before `<`.
+/// `(\.+)"(\s*[^<])`: the quotation mark goes before the dots, unless it ends the text or stands
+/// before `<`.
 fn quotation_after_dots<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
     let finder = memmem::Finder::new(b".\"");
     if finder.find(&text.text.bytes).is_none() {
@@ -186,10 +190,11 @@ fn quotation_after_dots<A: Alignment>(text: &mut Buffers<A>, characters: &Charac
     }
     text.rewrite(|r| {
         let bytes = r.bytes();
-        // Where the search may match again: the characters after a match's quotation mark belong to that match.
+        // Where the search may match again: the characters after a match's quotation mark belong to
+        // that match.
         let mut at = 0;
-        while let Some(found) = finder.find(&bytes[at..]) {
-            let quote = at + found + 1;
+        while let Some(distance) = finder.find(&bytes[at..]) {
+            let quote = at + distance + 1;
             let dots = bytes[at..quote]
                 .iter()
                 .rev()
@@ -231,8 +236,8 @@ fn digits_around_pseudo_space<A: Alignment>(text: &mut Buffers<A>, characters: &
     text.rewrite(|r| {
         let bytes = r.bytes();
         let (mut at, mut matched) = (0, 0);
-        while let Some(found) = finder.find(&bytes[at..]) {
-            let space = at + found;
+        while let Some(distance) = finder.find(&bytes[at..]) {
+            let space = at + distance;
             at = space + NBSP.len();
             if space > matched
                 && at < bytes.len()

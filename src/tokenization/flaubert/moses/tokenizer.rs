@@ -1,7 +1,8 @@
-//! Moses' tokenisation for French, as `sacremoses.MosesTokenizer("fr").tokenize(text, escape=False)` 0.2.0 does it.
+//! Moses' tokenisation for French, as `sacremoses.MosesTokenizer("fr").tokenize(text,
+//! escape=False)` 0.2.0 does it.
 //!
-//! The rules run in the reference's order: white space, padding of special characters, runs of dots, commas,
-//! apostrophes, non-breaking prefixes, a trailing `.'`.
+//! The rules run in the reference's order: white space, padding of special characters, runs of
+//! dots, commas, apostrophes, non-breaking prefixes, a trailing `.'`.
 
 use std::ops::Range;
 
@@ -11,7 +12,6 @@ use super::super::aligned::{Alignment, Buffers, Rewrite};
 use super::characters::{
     ALNUM, ALPHA, Characters, LOWER, NUMBER, SPACE, characters, decode, decode_before, end_of_space,
 };
-use super::prefixes;
 use super::punctuation::strip;
 
 /// Split a text into tokens: ranges of the rewritten text, in order.
@@ -27,8 +27,9 @@ pub(crate) fn tokenize<A: Alignment>(text: &mut Buffers<A>, tokens: &mut Vec<Ran
     restore_dots(text, tokens);
 }
 
-/// Control characters below U+0020 that are no white space go, and what stands around them draws together: spaces too, which
-/// are not folded again. True when there was one, and white space is folded already.
+/// Control characters below U+0020 that are no white space go, and what stands around them draws
+/// together: spaces too, which are not folded again. True when there was one, and white space is
+/// folded already.
 fn remove_ascii_junk<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) -> bool {
     let is_junk = |byte: u8| byte < 0x20 && !characters.is(u32::from(byte), SPACE);
     if !text.text.bytes.iter().any(|byte| is_junk(*byte)) {
@@ -60,8 +61,8 @@ fn fold_white_space<A: Alignment>(text: &mut Buffers<A>, characters: &Characters
     });
 }
 
-/// For each byte, whether padding passes over it: ASCII letters and digits, ``'`,-``, and all bytes but the first of a
-/// character.
+/// For each byte, whether padding passes over it: ASCII letters and digits, ``'`,-``, and all bytes
+/// but the first of a character.
 const PASSED_OVER: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -74,8 +75,9 @@ const PASSED_OVER: [bool; 256] = {
     plain
 };
 
-/// Stripping, `\s+` to one space unless it is `folded`, spaces around every character that is neither alphanumeric nor white space nor one of
-/// ``.'`,-``, and the marker of each run of dots: ` DOT…MULTI `, without its last space at the end of the text.
+/// Stripping, `\s+` to one space unless it is `folded`, spaces around every character that is
+/// neither alphanumeric nor white space nor one of ``.'`,-``, and the marker of each run of dots: `
+/// DOT…MULTI `, without its last space at the end of the text.
 fn pad_special_characters<A: Alignment>(
     text: &mut Buffers<A>,
     characters: &Characters,
@@ -97,7 +99,8 @@ fn pad_special_characters<A: Alignment>(
     });
 }
 
-/// Whether a space stands at `at` with a byte after it that is passed over, or an alphanumeric character of two bytes.
+/// Whether a space stands at `at` with a byte after it that is passed over, or an alphanumeric
+/// character of two bytes.
 #[inline]
 fn is_plain_pair(bytes: &[u8], at: usize, characters: &Characters) -> bool {
     match bytes[at] {
@@ -201,7 +204,8 @@ fn comma_before_other<A: Alignment>(r: &mut Rewrite<'_, A>, characters: &Charact
     }
 }
 
-/// French apostrophes end their word before a letter, and stand alone elsewhere: four rules, by what is on either side.
+/// French apostrophes end their word before a letter, and stand alone elsewhere: four rules, by
+/// what is on either side.
 fn apostrophes<A: Alignment>(text: &mut Buffers<A>, characters: &Characters) {
     for (before, after) in [(false, false), (false, true), (true, false), (true, true)] {
         if memchr(b'\'', &text.text.bytes).is_none() {
@@ -264,7 +268,7 @@ fn next_word(bytes: &[u8], from: usize) -> Option<Range<usize>> {
 fn ends_sentence(prefix: &[u8], following: Option<u32>, characters: &Characters) -> bool {
     let acronym = memchr(b'.', prefix).is_some() && has_letter(prefix, characters);
     let lower_follows = following.is_some_and(|c| characters.is(c, LOWER));
-    !(acronym || lower_follows || prefixes::is_nonbreaking(prefix))
+    !(acronym || lower_follows || is_nonbreaking(prefix))
 }
 
 fn has_letter(word: &[u8], characters: &Characters) -> bool {
@@ -293,7 +297,8 @@ fn trailing_dot_apostrophe(bytes: &[u8], tokens: &mut Vec<Range<usize>>) {
     }
 }
 
-/// `(?:DOT)+MULTI` to as many dots, also where the marker was in the text from the start, as in the reference.
+/// `(?:DOT)+MULTI` to as many dots, also where the marker was in the text from the start, as in the
+/// reference.
 fn restore_dots<A: Alignment>(text: &mut Buffers<A>, tokens: &mut [Range<usize>]) {
     let finder = memmem::Finder::new(b"DOTMULTI");
     if finder.find(&text.text.bytes).is_none() {
@@ -305,8 +310,8 @@ fn restore_dots<A: Alignment>(text: &mut Buffers<A>, tokens: &mut [Range<usize>]
             r.keep_to(token.start);
             let start = r.written();
             let mut at = token.start;
-            while let Some(found) = finder.find(&bytes[at..token.end]) {
-                let last = at + found;
+            while let Some(distance) = finder.find(&bytes[at..token.end]) {
+                let last = at + distance;
                 let mut first = last;
                 while first >= at + 3 && &bytes[first - 3..first] == b"DOT" {
                     first -= 3;
@@ -321,4 +326,55 @@ fn restore_dots<A: Alignment>(text: &mut Buffers<A>, tokens: &mut [Range<usize>]
             *token = start..r.written();
         }
     });
+}
+
+/// French non-breaking prefixes of two letters and more, after which a full stop does not end a
+/// sentence, sorted by their bytes: `nonbreaking_prefix.fr` of the Moses toolkit, as sacremoses
+/// 0.2.0 ships it.
+#[rustfmt::skip]
+const PREFIXES: [&str; 93] = [
+    "A.C.N", "A.M", "B.P", "C.N", "C.N.S", "C.P.I", "C.Q.F.D", "C.S", "E.V", "L.D", "LL.AA", "LL.AA.II",
+    "LL.AA.RR", "LL.AA.SS", "LL.EE", "LL.MM", "LL.MM.II.RR", "MM", "N.B", "N.D", "N.D.A", "N.D.L.R", "N.D.T",
+    "N.P.A.I", "N.S", "NN.SS", "P.S", "R.-V", "R.A.S", "R.I.P", "R.P", "S.A", "S.A.I", "S.A.R", "S.A.S", "S.E",
+    "S.M", "S.M.I.R", "S.S", "SS", "T.S.V.P", "X.O", "Z.I", "al", "ann", "apr", "art", "auj", "av", "boul",
+    "c.-à-d", "ca", "cf", "ch.-l", "chap", "contr", "dir", "e.g", "env", "etc", "ex", "fasc", "fig", "fr", "fém",
+    "hab", "i.e", "ibid", "id", "inf", "lib", "loc.cit", "masc", "ms", "n/réf", "p.c.c", "p.ex", "p.j", "pl",
+    "pp", "sec", "sect", "sing", "sq", "sqq", "suiv", "sup", "suppl", "tél", "vb", "vol", "vs", "éd",
+];
+
+/// Whether a word without its full stop is on the list: single letters (not `a`) or one of
+/// [`PREFIXES`].
+fn is_nonbreaking(word: &[u8]) -> bool {
+    match word {
+        [letter] => letter.is_ascii_alphabetic() && *letter != b'a',
+        _ => PREFIXES
+            .binary_search_by(|prefix| prefix.as_bytes().cmp(word))
+            .is_ok(),
+    }
+}
+
+/// All non-breaking prefixes.
+pub(crate) fn nonbreaking_prefixes() -> impl Iterator<Item = String> {
+    let single = ('A'..='Z').chain('b'..='z').map(String::from);
+    single.chain(PREFIXES.iter().map(|prefix| prefix.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_for_the_search() {
+        assert!(PREFIXES.is_sorted_by(|a, b| a.as_bytes() < b.as_bytes()));
+    }
+
+    #[test]
+    fn prefixes_are_exact() {
+        for yes in ["A", "b", "etc", "c.-à-d", "n/réf", "LL.MM.II.RR"] {
+            assert!(is_nonbreaking(yes.as_bytes()), "{yes}");
+        }
+        for no in ["a", "", "é", "Etc", "c.-a-d", "7"] {
+            assert!(!is_nonbreaking(no.as_bytes()), "{no}");
+        }
+    }
 }

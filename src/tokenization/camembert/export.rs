@@ -1,11 +1,66 @@
-//! The scores of a Unigram model as text that every reader takes for the same numbers.
+//! A tokenizer as files that every release of transformers reads alike, its scores as text that
+//! every reader takes for the same numbers.
 //!
-//! The tokenizers crate in Python's wheels reads numbers with serde_json's fast method: the digits as one number, divided by a
-//! power of ten. It is an ulp off for a quarter of CamemBERT's scores, and words that can be cut in two ways of equal score then
-//! come out otherwise. Of the many decimals that stand for a number there is nearly always one that this method reads
-//! exactly.
+//! The tokenizers crate in Python's wheels reads numbers with serde_json's fast method: the digits
+//! as one number, divided by a power of ten. It is an ulp off for a quarter of CamemBERT's scores,
+//! and words that can be cut in two ways of equal score then come out otherwise. Of the many
+//! decimals that stand for a number there is nearly always one that this method reads exactly.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::super::files::JsonFile;
+use super::CamembertTokenizer;
+use crate::error::{Error, Result};
+
+impl CamembertTokenizer {
+    /// The tokenizer in files that 4.57 and 5.24 read alike: `tokenizer.json` and
+    /// `tokenizer_config.json`.
+    ///
+    /// `PreTrainedTokenizerFast` takes the file as it is in both. What 4.57's class registers
+    /// beside the file's tokens is in the file then; what the class says of columns and sides is in
+    /// the configuration.
+    ///
+    /// # Errors
+    /// When a part of the tokenizer cannot be written.
+    pub(in crate::tokenization) fn for_both_releases(
+        &self,
+        config: &JsonFile,
+    ) -> Result<[(&'static str, String); 2]> {
+        const WHAT: &str = "the tokenizer as JSON";
+        let json = self.pipeline.inner.to_string(false);
+        let json = json.map_err(Error::compute(WHAT))?;
+        let json = written_for_every_reader(&json).map_err(Error::compute(WHAT))?;
+        let mut entries = config.entries.clone();
+        for key in [
+            "added_tokens_decoder",
+            "extra_special_tokens",
+            "tokenizer_file",
+            "backend",
+        ] {
+            entries.remove(key);
+        }
+        let mut set = |key: &str, value: Value| entries.insert(key.to_string(), value);
+        set("tokenizer_class", "PreTrainedTokenizerFast".into());
+        set("model_input_names", json!(["input_ids", "attention_mask"]));
+        for named in &self.tokens.named {
+            set(named.key, named.token.content.as_str().into());
+        }
+        set("pad_token", self.pad.0.as_str().into());
+        let additional = self.tokens.additional.iter();
+        let additional = additional
+            .chain(&self.tokens.model_specific)
+            .map(|token| token.content.as_str());
+        set("additional_special_tokens", additional.collect());
+        set("truncation_side", self.settings.truncation.name().into());
+        set("padding_side", self.settings.padding.name().into());
+        let config =
+            serde_json::to_string_pretty(&Value::Object(entries)).map_err(Error::compute(WHAT))?;
+        Ok([
+            ("tokenizer.json", json + "\n"),
+            ("tokenizer_config.json", config + "\n"),
+        ])
+    }
+}
 
 /// What stands where the vocabulary goes while the rest is written.
 const PLACE: &str = "the vocabulary goes here";
@@ -14,7 +69,7 @@ const PLACE: &str = "the vocabulary goes here";
 ///
 /// # Errors
 /// What serde_json says of the text.
-pub(super) fn written_for_every_reader(json: &str) -> Result<String, serde_json::Error> {
+fn written_for_every_reader(json: &str) -> serde_json::Result<String> {
     let mut json: Value = serde_json::from_str(json)?;
     let vocabulary = json
         .get_mut("model")
@@ -36,13 +91,14 @@ pub(super) fn written_for_every_reader(json: &str) -> Result<String, serde_json:
     Ok(written.replacen(&place, &format!("[{}]", pairs.join(",")), 1))
 }
 
-/// A decimal that stands for `x` and is read as `x` by the fast method too; the shortest one where there is none.
+/// A decimal that stands for `x` and is read as `x` by the fast method too; the shortest one where
+/// there is none.
 fn decimal(x: f64) -> String {
     /// With more digits after the point the power of ten, or all digits together, would not fit.
     const MOST_DECIMALS: u32 = 19;
     let shortest = Value::from(x).to_string();
     let sign = if x < 0.0 { "-" } else { "" };
-    let found = (1..=MOST_DECIMALS).find_map(|decimals| {
+    let exact = (1..=MOST_DECIMALS).find_map(|decimals| {
         let digits = format!("{:.*}", decimals as usize, x.abs()).replace('.', "");
         let digits: u64 = digits.parse().ok()?;
         // Half the distance of the numbers that the digits become.
@@ -63,7 +119,7 @@ fn decimal(x: f64) -> String {
             .next()
             .map(|digits| format!("{sign}{}", written(digits)))
     });
-    found.unwrap_or(shortest)
+    exact.unwrap_or(shortest)
 }
 
 #[cfg(test)]
