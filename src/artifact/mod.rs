@@ -21,7 +21,7 @@ pub use atomic::{AtomicDir, AtomicFile};
 pub use inputs::{Digests, Fingerprints, Inputs, MOST_DIGESTED, difference};
 pub use leftovers::manifest_beside;
 pub use lock::OutputLock;
-pub use manifest::{Manifest, sha256_file};
+pub use manifest::{Manifest, record_command, sha256_file};
 pub use occupied::{Kind, check};
 pub use parquet_file::ParquetFile;
 pub use parquet_pages::rows_at_a_time;

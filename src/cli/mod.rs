@@ -5,6 +5,5 @@ pub mod finetune;
 pub mod prepare;
 pub mod study;
 
-mod common;
-
-pub use common::{CommonArgs, run_program};
+mod options;
+mod program;

@@ -80,6 +80,14 @@ pub enum Error {
     /// Options or arguments that make no sense: the programs leave with status 2.
     Usage(String),
 
+    /// One setting that makes no sense; a program calls it by the name of its option and leaves with status 2.
+    Setting {
+        /// Its name as a field: "max_length".
+        name: &'static str,
+        /// What is wrong with its value, and what it takes.
+        problem: String,
+    },
+
     /// A signal asked the run to stop; what was complete has been kept.
     Interrupted {
         /// The number of the signal: 2 for SIGINT, 15 for SIGTERM.
@@ -122,6 +130,14 @@ impl Error {
         }
     }
 
+    /// An [`Error::Setting`].
+    pub fn setting(name: &'static str, problem: impl Display) -> Error {
+        Error::Setting {
+            name,
+            problem: shortened(problem),
+        }
+    }
+
     /// An [`Error::Compute`]; made for `map_err(Error::compute("attention"))`.
     pub fn compute<E>(context: impl Display) -> impl FnOnce(E) -> Error
     where
@@ -137,7 +153,7 @@ impl Error {
     /// The exit status of a program that ends with this error: 2 for wrong usage, 128 + signal, else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::Usage(_) => 2,
+            Error::Usage(_) | Error::Setting { .. } => 2,
             Error::Interrupted { signal } => 128u8.saturating_add(*signal as u8),
             _ => 1,
         }

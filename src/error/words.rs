@@ -98,6 +98,7 @@ impl Display for Error {
                 path.display()
             ),
             Self::Mismatch(words) | Self::Usage(words) => line.write_str(words),
+            Self::Setting { name, problem } => write!(line, "{name}: {problem}"),
             Self::Interrupted { signal } => write!(
                 line,
                 "stopped by {}: what is complete stays; the same command goes on with it, flue-cls-finetune with --resume",

@@ -12,7 +12,7 @@ use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, Origins, Prepared, inputs, run_on};
 use crate::artifact::{AtomicDir, AtomicFile, Manifest, difference};
 use crate::error::{Error, Result, presence, read_text};
-use crate::pipelines::shared_folder;
+use crate::pipelines::outputs;
 use crate::training::Identity;
 
 /// The figures of [`RESULTS`] that are compared.
@@ -62,7 +62,8 @@ pub struct SeedsSummary {
 pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     config.validate()?;
     if let Some((_, twice)) = (1..).zip(seeds).find(|(i, s)| seeds[*i..].contains(s)) {
-        return Err(Error::Usage(format!("--seeds: {twice} is given twice")));
+        let problem = format!("{twice}: it is given twice");
+        return Err(Error::setting("seeds", problem));
     }
     let save = config.save_folder();
     for seed in seeds {
@@ -74,7 +75,7 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     };
     refuse_existing()?;
     // The summary is of all runs in the folder: they are one run's.
-    let _lock = shared_folder::lock(&save)?;
+    let _lock = outputs::lock(&save)?;
     refuse_existing()?;
     sweep(&save)?;
     let (checkpoint, prepared) = inputs(config, &save)?;
@@ -125,7 +126,7 @@ fn sweep(save: &Path) -> Result<()> {
     };
     let seeds: BTreeSet<u64> = presence::names(save)?.iter().filter_map(seed).collect();
     for seed in seeds {
-        match shared_folder::sweep(&save.join(format!("seed-{seed}"))) {
+        match outputs::sweep(&save.join(format!("seed-{seed}"))) {
             // A single run is at work there.
             Err(Error::OutputBusy { .. }) => {}
             swept => swept?,

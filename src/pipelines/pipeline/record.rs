@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{Config, places};
 use crate::artifact::{AtomicFile, Digests, Fingerprints, Inputs, difference};
 use crate::error::{Error, Result, presence, read_text};
+use crate::pipelines::original::MODELS;
 
 /// Where it is kept.
 const RECORD: &str = "pipeline.json";
@@ -190,8 +191,8 @@ fn settings(config: &Config) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "data": config.data,
         "reading": config.reading,
-        "flaubert": config.flaubert,
-        "camembert": config.camembert,
+        (MODELS[0].name): config.checkpoints[0],
+        (MODELS[1].name): config.checkpoints[1],
         "num_train": config.num_train,
         "num_test": config.num_test,
         "arguments": config.arguments,

@@ -9,11 +9,8 @@ use crate::artifact::{AtomicFile, Manifest};
 use crate::error::{Error, Result};
 
 mod figures;
-mod original;
 mod overview;
 mod page;
-mod provenance;
-mod published;
 mod results;
 mod sections;
 mod words;

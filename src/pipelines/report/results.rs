@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::original;
 use crate::artifact::{Inputs, Manifest};
 use crate::error::{Error, Result, presence, read_text};
 use crate::metrics::quantile;
+use crate::pipelines::original::{self, MODELS, Original};
 use crate::pipelines::study::charts::Series;
 
 /// A CSV table, read whole.
@@ -88,8 +88,8 @@ pub(super) struct Run {
     pub folder: String,
     /// Its folder.
     pub folder_path: PathBuf,
-    /// `flaubert` or `camembert` when the folder's name begins so.
-    pub family: Option<&'static str>,
+    /// The model of the original study whose name begins the folder's.
+    pub model: Option<&'static Original>,
     /// `raw`, `ft_1`, ...: the rest of the folder's name.
     pub stage: String,
     pub layers: Vec<usize>,
@@ -110,12 +110,10 @@ impl Run {
             return Ok(None);
         };
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let family = ["flaubert", "camembert"]
-            .into_iter()
-            .find(|f| name.starts_with(&format!("{f}_")));
-        let stage = family
-            .map_or(&name[..], |f| &name[f.len() + 1..])
-            .to_string();
+        let (model, stage) = match original::named(&name) {
+            Some((model, stage)) => (Some(model), stage.to_string()),
+            None => (None, name.to_string()),
+        };
         let layers = erank.whole_numbers("layer")?;
         let others = cosine.whole_numbers("layer")?;
         if others != layers {
@@ -137,7 +135,7 @@ impl Run {
         Ok(Some(Self {
             folder: name.to_string(),
             folder_path: folder.to_path_buf(),
-            family,
+            model,
             series: Series {
                 name: stage.clone(),
                 cosine: (0..min.len())
@@ -183,10 +181,43 @@ impl Run {
         Ok(accuracy.unwrap_or(f64::NAN))
     }
 
+    /// Whether it is of one of the original's models on FLUE CLS: its size, and weights from its repository, or fine-tuned from these
+    /// as the original did it. A name proves nothing: what counts is where the weights were read from, as manifests keep it.
+    fn is_original(&self) -> Result<bool> {
+        let (Some(model), Some(manifest)) = (self.model, &self.manifest) else {
+            return Ok(false);
+        };
+        let beside = |pointer: &str| match self.setting(pointer).and_then(Value::as_str) {
+            Some(folder) => source_manifest(&Path::new(folder).join("manifest.json")),
+            None => Ok(None),
+        };
+        if !model.has_shape_of(manifest) || !beside("/data")?.is_some_and(|d| original::is_flue(&d))
+        {
+            return Ok(false);
+        }
+        Ok(match &self.stage[..] {
+            "raw" => model.is_source_of(manifest),
+            "ft" | "ft_1" => {
+                beside("/checkpoint")?.is_some_and(|tuning| model.was_tuned_by(&tuning))
+            }
+            _ => false,
+        })
+    }
+
     /// A setting of the study, by its path in the manifest.
     pub fn setting(&self, pointer: &str) -> Option<&Value> {
         self.manifest.as_ref()?.config.pointer(pointer)
     }
+}
+
+/// Whether every run is of one of the original's models on FLUE CLS, and there is one.
+fn are_original(runs: &[Run]) -> Result<bool> {
+    for run in runs {
+        if !run.is_original()? {
+            return Ok(false);
+        }
+    }
+    Ok(!runs.is_empty())
 }
 
 fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
@@ -285,24 +316,23 @@ impl Results {
         for (name, path) in folders {
             found.add(&name, &path)?;
         }
-        let rank = |run: &Run| match run.family {
-            Some("flaubert") => 0,
-            Some(_) => 1,
-            None => 2,
+        let rank = |run: &Run| {
+            let place = MODELS.iter().position(|model| Some(*model) == run.model);
+            place.unwrap_or(MODELS.len())
         };
         found
             .runs
             .sort_by_key(|run| (rank(run), run.stage != "raw", run.stage.clone()));
         for pairs in [&mut found.comparisons, &mut found.convergence] {
-            pairs.sort_by_key(|pair| !pair.title.starts_with("FlauBERT"));
+            pairs.sort_by_key(|pair| original::titled(&pair.title) != Some(MODELS[0]));
         }
         let nothing =
             found.runs.is_empty() && found.convergence.is_empty() && found.comparisons.is_empty();
-        found.comparable = original::are_original(&found.runs)?;
+        found.comparable = are_original(&found.runs)?;
         if nothing && found.treillis.is_none() && found.cone.is_none() {
             return Err(Error::NotFound {
                 what: format!("results of a study in {}", folder.display()),
-                remedy: "run study raw, study fine-tuning, study cls or study cone first, or name their folder with --results".into(),
+                remedy: "run study raw, study fine-tuning, study cls or study cone first, or name the folder they are in".into(),
             });
         }
         Ok(found)
@@ -345,15 +375,13 @@ impl Results {
         Ok(())
     }
 
-    /// The runs of each family, in order.
-    pub fn families(&self) -> Vec<(&'static str, Vec<&Run>)> {
-        ["flaubert", "camembert"]
-            .into_iter()
-            .map(|family| {
-                let own = self.runs.iter().filter(|r| r.family == Some(family));
-                (family, own.collect::<Vec<_>>())
-            })
-            .filter(|(_, runs)| !runs.is_empty())
-            .collect()
+    /// The runs of each model of the original study, in order.
+    pub fn models(&self) -> Vec<(&'static Original, Vec<&Run>)> {
+        let of = |model| {
+            let own = self.runs.iter().filter(|run| run.model == Some(model));
+            (model, own.collect::<Vec<_>>())
+        };
+        let models = MODELS.into_iter().map(of);
+        models.filter(|(_, runs)| !runs.is_empty()).collect()
     }
 }

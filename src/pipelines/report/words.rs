@@ -1,32 +1,17 @@
 //! Every word of the page, in two languages.
 
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use crate::error::Error;
 use crate::pipelines::study::charts::{self, ChartWords};
 
 /// The language of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// English.
     En,
     /// French, with commas in numbers.
     Fr,
-}
-
-impl FromStr for Language {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "en" => Ok(Language::En),
-            "fr" => Ok(Language::Fr),
-            other => Err(Error::Usage(format!("{other:?}: expected en or fr"))),
-        }
-    }
 }
 
 impl Language {
@@ -160,6 +145,7 @@ pub(super) struct Words {
     pub provenance: &'static str,
     pub provenance_text: &'static str,
     pub commands: &'static str,
+    pub command_unknown: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -267,6 +253,7 @@ const ENGLISH: Words = Words {
     provenance: "What made these figures",
     provenance_text: "Commands, settings, versions, seeds and the digests (SHA-256) of what was read.",
     commands: "Commands",
+    command_unknown: "# {}: made by a version that did not keep its command",
 };
 
 const FRENCH: Words = Words {
@@ -390,4 +377,5 @@ const FRENCH: Words = Words {
     provenance: "Ce qui a produit ces chiffres",
     provenance_text: "Commandes, réglages, versions, graines et empreintes (SHA-256) de ce qui a été lu.",
     commands: "Commandes",
+    command_unknown: "# {} : fait par une version qui ne gardait pas sa commande",
 };

@@ -88,12 +88,12 @@ pub fn run(config: &Config) -> Result<Summary> {
             } else {
                 ("test", i - train)
             };
-            let name = source.name.into();
+            let name = source.variant.name.into();
             table.row(&[name, split.into(), row.into(), label.into(), cosine.into()])?;
         }
         draw(out.path(), source, arrays, &cosines, &labels)?;
         cones.push(Cone {
-            model: source.name.into(),
+            model: source.variant.name.into(),
             layer: arrays.layers[last],
             negative: mean_of(&cosines, &labels, 0),
             positive: mean_of(&cosines, &labels, 1),
@@ -134,7 +134,10 @@ fn draw(
     let layer = arrays.layers.last().expect("arrays have a layer");
     let chart = Scatter {
         labels: Labels {
-            title: format!("{}: cosine of every [CLS] with the first one", source.title),
+            title: format!(
+                "{}: cosine of every [CLS] with the first one",
+                source.variant.title
+            ),
             subtitle: format!(
                 "layer {layer}; train rows 0 to {}, then test",
                 train.saturating_sub(1)
@@ -152,5 +155,5 @@ fn draw(
         x_axis: Axis::Range(0.0, total as f64),
         y_axis: Axis::Linear,
     };
-    plotting::save(&chart, folder, &format!("cone_{}", source.name))
+    plotting::save(&chart, folder, &format!("cone_{}", source.variant.name))
 }

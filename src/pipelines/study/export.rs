@@ -58,7 +58,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     if sources.is_empty() {
         return Err(Error::NotFound {
             what: format!("tables of a study in {}", config.results.display()),
-            remedy: "run a study first, or name the folder of its results with --results".into(),
+            remedy: "run a study first, or name the folder of its results".into(),
         });
     }
     let out = AtomicDir::create(&config.out, config.overwrite)?;
