@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_enum_is_taken_by_the_names_that_manifests_give_it() {
-        fn names<T: DeserializeOwned + Clone + Send + Sync>() -> Vec<String> {
+        fn names<T: DeserializeOwned + Clone + Send + Sync + 'static>() -> Vec<String> {
             let parser = one_of::<T>();
             let values = parser.possible_values().unwrap();
             values.map(|v| v.get_name().to_owned()).collect()
