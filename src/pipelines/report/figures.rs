@@ -1,12 +1,16 @@
 //! The pictures of the report, made from tables.
 
+use std::fmt::Display;
+
 use super::results::{Run, Table, Titled};
 use super::words::Words;
 use crate::error::Result;
 use crate::pipelines::original::{self, LAST_LAYER, LAYERS};
-use crate::pipelines::study::charts::{Charts, Series, Sizes, accuracy_axis, layer_charts, shown};
+use crate::pipelines::study::charts::{
+    Charts, Series, Sizes, accuracy_axis, labels, layer_charts, shown,
+};
 use crate::plotting::{
-    Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries, Mark, Scatter, ScatterSeries,
+    Axis, CellFormat, HeatMap, LineChart, LineSeries, Mark, Scatter, ScatterSeries,
 };
 
 /// What a stage is called: `raw`, `ft`, `ft_2`, or a folder's own name.
@@ -26,6 +30,11 @@ pub(super) fn model_title(model: &str, words: &Words) -> String {
         Some((model, stage)) => format!("{} {}", model.title, stage_title(stage, words)),
         None => model.to_string(),
     }
+}
+
+/// The title of a picture of something: its name, and what is drawn.
+fn titled(name: impl Display, words: &Words, what: &str) -> String {
+    format!("{name}{}{what}", words.charts.colon)
 }
 
 /// The statistics by layer of several runs, side by side; with the published figures as marks when they may be compared.
@@ -121,12 +130,7 @@ pub(super) fn measure(
         ""
     };
     Ok(LineChart {
-        labels: Labels {
-            title: format!("{title}{}{what}", words.charts.colon),
-            subtitle: subtitle.into(),
-            x: words.layer.into(),
-            y: axis.into(),
-        },
+        labels: labels(titled(title, words, what), subtitle, words.layer, axis),
         series,
         axis: Axis::Linear,
     })
@@ -134,7 +138,7 @@ pub(super) fn measure(
 
 /// Linear CKA between all layers of a run.
 pub(super) fn cka(title: &str, table: &Table, words: &Words) -> Result<HeatMap> {
-    let (a, b) = (table.words("layer_a")?, table.words("layer_b")?);
+    let [a, b] = table.words_of(["layer_a", "layer_b"])?;
     let values = table.numbers("cka")?;
     let layers = different(&b);
     let value = |x: &str, y: &str| {
@@ -142,12 +146,12 @@ pub(super) fn cka(title: &str, table: &Table, words: &Words) -> Result<HeatMap> 
         (0..a.len()).find(same).map_or(f64::NAN, |i| values[i])
     };
     Ok(HeatMap {
-        labels: Labels {
-            title: format!("{title}{}{}", words.charts.colon, words.cka_title),
-            subtitle: words.cka_subtitle.into(),
-            x: words.layer.into(),
-            y: words.layer.into(),
-        },
+        labels: labels(
+            titled(title, words, words.cka_title),
+            words.cka_subtitle,
+            words.layer,
+            words.layer,
+        ),
         rows: layers.iter().map(|l| l.to_string()).collect(),
         columns: layers.iter().map(|l| l.to_string()).collect(),
         values: layers
@@ -169,9 +173,7 @@ fn short_title(title: &str) -> String {
 pub(super) fn comparison(found: &[Titled], words: &Words) -> Result<LineChart> {
     let line = |pair: &Titled| -> Result<LineSeries> {
         let columns = ["layer_a", "layer_b", "cka", "low", "high"];
-        let [a, b, values, low, high] = columns.map(|c| pair.table.numbers(c));
-        let (a, b, values) = (a?, b?, values?);
-        let (low, high) = (low?, high?);
+        let [a, b, values, low, high] = pair.table.numbers_of(columns)?;
         let same = || (0..a.len()).filter(|&i| a[i] == b[i]);
         Ok(LineSeries {
             name: short_title(&pair.title),
@@ -181,12 +183,12 @@ pub(super) fn comparison(found: &[Titled], words: &Words) -> Result<LineChart> {
         })
     };
     Ok(LineChart {
-        labels: Labels {
-            title: words.comparison_title.into(),
-            subtitle: words.comparison_subtitle.into(),
-            x: words.layer.into(),
-            y: "CKA".into(),
-        },
+        labels: labels(
+            words.comparison_title,
+            words.comparison_subtitle,
+            words.layer,
+            "CKA",
+        ),
         series: found.iter().map(line).collect::<Result<_>>()?,
         axis: Axis::Linear,
     })
@@ -206,10 +208,8 @@ pub(super) fn different<'a>(words: &[&'a str]) -> Vec<&'a str> {
 /// The correlations over all sentences, one line per target.
 pub(super) fn convergence(found: &Titled, words: &Words) -> Result<LineChart> {
     let table = &found.table;
-    let (targets, groups) = (table.words("target")?, table.words("group")?);
-    let columns = ["layer", "spearman", "low", "high"].map(|c| table.numbers(c));
-    let [layer, value, low, high] = columns;
-    let (layer, value, low, high) = (layer?, value?, low?, high?);
+    let [targets, groups] = table.words_of(["target", "group"])?;
+    let [layer, value, low, high] = table.numbers_of(["layer", "spearman", "low", "high"])?;
     let line = |(target, name): (&str, &str)| {
         let own: Vec<usize> = (0..targets.len())
             .filter(|&i| targets[i] == target && groups[i] == "all")
@@ -222,17 +222,16 @@ pub(super) fn convergence(found: &Titled, words: &Words) -> Result<LineChart> {
         }
     };
     Ok(LineChart {
-        labels: Labels {
-            title: format!(
-                "{}{}{}",
+        labels: labels(
+            titled(
                 found.title.replace("fine-tuned", words.tuned),
-                words.charts.colon,
-                words.convergence_title
+                words,
+                words.convergence_title,
             ),
-            subtitle: words.convergence_subtitle.into(),
-            x: words.layer.into(),
-            y: words.correlation.into(),
-        },
+            words.convergence_subtitle,
+            words.layer,
+            words.correlation,
+        ),
         series: ["correct", "confidence", "loss"]
             .into_iter()
             .zip(words.targets)
@@ -248,7 +247,7 @@ pub(super) fn treillis(
     (title, subtitle): (&str, &str),
     words: &Words,
 ) -> Result<HeatMap> {
-    let (models, layers) = (table.words("model")?, table.words("layer")?);
+    let [models, layers] = table.words_of(["model", "layer"])?;
     let accuracy = table.numbers("accuracy")?;
     let (rows, mut columns) = (different(&models), different(&layers));
     columns.sort_by_key(|l| l.parse::<usize>().unwrap_or(usize::MAX));
@@ -257,12 +256,7 @@ pub(super) fn treillis(
         at.map_or(f64::NAN, |i| accuracy[i])
     };
     Ok(HeatMap {
-        labels: Labels {
-            title: title.into(),
-            subtitle: subtitle.into(),
-            x: words.layer.into(),
-            y: String::new(),
-        },
+        labels: labels(title, subtitle, words.layer, ""),
         values: rows
             .iter()
             .map(|m| columns.iter().map(|l| value(m, l)).collect())
@@ -280,10 +274,9 @@ pub(super) fn accuracies(
     dashed: Dashed,
     words: &Words,
 ) -> Result<LineChart> {
-    let (models, layers) = (table.words("model")?, table.numbers("layer")?);
-    let columns = ["accuracy", "accuracy_low", "accuracy_high"].map(|c| table.numbers(c));
-    let [accuracy, low, high] = columns;
-    let (accuracy, low, high) = (accuracy?, low?, high?);
+    let models = table.words("model")?;
+    let columns = ["layer", "accuracy", "accuracy_low", "accuracy_high"];
+    let [layers, accuracy, low, high] = table.numbers_of(columns)?;
     let control = match dashed {
         Dashed::Column(name) => Some(table.numbers(name)?),
         Dashed::Published | Dashed::Nothing => None,
@@ -313,12 +306,7 @@ pub(super) fn accuracies(
         }
     }
     Ok(LineChart {
-        labels: Labels {
-            title: title.into(),
-            subtitle: subtitle.into(),
-            x: words.layer.into(),
-            y: words.accuracy.into(),
-        },
+        labels: labels(title, subtitle, words.layer, words.accuracy),
         axis: accuracy_axis(&series),
         series,
     })
@@ -334,12 +322,9 @@ pub(super) enum Dashed {
 
 /// The training curves of every model in the table.
 pub(super) fn curves(table: &Table, words: &Words) -> Result<Vec<LineChart>> {
-    let (models, layers) = (table.words("model")?, table.words("layer")?);
-    let epochs = table.numbers("epoch")?;
-    let (train, test) = (
-        table.numbers("train_accuracy")?,
-        table.numbers("test_accuracy")?,
-    );
+    let [models, layers] = table.words_of(["model", "layer"])?;
+    let columns = ["epoch", "train_accuracy", "test_accuracy"];
+    let [epochs, train, test] = table.numbers_of(columns)?;
     let chart = |model: &&str| {
         let own: Vec<usize> = (0..models.len()).filter(|&i| models[i] == *model).collect();
         let own_layers: Vec<&str> = own.iter().map(|&i| layers[i]).collect();
@@ -354,17 +339,12 @@ pub(super) fn curves(table: &Table, words: &Words) -> Result<Vec<LineChart>> {
             band: Vec::new(),
         };
         LineChart {
-            labels: Labels {
-                title: format!(
-                    "{}{}{}",
-                    model_title(model, words),
-                    words.charts.colon,
-                    words.curves_title
-                ),
-                subtitle: words.curves_subtitle.into(),
-                x: words.epoch.into(),
-                y: words.accuracy.into(),
-            },
+            labels: labels(
+                titled(model_title(model, words), words, words.curves_title),
+                words.curves_subtitle,
+                words.epoch,
+                words.accuracy,
+            ),
             series: shown(&different(&own_layers))
                 .iter()
                 .flat_map(|l| [line(l, &test, false), line(l, &train, true)])
@@ -377,29 +357,24 @@ pub(super) fn curves(table: &Table, words: &Words) -> Result<Vec<LineChart>> {
 
 /// The scatters of every model in the table.
 pub(super) fn cones(table: &Table, words: &Words) -> Result<Vec<Scatter>> {
-    let (models, labels) = (table.words("model")?, table.words("label")?);
+    let [models, classes] = table.words_of(["model", "label"])?;
     let cosines = table.numbers("cosine")?;
     let chart = |model: &&str| {
         let own: Vec<usize> = (0..models.len()).filter(|&i| models[i] == *model).collect();
         let points = |label: &str| {
             own.iter()
                 .enumerate()
-                .filter(|(_, i)| labels[**i] == label)
+                .filter(|(_, i)| classes[**i] == label)
                 .map(|(place, &i)| (place as f64, cosines[i]))
                 .collect()
         };
         Scatter {
-            labels: Labels {
-                title: format!(
-                    "{}{}{}",
-                    model_title(model, words),
-                    words.charts.colon,
-                    words.cone_title
-                ),
-                subtitle: words.cone_subtitle.into(),
-                x: words.cone_axis.into(),
-                y: words.charts.cosine_axis.into(),
-            },
+            labels: labels(
+                titled(model_title(model, words), words, words.cone_title),
+                words.cone_subtitle,
+                words.cone_axis,
+                words.charts.cosine_axis,
+            ),
             series: [(words.negative, "0"), (words.positive, "1")]
                 .into_iter()
                 .map(|(name, label)| ScatterSeries {

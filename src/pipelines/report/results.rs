@@ -64,6 +64,24 @@ impl Table {
         self.parsed(name, "a number")
     }
 
+    /// [`words`](Self::words) of several columns.
+    pub fn words_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<&str>; N]> {
+        let mut columns = [const { Vec::new() }; N];
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.words(name)?;
+        }
+        Ok(columns)
+    }
+
+    /// [`numbers`](Self::numbers) of several columns.
+    pub fn numbers_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<f64>; N]> {
+        let mut columns = [const { Vec::new() }; N];
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.numbers(name)?;
+        }
+        Ok(columns)
+    }
+
     /// The whole numbers of a column, not below 0.
     fn whole_numbers(&self, name: &str) -> Result<Vec<usize>> {
         self.parsed(name, "a whole number")
@@ -126,9 +144,7 @@ impl Run {
                 expected,
             ));
         }
-        let five = ["min", "q1", "median", "q3", "max"].map(|c| cosine.numbers(c));
-        let [min, q1, median, q3, max] = five;
-        let (min, q1, median, q3, max) = (min?, q1?, median?, q3?, max?);
+        let five = cosine.numbers_of(["min", "q1", "median", "q3", "max"])?;
         let manifest = read_manifest(folder)?;
         let config = manifest.as_ref().map(|m| &m.config);
         let bound = config.and_then(|c| c.pointer("/found/cosine_error_bound"));
@@ -138,8 +154,8 @@ impl Run {
             model,
             series: Series {
                 name: stage.clone(),
-                cosine: (0..min.len())
-                    .map(|i| [min[i], q1[i], median[i], q3[i], max[i]])
+                cosine: (0..layers.len())
+                    .map(|i| five.each_ref().map(|column| column[i]))
                     .collect(),
                 trace: five_by_layer(&trace, &layers)?,
                 erank: erank.numbers("erank")?,
@@ -158,12 +174,10 @@ impl Run {
         let Some(table) = &self.measures else {
             return Ok(Vec::new());
         };
-        let columns = ["layer", "value", "low", "high"].map(|c| table.numbers(c));
-        let [layer, value, low, high] = columns;
-        let (layer, value, low, high) = (layer?, value?, low?, high?);
+        let columns = table.numbers_of(["layer", "value", "low", "high"])?;
         let names = table.words("measure")?;
         let own = (0..names.len()).filter(|&i| names[i] == name);
-        Ok(own.map(|i| [layer[i], value[i], low[i], high[i]]).collect())
+        Ok(own.map(|i| columns.each_ref().map(|c| c[i])).collect())
     }
 
     /// Where the weights came from: a folder, or a name.

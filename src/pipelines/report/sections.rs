@@ -130,9 +130,7 @@ fn last_layer(table: &Table, number: impl Fn(&str, usize) -> String) -> Result<V
     let columns = [
         "target", "group", "layer", "rows", "spearman", "low", "high",
     ];
-    let [target, group, layer, rows, value, low, high] = columns.map(|c| table.words(c));
-    let (target, group, layer, rows) = (target?, group?, layer?, rows?);
-    let (value, low, high) = (value?, low?, high?);
+    let [target, group, layer, rows, value, low, high] = table.words_of(columns)?;
     let last = layer.last().copied().unwrap_or_default();
     let mut lines = Vec::new();
     for name in figures::different(&group) {
@@ -193,16 +191,13 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
     }
     if let Some(table) = &found.classes {
         page.paragraph(words.classes);
-        let models = table.words("model")?;
-        let layers = table.words("layer")?;
-        let columns = [
+        let [models, layers] = table.words_of(["model", "layer"])?;
+        let values = table.numbers_of([
             "within_negative",
             "within_positive",
             "between",
             "silhouette",
-        ];
-        let [a, b, c, d] = columns.map(|c| table.numbers(c));
-        let values = [a?, b?, c?, d?];
+        ])?;
         let rows: Vec<Vec<String>> = (0..models.len())
             .map(|i| {
                 let name = figures::model_title(models[i], words);
@@ -237,16 +232,11 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
 fn probe_rows(treillis: &Table, logistic: &Table, page: &Page) -> Result<Vec<Vec<String>>> {
     let language = page.language();
     let original = treillis.numbers("accuracy")?;
-    let original: HashMap<(&str, &str), f64> = treillis
-        .words("model")?
-        .into_iter()
-        .zip(treillis.words("layer")?)
-        .zip(original)
-        .collect();
-    let (models, layers) = (logistic.words("model")?, logistic.words("layer")?);
-    let columns = ["accuracy", "control_accuracy", "selectivity"].map(|c| logistic.numbers(c));
-    let [accuracy, control, selectivity] = columns;
-    let found = [accuracy?, control?, selectivity?];
+    let [models, layers] = treillis.words_of(["model", "layer"])?;
+    let names = models.into_iter().zip(layers);
+    let original: HashMap<(&str, &str), f64> = names.zip(original).collect();
+    let [models, layers] = logistic.words_of(["model", "layer"])?;
+    let found = logistic.numbers_of(["accuracy", "control_accuracy", "selectivity"])?;
     let row = |i: usize| {
         let (model, layer) = (models[i], layers[i]);
         let own = original.get(&(model, layer)).copied();

@@ -7,17 +7,17 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::arrays::{self, ClsArrays, Source};
-use super::charts::{accuracy_axis, shown};
+use super::charts::{accuracy_axis, labels, shown};
 use super::table::{Cell, Kind, TableWriter};
 use crate::analysis::classes::{ClassSimilarity, class_similarity};
 use crate::analysis::logistic::{self, Selected};
 use crate::analysis::probe::{self, Probe, Rows};
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::AtomicDir;
 use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
 use crate::metrics::{ConfusionMatrix, wilson_interval};
 use crate::pipelines::{Same, keep_inputs};
-use crate::plotting::{self, Axis, CellFormat, HeatMap, Labels, LineChart, LineSeries};
+use crate::plotting::{self, Axis, CellFormat, HeatMap, LineChart, LineSeries};
 use crate::progress::Progress;
 
 /// What `study cls` works on.
@@ -86,10 +86,9 @@ struct Trained {
 pub fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study cls", settings);
     let models = arrays::find(&config.npy)?;
-    manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
+    let inputs = arrays::inputs(models.iter().map(|(_, path)| path))?;
+    let manifest = super::manifest("cls", config, &inputs)?;
     let mut trained = Vec::new();
     let mut all = None;
     // One model at a time: with all layers the vectors of each are many.
@@ -106,8 +105,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     }
     write_tables(out.path(), &trained)?;
     draw(out.path(), &trained)?;
-    manifest.write(&out.path().join("manifest.json"))?;
-    out.commit()?;
+    super::leave(out, &manifest)?;
     Ok(Summary {
         out: config.out.clone(),
         probes: trained.iter().map(accuracy).collect(),
@@ -294,16 +292,9 @@ fn write_logistic(folder: &Path, trained: &[Trained]) -> Result<()> {
 
 /// Write all pictures into `folder`.
 fn draw(folder: &Path, trained: &[Trained]) -> Result<()> {
-    let original = |t: &Trained| t.probe.test.accuracy();
-    plotting::save(
-        &treillis(
-            trained,
-            ["a linear probe", ", after the last epoch"],
-            original,
-        ),
-        folder,
-        "treillis",
-    )?;
+    let words = ["a linear probe", ", after the last epoch"];
+    let chart = treillis(trained, words, |t| t.probe.test.accuracy());
+    plotting::save(&chart, folder, "treillis")?;
     let chart = by_layer(trained, ["a linear probe", ""], |t| Some(&t.probe.test));
     plotting::save(&chart, folder, "accuracy")?;
     if trained.iter().all(|t| t.logistic.is_some()) {
@@ -363,12 +354,12 @@ fn treillis(trained: &[Trained], [what, when]: [&str; 2], of: impl Fn(&Trained) 
             .map_or(f64::NAN, &of)
     };
     HeatMap {
-        labels: Labels {
-            title: format!("Accuracy of {what} on the [CLS] vectors"),
-            subtitle: format!("share of the test reviews whose class is found{when}"),
-            x: "layer".into(),
-            y: String::new(),
-        },
+        labels: labels(
+            format!("Accuracy of {what} on the [CLS] vectors"),
+            &format!("share of the test reviews whose class is found{when}"),
+            "layer",
+            "",
+        ),
         rows: groups
             .iter()
             .map(|g| g.0.variant.title.to_string())
@@ -407,19 +398,22 @@ fn by_layer(
     };
     let series: Vec<LineSeries> = groups(trained).into_iter().map(|g| line(g.0)).collect();
     LineChart {
-        labels: Labels {
-            title: format!("Accuracy of {what} on the [CLS] vectors, by layer"),
-            subtitle: format!("bands: 95 % intervals{more}"),
-            x: "layer".into(),
-            y: "accuracy".into(),
-        },
+        labels: labels(
+            format!("Accuracy of {what} on the [CLS] vectors, by layer"),
+            &format!("bands: 95 % intervals{more}"),
+            "layer",
+            "accuracy",
+        ),
         axis: accuracy_axis(&series),
         series,
     }
 }
 
 fn curves(source: Source, trained: &[&Trained], accuracy: bool) -> LineChart {
-    let what = if accuracy { "accuracy" } else { "loss" };
+    let (what, unit) = match accuracy {
+        true => ("accuracy", "accuracy"),
+        false => ("loss", "binary cross-entropy (nats)"),
+    };
     let line = |t: &Trained, train: bool| LineSeries {
         name: format!("layer {}", t.layer),
         points: t
@@ -441,16 +435,12 @@ fn curves(source: Source, trained: &[&Trained], accuracy: bool) -> LineChart {
         band: Vec::new(),
     };
     LineChart {
-        labels: Labels {
-            title: format!("{}: {what} of the probes in training", source.variant.title),
-            subtitle: "solid: test, dashed: train (with dropout)".into(),
-            x: "epoch".into(),
-            y: if accuracy {
-                "accuracy".into()
-            } else {
-                "binary cross-entropy (nats)".into()
-            },
-        },
+        labels: labels(
+            format!("{}: {what} of the probes in training", source.variant.title),
+            "solid: test, dashed: train (with dropout)",
+            "epoch",
+            unit,
+        ),
         series: shown(trained)
             .into_iter()
             .flat_map(|t| [line(t, false), line(t, true)])

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::arrays::{self, ClsArrays, Source};
+use super::charts;
 use super::table::{Kind, TableWriter};
 use crate::analysis::cone::cosines_with_first;
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::AtomicDir;
 use crate::corpus::{Classes, LabelMap};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipelines::{Same, keep_inputs};
-use crate::plotting::{self, Axis, Labels, Scatter, ScatterSeries};
+use crate::plotting::{self, Axis, Scatter, ScatterSeries};
 
 /// What `study cone` works on.
 #[derive(Debug, Clone, Serialize)]
@@ -69,9 +70,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         ("cosine", Kind::Float),
     ];
     let mut table = TableWriter::create(out.path(), "cone", &columns)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study cone", settings);
-    manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
+    let inputs = arrays::inputs(models.iter().map(|(_, path)| path))?;
+    let manifest = super::manifest("cone", config, &inputs)?;
     let mut cones = Vec::new();
     for (source, path) in models {
         let mut arrays = arrays::read(&path, config.layers.as_deref())?;
@@ -100,8 +100,7 @@ pub fn run(config: &Config) -> Result<Summary> {
         });
     }
     table.finish()?;
-    manifest.write(&out.path().join("manifest.json"))?;
-    out.commit()?;
+    super::leave(out, &manifest)?;
     Ok(Summary {
         out: config.out.clone(),
         cones,
@@ -133,18 +132,18 @@ fn draw(
     };
     let layer = arrays.layers.last().expect("arrays have a layer");
     let chart = Scatter {
-        labels: Labels {
-            title: format!(
+        labels: charts::labels(
+            format!(
                 "{}: cosine of every [CLS] with the first one",
                 source.variant.title
             ),
-            subtitle: format!(
+            &format!(
                 "layer {layer}; train rows 0 to {}, then test",
                 train.saturating_sub(1)
             ),
-            x: "review, in the order of the file".into(),
-            y: "cosine".into(),
-        },
+            "review, in the order of the file",
+            "cosine",
+        ),
         series: [("negative", 0), ("positive", 1)]
             .into_iter()
             .map(|(name, label)| ScatterSeries {

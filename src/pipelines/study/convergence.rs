@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 use serde::Serialize;
 
+use super::charts::labels;
 use super::table::{Cell, Kind, TableWriter};
 use super::{Count, Execution};
 use crate::analysis::geometry::{Geometry, Reference};
-use crate::artifact::{AtomicDir, Manifest};
+use crate::artifact::AtomicDir;
 use crate::batching::PackedBatch;
 use crate::corpus::{Classes, LabelMap};
 use crate::dataset::{Categories, Split};
@@ -23,7 +24,7 @@ use crate::metrics::{Interval, quantile, spearman, spearman_interval};
 use crate::models::{Config as ModelConfig, Input, SequenceClassifier, checkpoint};
 use crate::pipelines::inputs::classes_of;
 use crate::pipelines::{Same, keep_inputs};
-use crate::plotting::{self, Axis, Labels, LineChart, LineSeries};
+use crate::plotting::{self, Axis, LineChart, LineSeries};
 use crate::progress::Progress;
 
 /// What `study convergence` works on.
@@ -90,10 +91,9 @@ pub fn run(config: &Config) -> Result<Summary> {
     let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
     let device = device::select(config.execution.device.as_deref())?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study convergence", settings);
     let models = [(&config.checkpoint[..], folder.as_path())];
-    manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
+    let inputs = super::inputs(&models, &config.data)?;
+    let manifest = super::manifest("convergence", config, &inputs)?;
     let model_config = ModelConfig::read(&folder)?;
     let (model, report) = checkpoint::load_classifier(&folder, model_config, &device, 0)?;
     if !report.initialised.is_empty() {
@@ -130,8 +130,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let correlations = correlate(&sentences, categories.as_ref())?;
     write_tables(out.path(), &sentences, categories.as_ref(), &correlations)?;
     draw(out.path(), &config.title, &correlations)?;
-    manifest.write(&out.path().join("manifest.json"))?;
-    out.commit()?;
+    super::leave(out, &manifest)?;
     let last = model.config().num_layers;
     Ok(Summary {
         out: config.out.clone(),
@@ -388,17 +387,15 @@ fn draw(folder: &Path, title: &str, correlations: &[Correlation]) -> Result<()> 
             band: own().map(|c| (c.interval.low, c.interval.high)).collect(),
         }
     };
-    let chart = |what: &str, series: Vec<LineSeries>| {
-        LineChart {
-        labels: Labels {
-            title: format!("{}: {what}", title),
-            subtitle: "Spearman's correlation over sentences of the mean cosine of their tokens; bands: 95 % intervals".into(),
-            x: "layer".into(),
-            y: "correlation".into(),
-        },
+    let chart = |what: &str, series: Vec<LineSeries>| LineChart {
+        labels: labels(
+            format!("{}: {what}", title),
+            "Spearman's correlation over sentences of the mean cosine of their tokens; bands: 95 % intervals",
+            "layer",
+            "correlation",
+        ),
         series,
         axis: Axis::Linear,
-    }
     };
     let all = TARGETS.map(|t| line(t, t, "all")).to_vec();
     let what = "convergence against correctness, confidence and loss";

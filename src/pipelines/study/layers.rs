@@ -167,8 +167,7 @@ impl Study<'_> {
         let error_bound = error_bound(&layers);
         manifest.config["found"]["tokens"] = summary.tokens.into();
         manifest.config["found"]["cosine_error_bound"] = error_bound.into();
-        manifest.write(&out.path().join("manifest.json"))?;
-        out.commit()?;
+        super::leave(out, &manifest)?;
         Ok(Summary {
             statistics_seconds: summary.statistics_seconds + start.elapsed().as_secs_f64(),
             cosine_error_bound: error_bound,
@@ -195,8 +194,10 @@ impl Study<'_> {
     /// The settings, what they met (`found`), and what tells weights and data from others.
     fn manifest(&self) -> Result<Manifest> {
         let (config, sizes, model) = (self.config, self.sizes, &self.model);
-        let mut settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-        settings["found"] = serde_json::json!({
+        let models = [(&config.checkpoint[..], self.folder)];
+        let inputs = super::inputs(&models, &config.data)?;
+        let mut manifest = super::manifest("layers", config, &inputs)?;
+        manifest.config["found"] = serde_json::json!({
             "revision": config.execution.hub.revision,
             "model_type": model.model_type,
             "hidden_size": model.hidden_size,
@@ -204,9 +205,6 @@ impl Study<'_> {
             "sentences": { "cosine": sizes.cosine, "trace": sizes.trace, "erank": sizes.erank,
                 "measures": sizes.measures },
         });
-        let mut manifest = Manifest::new("study layers", settings);
-        let models = [(&config.checkpoint[..], self.folder)];
-        manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
         Ok(manifest)
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::artifact::Inputs;
+use crate::artifact::{AtomicDir, Inputs, Manifest};
 use crate::dataset::{DatasetDict, Split};
 use crate::error::{Error, Result};
 use crate::hub::HubOptions;
@@ -51,6 +51,20 @@ pub(super) fn inputs(models: &[(&str, &Path)], data: &Path) -> Result<Inputs> {
     }
     add_splits(&mut inputs, data, &["test"])?;
     Ok(inputs)
+}
+
+/// The manifest of a study with these settings, made from `inputs`.
+fn manifest(study: &str, settings: &impl Serialize, inputs: &Inputs) -> Result<Manifest> {
+    let settings = serde_json::to_value(settings).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new(&format!("study {study}"), settings);
+    manifest.add_inputs(inputs)?;
+    Ok(manifest)
+}
+
+/// Leave the manifest in the output and give this its name.
+fn leave(out: AtomicDir, manifest: &Manifest) -> Result<()> {
+    manifest.write(&out.path().join("manifest.json"))?;
+    out.commit()
 }
 
 /// How a study runs its models: it changes time, memory and place, not the figures.
