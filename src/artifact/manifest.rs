@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprints, Inputs};
 use crate::error::Result;
 use crate::files::{AtomicFile, read_json};
+
+/// The command of this process, once it is recorded.
+static COMMAND: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Have every manifest of this process say by which command its output was made. Programs call this once, at the start; whoever runs
+/// a pipeline from code of their own has no command to record.
+pub fn record_command(words: Vec<String>) {
+    // A second call, from a test, keeps the first command.
+    let _ = COMMAND.set(words);
+}
 
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a
 /// single file.
@@ -17,6 +28,9 @@ pub struct Manifest {
     pub program: String,
     /// The version of this toolkit.
     pub version: String,
+    /// The words of the command that made it: the program of [`record_command`] and its arguments. Empty where there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// Every setting that can change a number, the seed included.
     pub config: serde_json::Value,
     /// What tells every file that was read from another of its name (see [`Inputs`]).
@@ -35,6 +49,7 @@ impl Manifest {
         Self {
             program: program.into(),
             version: env!("CARGO_PKG_VERSION").into(),
+            command: COMMAND.get().cloned().unwrap_or_default(),
             config,
             inputs: Fingerprints::new(),
             commits: BTreeMap::new(),

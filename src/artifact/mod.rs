@@ -12,7 +12,7 @@ mod shards;
 mod thrift;
 
 pub use inputs::{Digests, Fingerprints, Inputs, MOST_DIGESTED, difference};
-pub use manifest::Manifest;
+pub use manifest::{Manifest, record_command};
 pub use parquet_file::ParquetFile;
 pub use parquet_pages::rows_at_a_time;
 pub use shards::{CHUNK_ROWS, Part, Shard, ShardSet};

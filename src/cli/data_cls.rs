@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use anyhow::Result;
+use clap::Parser;
 
-use super::common::{CommonArgs, LabelArgs, at_least_one, download, part, to_json};
-use super::run_program;
-use crate::error::Result;
+use super::options::{CommonArgs, LabelArgs, at_least_one, one_of, part};
+use super::program::{download, run_program, to_json};
+use crate::pipelines::download;
 use crate::pipelines::extract::{Config, LayerList, Run, StorageType, Tokens, run};
+use crate::pipelines::original::{CAMEMBERT, FLAUBERT, MODELS, Original};
 
 /// Extract the [CLS] states of FlauBERT and CamemBERT, before and after fine-tuning.
 ///
@@ -24,7 +26,7 @@ use crate::pipelines::extract::{Config, LayerList, Run, StorageType, Tokens, run
 #[command(name = "data-cls", version)]
 struct DataClsArgs {
     /// The most rows computed together, fewer where they are long; it changes memory and speed, not the states
-    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 32)]
+    #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 32, value_parser = at_least_one)]
     batch: usize,
 
     /// Layers to keep, 0 (embeddings) to the number of layers: 5,7,9, 0-12, -1 for the last, or all
@@ -41,12 +43,12 @@ struct DataClsArgs {
     limit: Option<usize>,
 
     /// The first token's state, every token's (not in .npy), or the mean over the tokens
-    #[arg(long, value_enum, default_value = "cls")]
-    tokens: TokensArg,
+    #[arg(long, value_parser = one_of::<Tokens>(), default_value = "cls")]
+    tokens: Tokens,
 
     /// How numbers are stored; bf16 in .safetensors only
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: DtypeArg,
+    #[arg(long, value_parser = one_of::<StorageType>(), default_value = "f32")]
+    dtype: StorageType,
 
     /// Compute the chunks i, i+N, ... of 64 rows only and leave them in OUT.shards [default: from SLURM_ARRAY_TASK_ID, _MIN,
     /// _STEP and _COUNT inside a job array, else all rows]
@@ -88,31 +90,27 @@ struct DataClsArgs {
 #[command(next_help_heading = "Names of the four runs")]
 struct Names {
     /// FlauBERT's prepared data
-    #[arg(long, value_name = "DIR", default_value = "flaubert-tokens.datasets")]
+    #[arg(long, value_name = "DIR", default_value = FLAUBERT.data)]
     flaubert_data: PathBuf,
 
     /// CamemBERT's prepared data
-    #[arg(long, value_name = "DIR", default_value = "camembert-tokens.datasets")]
+    #[arg(long, value_name = "DIR", default_value = CAMEMBERT.data)]
     camembert_data: PathBuf,
 
     /// FlauBERT before fine-tuning
-    #[arg(
-        long,
-        value_name = "CKPT",
-        default_value = "flaubert/flaubert_base_cased"
-    )]
+    #[arg(long, value_name = "CKPT", default_value = FLAUBERT.checkpoint())]
     flaubert_raw: String,
 
     /// FlauBERT after fine-tuning
-    #[arg(long, value_name = "CKPT", default_value = "./flaubert_base_cased_1")]
+    #[arg(long, value_name = "CKPT", default_value_t = tuned(&FLAUBERT))]
     flaubert_ft: String,
 
     /// CamemBERT before fine-tuning
-    #[arg(long, value_name = "CKPT", default_value = "camembert-base")]
+    #[arg(long, value_name = "CKPT", default_value = CAMEMBERT.checkpoint())]
     camembert_raw: String,
 
     /// CamemBERT after fine-tuning
-    #[arg(long, value_name = "CKPT", default_value = "./camembert_base_1")]
+    #[arg(long, value_name = "CKPT", default_value_t = tuned(&CAMEMBERT))]
     camembert_ft: String,
 
     /// Folder of the four files
@@ -120,18 +118,9 @@ struct Names {
     out_dir: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum TokensArg {
-    Cls,
-    All,
-    Mean,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DtypeArg {
-    F32,
-    F16,
-    Bf16,
+/// The folder of a model after one epoch.
+fn tuned(model: &Original) -> String {
+    format!("./{}", model.tuned_folder(1))
 }
 
 impl DataClsArgs {
@@ -145,16 +134,17 @@ impl DataClsArgs {
             }];
         }
         let n = &self.names;
+        let [flaubert, camembert] = MODELS.map(|model| model.variants().map(|v| v.name));
         [
-            (&n.flaubert_data, &n.flaubert_raw, "flaubert_raw.npy"),
-            (&n.flaubert_data, &n.flaubert_ft, "flaubert_ft.npy"),
-            (&n.camembert_data, &n.camembert_raw, "camembert_raw.npy"),
-            (&n.camembert_data, &n.camembert_ft, "camembert_ft.npy"),
+            (&n.flaubert_data, &n.flaubert_raw, flaubert[0]),
+            (&n.flaubert_data, &n.flaubert_ft, flaubert[1]),
+            (&n.camembert_data, &n.camembert_raw, camembert[0]),
+            (&n.camembert_data, &n.camembert_ft, camembert[1]),
         ]
-        .map(|(data, checkpoint, file)| Run {
+        .map(|(data, checkpoint, name)| Run {
             data: data.clone(),
             checkpoint: checkpoint.clone(),
-            out: n.out_dir.join(file),
+            out: n.out_dir.join(format!("{name}.npy")),
         })
         .into()
     }
@@ -165,16 +155,8 @@ impl DataClsArgs {
             layers: self.layers.clone(),
             batch_size: self.batch,
             limit: self.limit,
-            tokens: match self.tokens {
-                TokensArg::Cls => Tokens::Cls,
-                TokensArg::All => Tokens::All,
-                TokensArg::Mean => Tokens::Mean,
-            },
-            dtype: match self.dtype {
-                DtypeArg::F32 => StorageType::F32,
-                DtypeArg::F16 => StorageType::F16,
-                DtypeArg::Bf16 => StorageType::BF16,
-            },
+            tokens: self.tokens,
+            dtype: self.dtype,
             part: part(self.merge, self.shard.as_deref())?,
             force: self.force,
             overwrite: self.common.overwrite,
@@ -190,10 +172,14 @@ pub fn main() -> ExitCode {
     run_program(
         "data-cls",
         |a: &DataClsArgs| &a.common,
-        |a| -> Result<String> {
+        |a| {
             if a.common.download_only {
-                let checkpoints = a.runs().into_iter().map(|run| run.checkpoint).collect();
-                return download(&a.common, checkpoints);
+                let checkpoints = a.runs().into_iter().map(|run| run.checkpoint);
+                let needs = download::Config {
+                    checkpoints: checkpoints.collect(),
+                    ..Default::default()
+                };
+                return download(&a.common, needs);
             }
             to_json(&run(&a.config()?)?)
         },

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser};
 
-use super::common::{CommonArgs, ReadingArgs, at_least_one, to_json};
-use super::run_program;
-use crate::error::Result;
+use super::options::{CommonArgs, ReadingArgs, at_least_one, one_of};
+use super::program::{download, run_program, to_json};
 use crate::pipelines::download;
 use crate::pipelines::finetune::{
     BestMetric, Config, EvalStrategy, SchedulerType, Steps, TrainingArguments, run, run_seeds,
 };
+use crate::pipelines::original::FLAUBERT;
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
 ///
@@ -34,7 +35,7 @@ struct FinetuneArgs {
     num_test: RowCount,
 
     /// Checkpoint to start from: a folder or a name on the hub
-    #[arg(short, long, default_value = "flaubert/flaubert_base_cased")]
+    #[arg(short, long, default_value = FLAUBERT.checkpoint())]
     checkpoint: String,
 
     /// Epochs
@@ -57,7 +58,7 @@ struct FinetuneArgs {
     resume: bool,
 
     /// Override every dropout of the model
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = probability)]
     dropout: Option<f64>,
 
     /// Fine-tune once with each of these seeds, into SAVEDIR/seed-N, and compare the figures in SAVEDIR/summary.json
@@ -113,8 +114,8 @@ pub(super) struct TrainingOptions {
     max_grad_norm: f64,
 
     /// How the learning rate changes
-    #[arg(long, value_enum, value_name = "TYPE", default_value = "linear")]
-    lr_scheduler_type: Scheduler,
+    #[arg(long, value_parser = one_of::<SchedulerType>(), value_name = "TYPE", default_value = "linear")]
+    lr_scheduler_type: SchedulerType,
 
     /// Updates during which the learning rate rises from 0; below 1, their share of the run
     #[arg(long, value_name = "N|SHARE", default_value_t = Steps::Count(0))]
@@ -142,8 +143,8 @@ pub(super) struct TrainingOptions {
     save_steps: Steps,
 
     /// Another random order in each epoch, or the order of the selected rows
-    #[arg(long, value_enum, default_value = "shuffled")]
-    data_order: Order,
+    #[arg(long, value_parser = shuffle(), default_value = "shuffled", action = ArgAction::Set)]
+    data_order: bool,
 
     /// Do not show FlauBERT the token_type_ids column (Trainer does, which adds the embedding of word 0 to every token)
     #[arg(long)]
@@ -162,8 +163,8 @@ pub(super) struct TrainingOptions {
     freeze: Option<usize>,
 
     /// Evaluate during training: not at all, after every epoch, or every --eval-steps updates
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "no")]
-    eval_strategy: Strategy,
+    #[arg(long, value_parser = one_of::<EvalStrategy>(), value_name = "WHEN", default_value = "no")]
+    eval_strategy: EvalStrategy,
 
     /// Updates between two evaluations; below 1, their share of the run [default: those of --logging-steps]
     #[arg(long, value_name = "N|SHARE")]
@@ -174,41 +175,12 @@ pub(super) struct TrainingOptions {
     load_best_model_at_end: bool,
 
     /// What makes an evaluation the best: the lowest loss, the highest accuracy or the highest macro-F1
-    #[arg(long, value_enum, value_name = "METRIC", default_value = "loss")]
-    metric_for_best_model: Metric,
+    #[arg(long, value_parser = one_of::<BestMetric>(), value_name = "METRIC", default_value = "loss")]
+    metric_for_best_model: BestMetric,
 
     /// Stop after N evaluations in a row without a better one
     #[arg(long, value_name = "N")]
     early_stopping_patience: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Strategy {
-    No,
-    Epoch,
-    Steps,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Metric {
-    Loss,
-    Accuracy,
-    F1,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Order {
-    Shuffled,
-    Sequential,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Scheduler {
-    Linear,
-    Constant,
-    ConstantWithWarmup,
-    Cosine,
 }
 
 /// A number of rows, or all of them (`None`).
@@ -233,6 +205,17 @@ fn share(word: &str) -> std::result::Result<Steps, String> {
     }
 }
 
+/// Parses the order of rows: whether every epoch has another random one.
+fn shuffle() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["shuffled", "sequential"]).map(|order| order == "shuffled")
+}
+
+/// Parses a probability that is not 1.
+fn probability(word: &str) -> std::result::Result<f64, String> {
+    let p = word.parse().ok().filter(|p| (0.0..1.0).contains(p));
+    p.ok_or_else(|| "expected a probability, from 0 to below 1".into())
+}
+
 impl TrainingOptions {
     pub(super) fn arguments(&self, num_train_epochs: usize) -> TrainingArguments {
         TrainingArguments {
@@ -245,34 +228,21 @@ impl TrainingOptions {
             adam_beta2: self.adam_beta2,
             adam_epsilon: self.adam_epsilon,
             max_grad_norm: self.max_grad_norm,
-            lr_scheduler_type: match self.lr_scheduler_type {
-                Scheduler::Linear => SchedulerType::Linear,
-                Scheduler::Constant => SchedulerType::Constant,
-                Scheduler::ConstantWithWarmup => SchedulerType::ConstantWithWarmup,
-                Scheduler::Cosine => SchedulerType::Cosine,
-            },
+            lr_scheduler_type: self.lr_scheduler_type,
             warmup_steps: self.warmup_ratio.unwrap_or(self.warmup_steps),
             gradient_accumulation_steps: self.gradient_accumulation_steps,
             seed: self.seed,
             logging_steps: self.logging_steps,
             save_steps: self.save_steps,
-            shuffle: matches!(self.data_order, Order::Shuffled),
+            shuffle: self.data_order,
             use_token_type_ids: !self.no_token_type_ids,
             group_by_length: self.group_by_length,
             gradient_checkpointing: self.gradient_checkpointing,
             freeze: self.freeze,
-            eval_strategy: match self.eval_strategy {
-                Strategy::No => EvalStrategy::No,
-                Strategy::Epoch => EvalStrategy::Epoch,
-                Strategy::Steps => EvalStrategy::Steps,
-            },
+            eval_strategy: self.eval_strategy,
             eval_steps: self.eval_steps,
             load_best_model_at_end: self.load_best_model_at_end,
-            metric_for_best_model: match self.metric_for_best_model {
-                Metric::Loss => BestMetric::Loss,
-                Metric::Accuracy => BestMetric::Accuracy,
-                Metric::F1 => BestMetric::F1,
-            },
+            metric_for_best_model: self.metric_for_best_model,
             early_stopping_patience: self.early_stopping_patience,
         }
     }
@@ -303,15 +273,14 @@ pub fn main() -> ExitCode {
     run_program(
         "flue-cls-finetune",
         |a: &FinetuneArgs| &a.common,
-        |a| -> Result<String> {
+        |a| {
             if a.common.download_only {
                 let needs = download::Config {
                     checkpoints: vec![a.checkpoint.clone()],
                     source: a.datasets.is_none().then(|| a.data.clone()),
-                    hub: a.common.hub(),
                     ..Default::default()
                 };
-                return to_json(&download::run(&needs)?);
+                return download(&a.common, needs);
             }
             if a.seeds.is_empty() {
                 to_json(&run(&a.config())?)

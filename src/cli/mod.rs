@@ -5,8 +5,8 @@ pub mod finetune;
 pub mod prepare;
 pub mod study;
 
-mod common;
+mod options;
 mod process;
+mod program;
 
-pub use common::{CommonArgs, run_program};
 pub use process::{hide_contained_panics, keep_freed_memory};

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use anyhow::{Context, Result};
+use clap::Parser;
 
-use super::common::{ReadingArgs, shard};
-use super::{CommonArgs, run_program};
-use crate::error::{Error, Result};
+use super::options::{CommonArgs, ReadingArgs, one_of, shard};
+use super::program::{download, run_program};
 use crate::pipelines::download;
+use crate::pipelines::original::FLAUBERT;
 use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig};
 
 /// Tokenize labelled French reviews into a Hugging Face `DatasetDict` folder.
@@ -17,75 +18,66 @@ use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig}
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
 #[derive(Debug, Parser)]
 #[command(name = "flue-cls-prepare", version)]
-pub struct PrepareArgs {
+struct PrepareArgs {
     /// The folder to write
     #[arg(value_name = "OUT")]
-    pub output: PathBuf,
+    output: PathBuf,
 
     /// The checkpoint whose tokenizer is used: a folder, a name on the hub, tiny-camembert or tiny-flaubert
     #[arg(
         short,
         long,
         value_name = "CHECKPOINT",
-        default_value = "flaubert/flaubert_base_cased"
+        default_value = FLAUBERT.checkpoint()
     )]
-    pub checkpoint: String,
+    checkpoint: String,
 
     /// The reviews: a Webis CLS-10 tree or its .tar.gz; a CSV, TSV, JSON lines or Parquet file, or a folder of them,
     /// with `text` and `label` (splits by file name, all is `train` where no name says one); a DatasetDict folder; or the word sample
     /// [default: FLUE CLS from the hub]
     #[arg(long, value_name = "SOURCE")]
-    pub data: Option<String>,
+    data: Option<String>,
 
     #[command(flatten)]
     reading: ReadingArgs,
 
     /// Cut reviews at this many tokens, special ones included [default: what the tokenizer declares, at most 512]
     #[arg(long, value_name = "N")]
-    pub max_length: Option<usize>,
+    max_length: Option<usize>,
 
     /// The files to write: arrow, which `load_from_disk` reads, or parquet with zstd
-    #[arg(long, value_name = "FORMAT", default_value = "arrow")]
-    pub format: FormatArg,
+    #[arg(long, value_name = "FORMAT", value_parser = one_of::<Format>(), default_value = "arrow")]
+    format: Format,
 
     /// Lower-case the text first (transformers ignores the `do_lower_case` of published FlauBERT checkpoints)
     #[arg(long)]
-    pub lowercase: bool,
+    lowercase: bool,
 
     /// Store the tokens only; by default rows are padded to the maximum length, as the original does
     #[arg(long)]
-    pub no_pad: bool,
+    no_pad: bool,
 
     /// Start another file before one passes this size, in bytes or with KB, MB, GB, KiB, MiB, GiB
     #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = parse_size)]
-    pub max_shard_size: u64,
+    max_shard_size: u64,
 
     /// Take the rows i, i+N, ... only and leave them in OUT.shards [default: from SLURM_ARRAY_TASK_ID, _MIN, _STEP and
     /// _COUNT inside a job array, else all rows]
     #[arg(long, value_name = "i/N")]
-    pub shard: Option<String>,
+    shard: Option<String>,
 
     /// Make OUT of the finished shards in OUT.shards; all other settings are theirs
     #[arg(long, conflicts_with_all = ["checkpoint", "data", "label_map", "no_quotes", "max_length", "format", "lowercase", "no_pad",
         "max_shard_size", "shard"])]
-    pub merge: bool,
+    merge: bool,
 
     /// Write FlauBERT's tokenizer as tokenizer.json into OUT instead, for `AutoTokenizer` and the tokenizers crate; with
     /// --data, count the reviews to which that format, which knows no Moses rules, gives other ids
     #[arg(long, conflicts_with_all = ["max_length", "format", "no_pad", "max_shard_size", "shard", "merge"])]
-    pub export_tokenizer: bool,
+    export_tokenizer: bool,
 
     #[command(flatten)]
     common: CommonArgs,
-}
-
-/// The values of `--format`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum FormatArg {
-    /// Arrow IPC streams
-    Arrow,
-    /// Parquet
-    Parquet,
 }
 
 /// A number of bytes: `1000`, `500MB` (decimal), `64MiB` (binary).
@@ -114,7 +106,7 @@ impl PrepareArgs {
     /// The configuration of a run that tokenizes.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a shard that is none.
+    /// For a shard that is none.
     fn config(&self) -> Result<Config> {
         let shard = shard(self.shard.as_deref())?;
         Ok(Config {
@@ -122,10 +114,7 @@ impl PrepareArgs {
             source: self.data.clone(),
             reading: self.reading.options(),
             max_length: self.max_length,
-            format: match self.format {
-                FormatArg::Arrow => Format::Arrow,
-                FormatArg::Parquet => Format::Parquet,
-            },
+            format: self.format,
             lowercase: self.lowercase.then_some(true),
             pad: !self.no_pad,
             max_shard_bytes: self.max_shard_size,
@@ -143,10 +132,9 @@ impl PrepareArgs {
             let needs = download::Config {
                 tokenizers: vec![self.checkpoint.clone()],
                 source: reads.then(|| self.data.clone()),
-                hub: self.common.hub(),
                 ..Default::default()
             };
-            return super::common::to_json(&download::run(&needs)?);
+            return download(&self.common, needs);
         }
         if self.export_tokenizer {
             let summary = prepare::export_tokenizer(&ExportConfig {
@@ -158,8 +146,7 @@ impl PrepareArgs {
                 output: self.output.clone(),
                 overwrite: self.common.overwrite,
             })?;
-            return serde_json::to_string_pretty(&summary)
-                .map_err(Error::compute("the summary as JSON"));
+            return pretty(&summary);
         }
         let summary = if self.merge {
             prepare::merge(&MergeConfig {
@@ -169,8 +156,13 @@ impl PrepareArgs {
         } else {
             prepare::run(&self.config()?)?
         };
-        serde_json::to_string_pretty(&summary).map_err(Error::compute("the summary as JSON"))
+        pretty(&summary)
     }
+}
+
+/// A summary as lines of JSON.
+fn pretty(summary: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(summary).context("the summary as JSON")
 }
 
 /// Run `flue-cls-prepare` on the arguments of the process.

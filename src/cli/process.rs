@@ -1,6 +1,5 @@
 //! What acts on the whole process, which is a program's business and not the library's: threads,
-//! signals, panics, the allocator, the variables of a job; and errors in the words of the command
-//! line.
+//! signals, panics, the allocator, and the variables of a job.
 
 use std::error::Error as _;
 use std::panic::{set_hook, take_hook};
@@ -21,24 +20,6 @@ pub(super) fn start(threads: Option<usize>) -> Result<()> {
     before_tensors(keep_freed_memory);
     start_threads(threads)?;
     watch_signals()
-}
-
-/// An error as one line for who typed the command: settings are called by their options, and the
-/// option that helps is named.
-pub(super) fn message(error: &Error) -> String {
-    match error {
-        Error::Setting { name, .. } => {
-            let option = format!("--{}", name.replace('_', "-"));
-            error.to_string().replacen(name, &option, 1)
-        }
-        Error::OutputExists(_) => {
-            format!("{error}: pass --overwrite to replace it, or choose another name")
-        }
-        Error::Interrupted { .. } => {
-            format!("{error}; the same command goes on with it, flue-cls-finetune with --resume")
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// Start the threads of every parallel loop and matrix product: so many, `None` for one a core.
@@ -162,16 +143,6 @@ pub(super) fn slurm_shard(variable: impl Fn(&str) -> Option<String>) -> Result<O
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_are_told_in_options() {
-        let error = Error::setting("max_length", 3, "expected more");
-        assert_eq!(message(&error), "--max-length 3: expected more");
-        let error = Error::OutputExists("out".into());
-        assert!(message(&error).contains("pass --overwrite"));
-        let error = Error::Mismatch("a and b".into());
-        assert_eq!(message(&error), "a and b");
-    }
 
     #[test]
     fn slurm_gives_the_default() {

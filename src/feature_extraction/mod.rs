@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use candle_core::{DType, Device, Tensor};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
@@ -51,7 +52,8 @@ pub trait Sink {
 }
 
 /// Which states of a sentence are handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tokens {
     /// The first token's, `[CLS]` or `<s>`.
     Cls,

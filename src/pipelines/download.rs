@@ -1,4 +1,4 @@
-//! `--download-only`: what a run needs from the network, fetched into the cache, so that the run itself can be offline.
+//! What a run needs from the network, fetched into the cache, so that the run itself can be offline.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub struct Config {
     pub checkpoints: Vec<String>,
     /// Checkpoints whose tokenizers are enough.
     pub tokenizers: Vec<String>,
-    /// The reviews as `--data` names them (none for FLUE CLS), when the run reads reviews at all.
+    /// The reviews by their name (none for FLUE CLS), when the run reads reviews at all.
     pub source: Option<Option<String>>,
     /// Where names are looked up.
     pub hub: HubOptions,
@@ -39,9 +39,7 @@ pub struct Summary {
 /// Those of [`Hub::checkpoint`] and [`Hub::flue_cls`]; [`Error::Usage`] with `offline`. What came whole stays.
 pub fn run(config: &Config) -> Result<Summary> {
     if config.hub.offline {
-        return Err(Error::Usage(
-            "--download-only and --offline: give one of them".into(),
-        ));
+        return Err(Error::Usage("nothing can be fetched offline".into()));
     }
     let hub = Hub::new(config.hub.clone());
     let mut summary = Summary::default();

@@ -1,10 +1,11 @@
-//! The files that a program reads, for its manifest and for the parts that it goes on with: one list of a checkpoint's, one of a
-//! dataset's, under names that do not depend on where a machine keeps its caches.
+//! What a program reads: the files, for its manifest and for the parts that it goes on with, under names that do not depend on where
+//! a machine keeps its caches; and the classes of splits, side by side by name (what a label is, [`crate::corpus::Classes`] says).
 
 use std::path::{Path, PathBuf};
 
 use crate::artifact::Inputs;
-use crate::dataset::DatasetDict;
+use crate::corpus::{Classes, LabelMap};
+use crate::dataset::{DatasetDict, Split};
 use crate::error::Result;
 use crate::files::{manifest_beside, presence};
 use crate::hub::origin;
@@ -99,4 +100,36 @@ fn name_of(inputs: &mut Inputs, path: &Path) -> Option<String> {
         inputs.add_commit(repository, commit);
     }
     Some(origin.name)
+}
+
+/// Classes of data that has numbers alone: it speaks of two.
+const NUMBERS: usize = 2;
+
+/// The classes of a split.
+///
+/// # Errors
+/// When two of them have one meaning.
+pub(super) fn classes_of(split: &Split, map: &LabelMap) -> Result<Classes> {
+    let source = split.folder().display();
+    match split.label_names() {
+        Some(names) => Classes::declared(source, names, map),
+        None => Classes::numbers(source, NUMBERS, map),
+    }
+}
+
+/// Splits of one dataset with their classes counted as the first one counts its own, and these classes.
+///
+/// # Errors
+/// Those of [`Classes::places_in`].
+pub(super) fn side_by_side<const N: usize>(
+    splits: [Split; N],
+    map: &LabelMap,
+) -> Result<([Split; N], Classes)> {
+    let first = classes_of(&splits[0], map)?;
+    let mut aligned = splits.clone();
+    for (split, aligned) in splits.iter().zip(&mut aligned) {
+        let places = classes_of(split, map)?.places_in(&first)?;
+        *aligned = split.relabelled(&first.given_names(), &places);
+    }
+    Ok((aligned, first))
 }

@@ -4,15 +4,16 @@ pub mod check;
 pub mod download;
 pub mod extract;
 pub mod finetune;
-mod inputs;
-mod labels;
-mod overlap;
 pub mod pipeline;
 pub mod prepare;
 pub mod report;
-mod shared_folder;
 pub mod study;
 
+mod inputs;
+pub(crate) mod original;
+mod outputs;
+
+pub use crate::artifact::record_command;
 pub use crate::corpus::{LabelMap, ReadOptions};
 pub use crate::hub::HubOptions;
-pub use overlap::{Same, keep_inputs};
+pub use outputs::{Same, keep_inputs};

@@ -79,6 +79,16 @@ pub enum TokenizerKind {
     Flaubert,
 }
 
+impl TokenizerKind {
+    /// What the family is called in summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Camembert => "camembert",
+            Self::Flaubert => "flaubert",
+        }
+    }
+}
+
 /// A side of a text or of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {

@@ -230,7 +230,7 @@ fn wrong_requests_are_refused_before_anything_is_computed() {
     w.fails(
         &one("--checkpoint tiny-camembert --out x.npy -b 0"),
         2,
-        &["-b 0"],
+        &["--batch", "at least 1"],
     );
     w.fails(
         &one("--checkpoint tiny-flaubert --out x.npy"),

@@ -177,12 +177,7 @@ fn states_that_half_precision_cannot_hold_are_refused() {
     for tokens in ["cls", "all", "mean"] {
         let line = format!("{line} --tokens {tokens}");
         for ending in ["parquet", "safetensors"] {
-            let words = &[
-                "loud: layer 12, row 0 of train",
-                "70000",
-                "65504",
-                "--dtype f32",
-            ];
+            let words = &["loud: layer 12, row 0 of train", "70000", "65504", "as f32"];
             w.fails(&format!("{line} --out h.{ending} --dtype f16"), 1, words);
             assert!(!w.path(&format!("h.{ending}")).exists());
         }

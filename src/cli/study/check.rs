@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::super::common::{CommonArgs, print, to_json};
-use crate::error::{Error, Result};
+use super::super::options::CommonArgs;
+use super::super::program::{download, print, to_json};
+use crate::error::Error;
 use crate::pipelines::check::{Check, Config, Expected, Outcome, Summary, run};
 use crate::pipelines::download;
 
@@ -34,7 +36,7 @@ impl CheckArgs {
             hub: common.hub(),
         };
         if common.download_only {
-            return download_only(&config);
+            return download(common, needs(&config)?);
         }
         let summary = run(&config)?;
         print(&match self.json {
@@ -46,13 +48,14 @@ impl CheckArgs {
             (disagreed, not_checked) => Err(Error::Mismatch(format!(
                 "of {} values {disagreed} do not agree and {not_checked} could not be checked",
                 summary.checks.len()
-            ))),
+            ))
+            .into()),
         }
     }
 }
 
-/// Fetch what the values are of.
-fn download_only(config: &Config) -> Result<String> {
+/// What the values are of.
+fn needs(config: &Config) -> Result<download::Config> {
     let values = config.values()?;
     let of = |weights: bool| {
         let needed = values.iter().filter_map(Expected::checkpoint);
@@ -60,12 +63,12 @@ fn download_only(config: &Config) -> Result<String> {
         names.map(|(name, _)| name.to_owned()).collect()
     };
     let reviews = values.iter().any(|v| matches!(v, Expected::Rows { .. }));
-    to_json(&download::run(&download::Config {
+    Ok(download::Config {
         checkpoints: of(true),
         tokenizers: of(false),
         source: reviews.then_some(None),
-        hub: config.hub.clone(),
-    })?)
+        ..Default::default()
+    })
 }
 
 /// A line for each check.

@@ -1,14 +1,15 @@
-//! The command lines of `study layers`, `study raw` and `study fine-tuning`.
+//! The command lines of `study layers`, `study raw` and `study fine-tuning`, and how many sentences they look at.
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::super::common::{CommonArgs, at_least_one, part, to_json};
+use super::super::options::{CommonArgs, at_least_one, part};
+use super::super::program::to_json;
 use super::execution;
-use super::sentences::SentencesArgs;
-use crate::error::Result;
 use crate::pipelines::extract::Part;
+use crate::pipelines::original::{CAMEMBERT, FLAUBERT, MODELS};
 use crate::pipelines::study::{Amounts, Count, layers};
 use crate::pipelines::{Same, keep_inputs};
 
@@ -56,15 +57,11 @@ pub(super) struct RawArgs {
     data: DataArgs,
 
     /// FlauBERT: a local folder or a name on the hub
-    #[arg(
-        long,
-        value_name = "CHECKPOINT",
-        default_value = "flaubert/flaubert_base_cased"
-    )]
+    #[arg(long, value_name = "CHECKPOINT", default_value = FLAUBERT.checkpoint())]
     flaubert: String,
 
     /// CamemBERT: a local folder or a name on the hub
-    #[arg(long, value_name = "CHECKPOINT", default_value = "camembert-base")]
+    #[arg(long, value_name = "CHECKPOINT", default_value = CAMEMBERT.checkpoint())]
     camembert: String,
 }
 
@@ -92,11 +89,11 @@ pub(super) struct FineTuningArgs {
 #[derive(Debug, Args)]
 struct DataArgs {
     /// FlauBERT's dataset folder
-    #[arg(long, value_name = "DIR", default_value = "flaubert-tokens.datasets")]
+    #[arg(long, value_name = "DIR", default_value = FLAUBERT.data)]
     flaubert_data: PathBuf,
 
     /// CamemBERT's dataset folder
-    #[arg(long, value_name = "DIR", default_value = "camembert-tokens.datasets")]
+    #[arg(long, value_name = "DIR", default_value = CAMEMBERT.data)]
     camembert_data: PathBuf,
 
     /// The folder in which each model gets its own
@@ -171,7 +168,7 @@ impl RawArgs {
 
     /// Run both studies; their summaries as JSON.
     pub fn run(&self, common: &CommonArgs) -> Result<String> {
-        let checkpoints = [&self.flaubert, &self.camembert];
+        let checkpoints = [self.flaubert.clone(), self.camembert.clone()];
         self.data.run(checkpoints, ("raw", "raw"), common)
     }
 }
@@ -186,41 +183,43 @@ impl FineTuningArgs {
     /// Run both studies; their summaries as JSON.
     pub fn run(&self, common: &CommonArgs) -> Result<String> {
         let n = self.num_epochs;
-        let named = |given: &Option<String>, base: &str| {
-            let given = given.clone();
-            given.unwrap_or_else(|| format!("./{base}_{n}"))
-        };
-        let flaubert = named(&self.flaubert, "flaubert_base_cased");
-        let camembert = named(&self.camembert, "camembert_base");
+        let given = [&self.flaubert, &self.camembert];
+        let checkpoints = std::array::from_fn(|i| match given[i] {
+            Some(name) => name.clone(),
+            None => format!("./{}", MODELS[i].tuned_folder(n)),
+        });
         let words = format!("fine-tuned, {n} epoch{}", if n == 1 { "" } else { "s" });
-        let suffix = format!("ft_{n}");
-        let checkpoints = [&flaubert, &camembert];
-        self.data.run(checkpoints, (&suffix, &words), common)
+        self.data
+            .run(checkpoints, (&format!("ft_{n}"), &words), common)
     }
 }
 
 impl DataArgs {
-    /// Study FlauBERT and CamemBERT, whose folders end in `suffix` and whose titles in `words`.
+    /// Study both models, whose folders end in `suffix` and whose titles in `words`.
     fn run(
         &self,
-        checkpoints: [&String; 2],
+        checkpoints: [String; 2],
         (suffix, words): (&str, &str),
         common: &CommonArgs,
     ) -> Result<String> {
-        let names = [("flaubert", "FlauBERT"), ("camembert", "CamemBERT")];
         let data = [&self.flaubert_data, &self.camembert_data];
-        let study = |i: usize| layers::Config {
-            data: data[i].clone(),
-            checkpoint: checkpoints[i].clone(),
-            out: self.out.join(format!("{}_{suffix}", names[i].0)),
-            title: format!("{} {words}", names[i].1),
+        let both = MODELS.iter().zip(data).zip(checkpoints);
+        let studies = both.map(|((model, data), checkpoint)| layers::Config {
+            data: data.clone(),
+            checkpoint,
+            out: self.out.join(format!("{}_{suffix}", model.name)),
+            title: format!("{} {words}", model.title),
             amounts: self.sizes.amounts(),
             part: Part::Whole,
             execution: execution(self.sizes.batch, common),
-        };
-        let studies = [study(0), study(1)];
+        });
+        let studies: Vec<layers::Config> = studies.collect();
         keep_what_is_read(&studies)?;
-        to_json(&layers::run_all(&studies)?)
+        let one = |study: &layers::Config| {
+            tracing::info!("{}: {}", study.title, study.checkpoint);
+            layers::run(study).with_context(|| study.title.clone())
+        };
+        to_json(&studies.iter().map(one).collect::<Result<Vec<_>>>()?)
     }
 }
 
@@ -231,6 +230,43 @@ impl SizesArgs {
             measure_sentences: self.measure_sentences.or(amounts.measure_sentences),
             measures: !self.no_measures,
             ..amounts
+        }
+    }
+}
+
+/// Options of `study layers`, `raw`, `fine-tuning` and `pipeline`.
+#[derive(Debug, Args)]
+pub(super) struct SentencesArgs {
+    /// Sentences that every statistic looks at, unless its own option says otherwise: a number, or all [default: as in the notebooks]
+    #[arg(long, value_name = "N|all")]
+    sentences: Option<Count>,
+
+    /// Sentences whose cosines are taken: a number, or all [default: --sentences, else 50]
+    #[arg(long, value_name = "N|all")]
+    cosine_sentences: Option<Count>,
+
+    /// Sentences whose covariance is taken: a number, or all [default: --sentences, else 100]
+    #[arg(long, value_name = "N|all")]
+    trace_sentences: Option<Count>,
+
+    /// Sentences whose tokens are stacked for the effective rank: a number, or all [default: --sentences, else 10]
+    #[arg(long, value_name = "N|all")]
+    erank_sentences: Option<Count>,
+}
+
+impl SentencesArgs {
+    /// What is looked at, the further measures included; `seed` decides their sample of tokens and their bootstrap.
+    pub fn amounts(&self, seed: u64) -> Amounts {
+        let of = |own: Option<Count>, notebooks: usize| {
+            own.or(self.sentences).unwrap_or(Count::First(notebooks))
+        };
+        Amounts {
+            cosine_sentences: of(self.cosine_sentences, 50),
+            trace_sentences: of(self.trace_sentences, 100),
+            erank_sentences: of(self.erank_sentences, 10),
+            measure_sentences: self.sentences,
+            measures: true,
+            seed,
         }
     }
 }

@@ -2,20 +2,19 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use super::common::{CommonArgs, download};
-use super::run_program;
-use crate::error::Result;
+use super::options::CommonArgs;
+use super::program::{download, run_program};
+use crate::error::{self, Error};
+use crate::pipelines::download;
 use crate::pipelines::study::Execution;
 
-mod arrays;
-mod beyond;
 mod check;
 mod layers;
 mod pipeline;
-mod report;
-mod sentences;
+mod studies;
 
 /// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after fine-tuning.
 ///
@@ -24,7 +23,7 @@ mod sentences;
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
 #[derive(Debug, Parser)]
 #[command(name = "study", version)]
-pub struct StudyArgs {
+struct StudyArgs {
     #[command(subcommand)]
     command: Study,
 
@@ -37,12 +36,12 @@ enum Study {
     Layers(layers::LayersArgs),
     Raw(layers::RawArgs),
     FineTuning(layers::FineTuningArgs),
-    Cls(arrays::ClsArgs),
-    Cone(arrays::ConeArgs),
-    Compare(beyond::CompareArgs),
-    Convergence(beyond::ConvergenceArgs),
-    Report(report::ReportArgs),
-    Export(report::ExportArgs),
+    Cls(studies::ClsArgs),
+    Cone(studies::ConeArgs),
+    Compare(studies::CompareArgs),
+    Convergence(studies::ConvergenceArgs),
+    Report(studies::ReportArgs),
+    Export(studies::ExportArgs),
     Pipeline(Box<pipeline::PipelineArgs>),
     Check(check::CheckArgs),
 }
@@ -56,7 +55,11 @@ fn run(arguments: &StudyArgs) -> Result<String> {
     let common = &arguments.common;
     let own_download = matches!(arguments.command, Study::Pipeline(_) | Study::Check(_));
     if common.download_only && !own_download {
-        return download(common, checkpoints(&arguments.command));
+        let needs = download::Config {
+            checkpoints: checkpoints(&arguments.command),
+            ..Default::default()
+        };
+        return download(common, needs);
     }
     match &arguments.command {
         Study::Layers(a) => a.run(common),
@@ -92,5 +95,14 @@ fn execution(batch_size: usize, common: &CommonArgs) -> Execution {
         device: common.device.clone(),
         hub: common.hub(),
         overwrite: common.overwrite,
+    }
+}
+
+/// Name the `option` that says where a study looks, where it found nothing.
+fn looked_for<T>(found: error::Result<T>, option: &'static str) -> Result<T> {
+    let nothing = matches!(found, Err(Error::NotFound { .. }));
+    match nothing {
+        true => found.context(option),
+        false => Ok(found?),
     }
 }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::super::common::{CommonArgs, ReadingArgs, at_least_one, to_json};
 use super::super::finetune::{RowCount, TrainingOptions, count};
+use super::super::options::{CommonArgs, ReadingArgs, at_least_one};
+use super::super::program::download;
 use super::execution;
-use super::sentences::SentencesArgs;
-use crate::error::Result;
+use super::layers::SentencesArgs;
 use crate::pipelines::download;
+use crate::pipelines::original::{CAMEMBERT, FLAUBERT, MODELS};
 use crate::pipelines::pipeline::{self, Config, Summary};
 
 /// Run the whole study for both models: prepare, fine-tune, data-cls, every study, the report
@@ -30,15 +32,11 @@ pub(super) struct PipelineArgs {
     reading: ReadingArgs,
 
     /// FlauBERT: a folder or a name on the hub
-    #[arg(
-        long,
-        value_name = "CHECKPOINT",
-        default_value = "flaubert/flaubert_base_cased"
-    )]
+    #[arg(long, value_name = "CHECKPOINT", default_value = FLAUBERT.checkpoint())]
     flaubert: String,
 
     /// CamemBERT: a folder or a name on the hub
-    #[arg(long, value_name = "CHECKPOINT", default_value = "camembert-base")]
+    #[arg(long, value_name = "CHECKPOINT", default_value = CAMEMBERT.checkpoint())]
     camembert: String,
 
     /// Rows of `train` to fine-tune on, or `all` [default: 5000, with --sample all]
@@ -79,38 +77,29 @@ pub(super) struct PipelineArgs {
 
 impl PipelineArgs {
     fn config(&self, common: &CommonArgs) -> Config {
-        let sample = |name: &str, given: &str| {
-            if self.sample {
-                name.to_owned()
-            } else {
-                given.to_owned()
-            }
-        };
         let rows = |given: Option<RowCount>, real: usize| match given {
             Some(count) => count.0,
             None => (!self.sample).then_some(real),
         };
         let arguments = self.training.arguments(self.num_epochs);
         Config {
-            data: if self.sample {
-                Some("sample".into())
-            } else {
-                self.data.clone()
+            data: match self.sample {
+                true => Some("sample".into()),
+                false => self.data.clone(),
             },
             reading: self.reading.options(),
-            flaubert: sample("tiny-flaubert", &self.flaubert),
-            camembert: sample("tiny-camembert", &self.camembert),
+            checkpoints: match self.sample {
+                true => MODELS.map(|model| model.sample.into()),
+                false => [self.flaubert.clone(), self.camembert.clone()],
+            },
             num_train: rows(self.num_train, 5000),
             num_test: rows(self.num_test, 1000),
             layers: self.layers.clone(),
             amounts: self.sentences.amounts(arguments.seed),
             arguments,
-            out: self.out.clone().unwrap_or_else(|| {
-                if self.sample {
-                    "study-sample".into()
-                } else {
-                    "study".into()
-                }
+            out: self.out.clone().unwrap_or_else(|| match self.sample {
+                true => "study-sample".into(),
+                false => "study".into(),
             }),
             execution: execution(self.batch, common),
         }
@@ -121,12 +110,11 @@ impl PipelineArgs {
         let config = self.config(common);
         if common.download_only {
             let needs = download::Config {
-                checkpoints: vec![config.flaubert, config.camembert],
+                checkpoints: config.checkpoints.into(),
                 source: Some(config.data),
-                hub: config.execution.hub,
                 ..Default::default()
             };
-            return to_json(&download::run(&needs)?);
+            return download(common, needs);
         }
         Ok(table(&pipeline::run(&config)?))
     }

@@ -1,4 +1,5 @@
-//! The states of a fixed number of rows at a time, each in a file of its own until the output is complete.
+//! The states of a fixed number of rows at a time, each in a file of its own until the output is complete; and from all of them, row
+//! by row, to the output.
 //!
 //! A chunk has its final name only when it is whole, so a killed run goes on after the last of them, and what it recomputes
 //! has the same bytes: passes never reach across chunks. Shard i of N takes chunks i, i + N, … of each split, so that shards
@@ -10,12 +11,17 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Job, SPLITS};
+use super::arrays::{NpyFile, TensorFile};
+use super::options::Format;
+use super::table::TableFile;
+use super::{Job, SPLITS, Stored, Writer};
 use crate::artifact::{CHUNK_ROWS, Shard, ShardSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, interrupt};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
-use crate::files::{AtomicFile, entries, open_file};
+use crate::files::{AtomicFile, open_file, presence};
 use crate::models::Encoder;
+use crate::progress::Progress;
+use crate::tokenization::{TOKENIZER_FILES, Tokenizer, TokenizerOptions, from_pretrained};
 
 fn name(split: &str, chunk: usize) -> String {
     format!("{split}-{chunk:06}.states")
@@ -62,7 +68,8 @@ pub(super) fn compute(
 
 /// Remove the chunks that killed runs had begun; the lock of the shard keeps others out.
 fn sweep(partial: &Path) -> Result<()> {
-    for path in entries(partial)? {
+    for entry in fs::read_dir(partial).map_err(Error::io(partial, "read"))? {
+        let path = entry.map_err(Error::io(partial, "read"))?.path();
         if path.extension().is_none_or(|ending| ending != "states") {
             fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
         }
@@ -101,7 +108,7 @@ impl ChunkSink<'_> {
         let (name, most) = self.job.config.dtype.limit();
         Error::Mismatch(if value.is_finite() {
             format!(
-                "{place}: a state of {value} does not fit {name}, whose largest number is {most}: choose --dtype f32"
+                "{place}: a state of {value} does not fit {name}, whose largest number is {most}: store the states as f32"
             )
         } else {
             format!("{place}: a state is not finite: its weights or its config.json are damaged")
@@ -127,7 +134,7 @@ impl Sink for ChunkSink<'_> {
 }
 
 /// Reads the chunks of all shards in the order of the rows.
-pub(super) struct ChunkReader<'a> {
+struct ChunkReader<'a> {
     job: &'a Job<'a>,
     set: &'a ShardSet,
     split: usize,
@@ -135,7 +142,7 @@ pub(super) struct ChunkReader<'a> {
 }
 
 impl<'a> ChunkReader<'a> {
-    pub fn new(job: &'a Job<'a>, set: &'a ShardSet, split: usize) -> Self {
+    fn new(job: &'a Job<'a>, set: &'a ShardSet, split: usize) -> Self {
         Self {
             job,
             set,
@@ -145,7 +152,7 @@ impl<'a> ChunkReader<'a> {
     }
 
     /// The states of `row`, which follows the one read before, of every layer one after the other.
-    pub fn read(&mut self, row: usize, bytes: &mut [u8]) -> Result<()> {
+    fn read(&mut self, row: usize, bytes: &mut [u8]) -> Result<()> {
         if row.is_multiple_of(CHUNK_ROWS) {
             self.finish()?;
             let chunk = row / CHUNK_ROWS;
@@ -163,7 +170,7 @@ impl<'a> ChunkReader<'a> {
     }
 
     /// Require that the last file was read to its end.
-    pub fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self) -> Result<()> {
         if let Some((path, mut file)) = self.file.take() {
             let rest = file.read(&mut [0]).map_err(Error::io(&path, "read"))?;
             if rest > 0 {
@@ -181,4 +188,85 @@ fn damaged(job: &Job<'_>, path: &Path, found: &str) -> Error {
     };
     let expected = format!("{kept}, {CHUNK_ROWS} rows: remove the folder and run again");
     Error::malformed(path, "end of the file", found, expected)
+}
+
+/// Write the run's file from the chunks in `set`.
+pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
+    let [train, test] = job.splits;
+    let categories = [train.categories()?, test.categories()?];
+    let mut writer: Box<dyn Writer + '_> = match job.format()? {
+        Format::Npy => Box::new(NpyFile::create(job)?),
+        Format::Safetensors => Box::new(TensorFile::create(job, &categories)?),
+        Format::Parquet | Format::Arrow => Box::new(TableFile::create(job)?),
+    };
+    let spans = Spans::of(job)?;
+    let total: usize = job.splits.iter().map(|s| job.rows(s)).sum();
+    let name = job.run.out.file_name().unwrap_or_default();
+    let mut progress = Progress::new(
+        format!("write {}", name.to_string_lossy()),
+        total as u64,
+        "rows",
+    );
+    let mut states = Vec::new();
+    for (s, split) in job.splits.iter().enumerate() {
+        let mut chunks = ChunkReader::new(job, set, s);
+        for row in 0..job.rows(split) {
+            interrupt::check()?;
+            let example = split.example(row)?;
+            let kept = example.input_ids.iter().zip(example.attention_mask);
+            let token_ids: Vec<u32> = kept
+                .filter(|(_, mask)| **mask != 0)
+                .map(|(&id, _)| id.unsigned_abs())
+                .collect();
+            let records = job.records(example.attention_mask);
+            states.resize(records * job.record_bytes() * job.layers.len(), 0);
+            chunks.read(row, &mut states)?;
+            let spans = spans.as_ref().map(|s| s.find(example.text, &token_ids));
+            writer.row(&Stored {
+                split: s,
+                row,
+                idx: example.idx,
+                label: example.label,
+                category: categories[s].as_ref().and_then(|c| c.name(row)),
+                token_ids: &token_ids,
+                spans: spans.transpose()?.flatten().as_deref(),
+                records,
+                states: &states,
+            })?;
+            progress.advance(1);
+        }
+        chunks.finish()?;
+        tracing::debug!("{} written", SPLITS[s]);
+    }
+    writer.finish()
+}
+
+/// Finds the places of tokens in their text.
+struct Spans(Box<dyn Tokenizer>);
+
+impl Spans {
+    /// Where tokens are kept and the checkpoint has its tokenizer. One that cannot be read is an error: the same command would
+    /// leave other columns at another time.
+    fn of(job: &Job<'_>) -> Result<Option<Self>> {
+        if job.config.tokens != Tokens::All {
+            return Ok(None);
+        }
+        match from_pretrained(job.folder, &TokenizerOptions::default()) {
+            Err(absent @ Error::NotFound { .. }) => {
+                for name in TOKENIZER_FILES {
+                    presence::is_file(&job.folder.join(name))?;
+                }
+                tracing::warn!("no text spans: {absent}");
+                Ok(None)
+            }
+            found => found.map(Self).map(Some),
+        }
+    }
+
+    fn find(&self, text: &str, token_ids: &[u32]) -> Result<Option<Vec<[i32; 2]>>> {
+        let found = self.0.encode_aligned(text, Some(token_ids.len().max(2)))?;
+        let span =
+            |o: &crate::tokenization::Offset| [o.characters.start as i32, o.characters.end as i32];
+        Ok((found.encoding.ids == token_ids).then(|| found.offsets.iter().map(span).collect()))
+    }
 }

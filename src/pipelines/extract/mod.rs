@@ -1,6 +1,6 @@
 //! `[CLS]` and token states of both splits, to a file: the work of `data-cls`.
 //!
-//! States go to chunks on disk first (`chunks`) and from there to the output (`assembly`): a killed run goes on where it
+//! States go to chunks on disk first and from there to the output (both in `chunks`): a killed run goes on where it
 //! stopped, shards are made on several machines, and memory is the model and one pass, whatever the rows. While the output is
 //! written both are there, so the disk must hold the states twice.
 
@@ -8,31 +8,25 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-mod assembly;
+mod arrays;
 mod chunks;
-mod job;
-mod layers;
-mod npy;
-mod safetensors;
-mod storage;
+mod options;
 mod table;
 
-use crate::artifact::{Manifest, ShardSet};
+use crate::artifact::{Inputs, Manifest, ShardSet};
 use crate::corpus::LabelMap;
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::files::{self, OutputLock, manifest_beside, require_space};
 use crate::hub::{Hub, HubOptions};
-use crate::models::checkpoint::load_encoder;
-use crate::pipelines::labels::side_by_side;
+use crate::models::{self, checkpoint::load_encoder};
+use crate::pipelines::inputs::{Reads, add_checkpoint, add_splits, side_by_side};
 
 pub use crate::artifact::{Part, Shard};
 pub use crate::feature_extraction::Tokens;
-pub(super) use job::inputs;
-use job::{Format, Job};
-pub use layers::LayerList;
-pub use storage::StorageType;
+use options::Format;
+pub use options::{LayerList, StorageType};
 
 /// The splits in the order of the original's arrays.
 const SPLITS: [&str; 2] = ["train", "test"];
@@ -115,7 +109,9 @@ struct Opened<'a> {
 /// is too small, [`Error::Interrupted`] after a signal (what is complete stays), and what reading and writing give.
 pub fn run(config: &Config) -> Result<Summary> {
     if config.batch_size == 0 {
-        return Err(Error::Usage("-b 0: expected at least 1".into()));
+        return Err(Error::Usage(
+            "batches of 0 rows: expected at least 1".into(),
+        ));
     }
     let hub = Hub::new(config.hub.clone());
     let mut opened = Vec::new();
@@ -215,15 +211,163 @@ fn compute(job: &Job<'_>, set: &ShardSet, shard: Shard) -> Result<()> {
 /// Write the output from its chunks, and its manifest.
 fn finish(job: &Job<'_>, set: &ShardSet, manifest: &Manifest) -> Result<()> {
     job.require_space(&job.run.out, chunks::bytes(job, None)?)?;
-    assembly::assemble(job, set)?;
+    chunks::assemble(job, set)?;
     manifest.write(&manifest_beside(&job.run.out))
 }
 
-impl Job<'_> {
-    fn require_space(&self, path: &Path, bytes: u64) -> Result<()> {
-        if self.config.force {
-            return Ok(());
+/// One run with everything opened but the weights.
+struct Job<'a> {
+    config: &'a Config,
+    run: &'a Run,
+    /// Whether what stands under the name of the output is replaced.
+    overwrite: bool,
+    /// With the same numbers for the same classes.
+    splits: &'a [Split; 2],
+    /// The names of the classes, in the order of the labels.
+    classes: &'a [String],
+    /// The checkpoint.
+    folder: &'a Path,
+    /// The layers to keep, in the order of the output.
+    layers: Vec<usize>,
+    model: models::Config,
+}
+
+impl<'a> Job<'a> {
+    fn new(config: &'a Config, opened: &'a Opened<'a>) -> Result<Self> {
+        let model = models::Config::read(&opened.folder)?;
+        for split in opened.splits.iter().filter(|s| !s.is_empty()) {
+            model.check_first_token(split.example(0)?.input_ids, split.folder())?;
         }
-        require_space(path, bytes, " (--force begins all the same)")
+        Ok(Self {
+            config,
+            run: opened.run,
+            overwrite: opened.overwrite,
+            splits: &opened.splits,
+            classes: &opened.classes,
+            folder: &opened.folder,
+            layers: config.layers.of(model.num_layers, &opened.run.checkpoint)?,
+            model,
+        })
+    }
+
+    /// How many rows of a split are taken.
+    fn rows(&self, split: &Split) -> usize {
+        self.config
+            .limit
+            .map_or(split.len(), |n| n.min(split.len()))
+    }
+
+    /// How many states are kept of a row with this mask.
+    fn records(&self, attention_mask: &[i8]) -> usize {
+        match self.config.tokens {
+            Tokens::All => attention_mask.iter().filter(|m| **m != 0).count(),
+            Tokens::Cls | Tokens::Mean => 1,
+        }
+    }
+
+    fn format(&self) -> Result<Format> {
+        Format::of(&self.run.out, self.config.tokens, self.config.dtype)
+    }
+
+    fn hidden(&self) -> usize {
+        self.model.hidden_size
+    }
+
+    /// Bytes of one state of one layer.
+    fn record_bytes(&self) -> usize {
+        self.hidden() * self.config.dtype.size()
+    }
+
+    /// What self-describing files carry in their metadata, and every file in its manifest.
+    fn describe(&self) -> serde_json::Value {
+        let c = self.config;
+        serde_json::json!({
+            "checkpoint": self.run.checkpoint,
+            "revision": c.hub.revision,
+            "model_type": self.model.model_type,
+            "data": self.run.data,
+            "classes": self.classes,
+            "label_map": c.label_map,
+            "layers": self.layers,
+            "limit": c.limit,
+            "tokens": c.tokens,
+            "dtype": c.dtype,
+            "batch_size": c.batch_size,
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// The settings, and what tells weights and data from others.
+    fn manifest(&self) -> Result<Manifest> {
+        let mut manifest = Manifest::new("data-cls", self.describe());
+        manifest.add_inputs(&inputs(self.run, self.folder, self.config.tokens)?)?;
+        Ok(manifest)
+    }
+
+    fn require_space(&self, path: &Path, bytes: u64) -> Result<()> {
+        match self.config.force {
+            true => Ok(()),
+            false => require_space(path, bytes, ""),
+        }
+    }
+}
+
+/// What is read for `run`: the checkpoint, which lies in `folder`, and both splits of the data.
+///
+/// # Errors
+/// Those of finding the files.
+pub(super) fn inputs(run: &Run, folder: &Path, tokens: Tokens) -> Result<Inputs> {
+    let reads = match tokens {
+        // The tokenizer says where in its text a token stands.
+        Tokens::All => Reads::Both,
+        Tokens::Cls | Tokens::Mean => Reads::Model,
+    };
+    let mut inputs = Inputs::default();
+    add_checkpoint(&mut inputs, &run.checkpoint, folder, reads)?;
+    add_splits(&mut inputs, &run.data, &SPLITS)?;
+    Ok(inputs)
+}
+
+/// A row with its stored states.
+struct Stored<'a> {
+    /// 0 for `train`, 1 for `test`.
+    split: usize,
+    row: usize,
+    idx: i32,
+    label: i64,
+    /// Where the data tells categories apart and the row has one.
+    category: Option<&'a str>,
+    /// The tokens that are not padding.
+    token_ids: &'a [u32],
+    /// First and last character (exclusive) of each token in the text, where the checkpoint's tokenizer gives these tokens.
+    spans: Option<&'a [[i32; 2]]>,
+    /// How many states of each layer.
+    records: usize,
+    /// The states of each layer, one layer after the other, in the storage type.
+    states: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// The states of the layer at place `i`.
+    fn layer(&self, i: usize, layers: usize) -> &[u8] {
+        let size = self.states.len() / layers;
+        &self.states[i * size..][..size]
+    }
+}
+
+/// A file in the making.
+trait Writer {
+    /// Called once per row, `train` before `test`, in the order of the rows.
+    fn row(&mut self, stored: &Stored<'_>) -> Result<()>;
+    /// Complete the file and give it its name.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// An error of writing to the run's file.
+fn failed(path: &Path, message: impl ToString) -> Error {
+    Error::Io {
+        path: path.to_path_buf(),
+        action: "write",
+        source: std::io::Error::other(message.to_string()),
     }
 }

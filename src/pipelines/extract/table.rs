@@ -1,7 +1,7 @@
-//! `.parquet` and `.arrow` (an Arrow IPC file): a record per review or, with `--tokens all`, per token.
+//! `.parquet` and `.arrow` (an Arrow IPC file): a record per review or per token.
 //!
-//! Columns `split`, `row`, `idx`, `label`, `category` (null where the data has none); for tokens `position`, `token_id`, `start` and `end` (first and last character of the
-//! token in the text, exclusive; null where the checkpoint's tokenizer does not give these tokens); then `layer_5`, … as
+//! Columns `split`, `row`, `idx`, `label`, `category` (null where the data has none); for tokens `position`, `token_id`, `start` and
+//! `end` (first and last character of the token in the text, exclusive; null where the checkpoint's tokenizer does not give these tokens); then `layer_5`, … as
 //! fixed-size lists of float32 or float16. The schema's metadata key `flue_study` says what made it.
 
 use std::iter::repeat_n;
@@ -18,9 +18,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::assembly::{Stored, Writer, failed};
-use super::storage::StorageType;
-use super::{Format, Job, SPLITS, Tokens};
+use super::options::{Format, StorageType};
+use super::{Job, SPLITS, Stored, Tokens, Writer, failed};
 use crate::error::{Error, Result};
 use crate::files::AtomicFile;
 

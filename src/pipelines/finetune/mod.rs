@@ -1,33 +1,31 @@
 //! Fine-tuning a checkpoint on prepared data: the work of `flue-cls-finetune`.
 
-mod chart;
-mod identity;
 mod output;
-mod results;
 mod seeds;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use super::inputs::side_by_side;
 use super::inputs::{Reads, add_checkpoint, add_splits};
-use super::labels::side_by_side;
-use super::overlap::{Same, keep_inputs};
-use super::{prepare, shared_folder};
+use super::outputs::{Same, keep_inputs};
+use super::{outputs, prepare};
 use crate::artifact::{Digests, Fingerprints, Inputs, Manifest};
 use crate::batching::subset;
 use crate::corpus::{Classes, ReadOptions};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::files::{AtomicDir, beside, presence};
+use crate::files::{AtomicDir, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::{LoadReport, has_head, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
 pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, Steps, TrainingArguments};
-use crate::training::{EvaluationRecord, Trainer, clear_checkpoints, evaluate};
-use results::Results;
+use crate::training::{EvaluationRecord, Identity, Trainer, clear_checkpoints, evaluate};
+use output::Results;
 pub use seeds::{SeedsSummary, run_seeds};
 
 /// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
@@ -70,10 +68,9 @@ pub struct Config {
 impl Config {
     fn validate(&self) -> Result<()> {
         self.arguments.validate()?;
-        if self.dropout.is_some_and(|p| !(0.0..1.0).contains(&p)) {
-            return Err(Error::Usage(
-                "--dropout: expected a probability from 0 to below 1".into(),
-            ));
+        if let Some(p) = self.dropout.filter(|p| !(0.0..1.0).contains(p)) {
+            let problem = "expected a probability, from 0 to below 1";
+            return Err(Error::setting("dropout", p, problem));
         }
         Ok(())
     }
@@ -218,7 +215,7 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
         eval_rows: &test_rows,
         checkpoints,
         resume: config.resume,
-        identity: identity::of(
+        identity: identity(
             config,
             &origins.checkpoint,
             (&train, &train_rows),
@@ -265,14 +262,11 @@ fn prepare_if_needed(config: &Config, save: &Path) -> Result<Prepared> {
     let work = beside(save, ".prepared");
     if let Some(path) = &config.datasets {
         // A killed run may have prepared its data itself.
-        shared_folder::sweep(&work)?;
+        outputs::sweep(&work)?;
         return Ok(Prepared::Given(path.clone()));
     }
     let dir = AtomicDir::create(work, true)?;
-    tracing::info!(
-        "no --datasets: preparing the corpus for {} first",
-        config.checkpoint
-    );
+    tracing::info!("preparing the corpus for {} first", config.checkpoint);
     let prepared = prepare::run(&prepare::Config {
         checkpoint: config.checkpoint.clone(),
         source: config.source.clone(),
@@ -372,4 +366,64 @@ fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
     }
     clear_checkpoints(&folder)?;
     Ok(folder)
+}
+
+/// The output's name with an ending.
+fn beside(save: &Path, ending: &str) -> PathBuf {
+    let mut name = save.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    save.with_file_name(name)
+}
+
+/// Rows of a split.
+type Selection<'a> = (&'a Split, &'a [usize]);
+
+/// The identity of a run that starts from the files of `checkpoint`, trains on the rows `train` and is evaluated on the rows `test`.
+/// These count only where the run is evaluated before its end: the checkpoint that it goes on from knows nothing of them otherwise.
+fn identity(
+    config: &Config,
+    checkpoint: &Fingerprints,
+    train: Selection<'_>,
+    test: Selection<'_>,
+) -> Result<Identity> {
+    let files: Vec<(String, Value)> = checkpoint
+        .iter()
+        .map(|(name, digest)| (format!("-c (its {name})"), json!(digest)))
+        .collect();
+    let mut settings = vec![
+        ("-c", json!(config.checkpoint)),
+        ("--dropout", json!(config.dropout)),
+        ("-a", json!(train.1.len())),
+    ];
+    settings.extend(
+        files
+            .iter()
+            .map(|(file, digest)| (&file[..], digest.clone())),
+    );
+    let evaluated = config.arguments.eval_strategy != EvalStrategy::No;
+    if evaluated {
+        settings.push(("-b", json!(test.1.len())));
+    }
+    settings.push(("-d (the rows of train)", digest(train)?));
+    if evaluated {
+        settings.push(("-d (the rows of test)", digest(test)?));
+    }
+    Ok(Identity::new(&config.arguments, settings))
+}
+
+/// The SHA-256 of what training sees of the rows: labels, tokens, token types.
+fn digest((split, rows): Selection<'_>) -> Result<Value> {
+    let mut hash = Sha256::new();
+    for &row in rows {
+        let example = split.example(row)?;
+        hash.update(example.label.to_le_bytes());
+        for id in example.input_ids {
+            hash.update(id.to_le_bytes());
+        }
+        let bytes = |values: &[i8]| values.iter().map(|v| *v as u8).collect::<Vec<u8>>();
+        hash.update(bytes(example.attention_mask));
+        hash.update(example.token_type_ids.map(bytes).unwrap_or_default());
+    }
+    let hex = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    Ok(Value::String(hex))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,8 +12,8 @@ use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, Origins, Prepared, inputs, run_on};
 use crate::artifact::{Manifest, difference};
 use crate::error::{Error, Result};
-use crate::files::{AtomicDir, AtomicFile, presence, read_json};
-use crate::pipelines::shared_folder;
+use crate::files::{AtomicDir, AtomicFile, presence, read_text};
+use crate::pipelines::outputs;
 use crate::training::Identity;
 
 /// The figures of [`RESULTS`] that are compared.
@@ -63,7 +63,7 @@ pub struct SeedsSummary {
 pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     config.validate()?;
     if let Some((_, twice)) = (1..).zip(seeds).find(|(i, s)| seeds[*i..].contains(s)) {
-        return Err(Error::Usage(format!("--seeds: {twice} is given twice")));
+        return Err(Error::setting("seeds", twice, "it is given twice"));
     }
     let save = config.save_folder();
     for seed in seeds {
@@ -75,7 +75,7 @@ pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     };
     refuse_existing()?;
     // The summary is of all runs in the folder: they are one run's.
-    let _lock = shared_folder::lock(&save)?;
+    let _lock = outputs::lock(&save)?;
     refuse_existing()?;
     sweep(&save)?;
     let (checkpoint, prepared) = inputs(config, &save)?;
@@ -126,7 +126,7 @@ fn sweep(save: &Path) -> Result<()> {
     };
     let seeds: BTreeSet<u64> = presence::names(save)?.iter().filter_map(seed).collect();
     for seed in seeds {
-        match shared_folder::sweep(&save.join(format!("seed-{seed}"))) {
+        match outputs::sweep(&save.join(format!("seed-{seed}"))) {
             // A single run is at work there.
             Err(Error::OutputBusy { .. }) => {}
             swept => swept?,
@@ -183,13 +183,23 @@ fn is_complete(
 }
 
 fn read_results(folder: &Path) -> Result<Value> {
-    read_json(&folder.join(RESULTS), "a file of this toolkit")
+    let path: PathBuf = folder.join(RESULTS);
+    let text = read_text(&path)?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::malformed(
+            &path,
+            format!("line {}", e.line()),
+            e,
+            "a file of this toolkit",
+        )
+    })
 }
 
 fn write(path: &Path, summary: &SeedsSummary) -> Result<()> {
+    let text = serde_json::to_string_pretty(summary).map_err(Error::compute(path.display()))?;
     let mut file = AtomicFile::create(path, true)?;
-    file.write_json(summary)?;
-    file.write_all(b"\n").map_err(Error::io(path, "write"))?;
+    file.write_all((text + "\n").as_bytes())
+        .map_err(Error::io(path, "write"))?;
     file.commit()
 }
 

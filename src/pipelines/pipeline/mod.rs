@@ -10,20 +10,19 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::study::{Amounts, Execution};
 use crate::corpus::ReadOptions;
 use crate::error::{Error, Result};
-use crate::pipelines::shared_folder;
+use crate::pipelines::outputs;
 use crate::pipelines::{Same, keep_inputs};
 use crate::training::TrainingArguments;
 
-mod figures;
 mod places;
 mod record;
 mod steps;
 
-pub use figures::Figures;
 use places::{Model, Stage};
 use record::Record;
 use steps::Run;
@@ -35,10 +34,8 @@ pub struct Config {
     pub data: Option<String>,
     /// How it is read where it can be read in several ways.
     pub reading: ReadOptions,
-    /// FlauBERT: a folder or a name.
-    pub flaubert: String,
-    /// CamemBERT: a folder or a name.
-    pub camembert: String,
+    /// A folder or a name for each of the original's models, in their order.
+    pub checkpoints: [String; 2],
     /// Rows to fine-tune on; `None` for all.
     pub num_train: Option<usize>,
     /// Rows to evaluate on; `None` for all.
@@ -66,6 +63,24 @@ pub struct Summary {
     pub seconds: f64,
 }
 
+/// The main figures of one model before or after fine-tuning.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// `flaubert_raw`, `flaubert_ft`, `camembert_raw` or `camembert_ft`.
+    pub model: String,
+    /// Accuracy of the fine-tuned classifier on `test`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_accuracy: Option<f64>,
+    /// Median cosine of two tokens of a sentence, at the last layer.
+    pub cosine_median: f64,
+    /// Median trace of a sentence's covariance, at the last layer.
+    pub trace_median: f64,
+    /// Effective rank of all tokens, at the last layer.
+    pub erank: f64,
+    /// Accuracy of the original's probe on the last layer.
+    pub probe_accuracy: f64,
+}
+
 /// Run every step whose output is not there yet.
 ///
 /// # Errors
@@ -74,13 +89,12 @@ pub struct Summary {
 pub fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
     config.arguments.validate()?;
-    let inputs = [&config.flaubert, &config.camembert].into_iter();
-    let inputs: Vec<&String> = inputs.chain(&config.data).collect();
+    let inputs: Vec<&String> = config.checkpoints.iter().chain(&config.data).collect();
     for output in places::outputs(config) {
         keep_inputs(&output, &inputs, Same::Refused)?;
     }
     fs::create_dir_all(&config.out).map_err(Error::io(&config.out, "create the folder"))?;
-    let _lock = shared_folder::lock(&config.out)?;
+    let _lock = outputs::lock(&config.out)?;
     let mut run = Run {
         config,
         record: Record::open(config, &steps::sources(config)?)?,
@@ -109,7 +123,44 @@ pub fn run(config: &Config) -> Result<Summary> {
     let report = run.report()?;
     Ok(Summary {
         report,
-        figures: figures::of(&run, &both),
+        figures: figures(&run, &both),
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+/// The figures of every model and stage of a run that is complete.
+fn figures(run: &Run<'_>, models: &[Model<'_>]) -> Vec<Figures> {
+    let stages = models
+        .iter()
+        .flat_map(|m| Stage::BOTH.map(|stage| (m, stage)));
+    stages
+        .map(|(model, stage)| figures_of(run, model, stage))
+        .collect()
+}
+
+fn figures_of(run: &Run<'_>, model: &Model<'_>, stage: Stage) -> Figures {
+    let name = model.arrays(stage);
+    let last = |list: &Value, own: &dyn Fn(&Value) -> bool| {
+        let found = list.as_array().and_then(|l| l.iter().rfind(|v| own(v)));
+        found.cloned().unwrap_or_default()
+    };
+    let layers = run.record.summary(&run.layers_step(model, stage));
+    let layer = last(&layers["layers"], &|_| true);
+    let probes = &run.record.summary("cls")["probes"];
+    let probe = last(probes, &|p| p["model"] == name);
+    let tuned = run
+        .record
+        .summary(&format!("fine-tune {}", model.original.name));
+    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+    Figures {
+        eval_accuracy: match stage {
+            Stage::Raw => None,
+            Stage::FineTuned => tuned["eval_accuracy"].as_f64(),
+        },
+        cosine_median: number(&layer["cosine_median"]),
+        trace_median: number(&layer["trace_median"]),
+        erank: number(&layer["erank"]),
+        probe_accuracy: number(&probe["accuracy"]),
+        model: name.into(),
+    }
 }

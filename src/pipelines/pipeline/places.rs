@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Config;
+use crate::pipelines::original::{MODELS, Original, Variant};
 
 /// Before or after fine-tuning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,8 @@ impl Stage {
 
 /// One of the two models, with the names of its outputs.
 pub(super) struct Model<'a> {
-    pub name: &'static str,
-    pub title: &'static str,
+    /// What the original study calls it.
+    pub original: &'static Original,
     /// What it is before fine-tuning.
     pub base: &'a str,
     /// Its dataset.
@@ -33,28 +34,29 @@ impl<'a> Model<'a> {
     /// FlauBERT and CamemBERT.
     pub fn both(config: &'a Config) -> [Self; 2] {
         let epochs = config.arguments.num_train_epochs;
-        let model = |name, title, folder: &str, base| Self {
-            name,
-            title,
-            base,
-            data: config.out.join(format!("{name}-tokens.datasets")),
-            tuned: config.out.join(format!("{folder}_{epochs}")),
-            config,
-        };
-        let [flaubert, camembert] = [&config.flaubert, &config.camembert];
-        [
-            model("flaubert", "FlauBERT", "flaubert_base_cased", flaubert),
-            model("camembert", "CamemBERT", "camembert_base", camembert),
-        ]
+        std::array::from_fn(|i| {
+            let original = MODELS[i];
+            Self {
+                original,
+                base: &config.checkpoints[i],
+                data: config.out.join(original.data),
+                tuned: config.out.join(original.tuned_folder(epochs)),
+                config,
+            }
+        })
+    }
+
+    /// The names of a stage.
+    pub fn variant(&self, stage: Stage) -> &'static Variant {
+        match stage {
+            Stage::Raw => &self.original.raw,
+            Stage::FineTuned => &self.original.fine_tuned,
+        }
     }
 
     /// The stem of its file of `[CLS]` states, and its name in tables.
-    pub fn arrays(&self, stage: Stage) -> String {
-        let stage = match stage {
-            Stage::Raw => "raw",
-            Stage::FineTuned => "ft",
-        };
-        format!("{}_{stage}", self.name)
+    pub fn arrays(&self, stage: Stage) -> &'static str {
+        self.variant(stage).name
     }
 
     /// Its weights.
@@ -80,8 +82,8 @@ impl<'a> Model<'a> {
     pub fn layers_name(&self, stage: Stage) -> String {
         let epochs = self.config.arguments.num_train_epochs;
         match stage {
-            Stage::Raw => format!("{}_raw", self.name),
-            Stage::FineTuned => format!("{}_ft_{epochs}", self.name),
+            Stage::Raw => self.arrays(stage).into(),
+            Stage::FineTuned => format!("{}_{epochs}", self.arrays(stage)),
         }
     }
 
@@ -92,12 +94,12 @@ impl<'a> Model<'a> {
 
     /// The name of the comparison of its stages.
     pub fn compare_name(&self) -> String {
-        format!("compare_{}", self.name)
+        format!("compare_{}", self.original.name)
     }
 
     /// The name of what its fine-tuned classifier was asked.
     pub fn convergence_name(&self) -> String {
-        format!("convergence_{}", self.name)
+        format!("convergence_{}", self.original.name)
     }
 
     fn outputs(&self) -> Vec<PathBuf> {

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::{Config, places};
 use crate::artifact::{Digests, Fingerprints, Inputs, difference};
 use crate::error::{Error, Result};
-use crate::files::{AtomicFile, presence, read_json};
+use crate::files::{AtomicFile, presence, read_text};
+use crate::pipelines::original::MODELS;
 
 /// Where it is kept.
 const RECORD: &str = "pipeline.json";
@@ -176,7 +177,11 @@ impl Record {
 
     fn write(&self) -> Result<()> {
         let mut file = AtomicFile::create(&self.path, true)?;
-        file.write_json(&self.kept)?;
+        serde_json::to_writer_pretty(&mut file, &self.kept).map_err(|e| Error::Io {
+            path: self.path.clone(),
+            action: "write",
+            source: e.into(),
+        })?;
         file.commit()
     }
 }
@@ -187,8 +192,8 @@ fn settings(config: &Config) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "data": config.data,
         "reading": config.reading,
-        "flaubert": config.flaubert,
-        "camembert": config.camembert,
+        (MODELS[0].name): config.checkpoints[0],
+        (MODELS[1].name): config.checkpoints[1],
         "num_train": config.num_train,
         "num_test": config.num_test,
         "arguments": config.arguments,
@@ -201,6 +206,9 @@ fn read(path: &Path) -> Result<Option<Kept>> {
     if !presence::is_taken(path)? {
         return Ok(None);
     }
-    let expected = "the record of an earlier run: remove the folder or choose another";
-    read_json(path, expected).map(Some)
+    let text = read_text(path)?;
+    let remedy = "the record of an earlier run: remove the folder or choose another --out";
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, remedy))
 }

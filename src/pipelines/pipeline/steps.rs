@@ -81,7 +81,7 @@ impl Run<'_> {
     }
 
     pub fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
-        let name = format!("prepare {}", model.name);
+        let name = format!("prepare {}", model.original.name);
         let config = preparation(self.config, model);
         let reads = prepare::inputs_of(&config)?;
         self.record.step(name, &model.data, &reads, |overwrite| {
@@ -96,7 +96,7 @@ impl Run<'_> {
 
     pub fn finetune(&mut self, model: &Model<'_>) -> Result<()> {
         let c = self.config;
-        let name = format!("fine-tune {}", model.name);
+        let name = format!("fine-tune {}", model.original.name);
         let folder = folder(c, model.base)?;
         let reads = finetune::inputs_of(model.base, &folder, Some(&model.data))?;
         self.record.step(name, &model.tuned, &reads, |overwrite| {
@@ -171,15 +171,11 @@ impl Run<'_> {
 
     pub fn layers(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
         let out = model.layers(stage);
-        let words = match stage {
-            Stage::Raw => "raw",
-            Stage::FineTuned => "fine-tuned",
-        };
         let mut config = layers::Config {
             data: model.data.clone(),
             checkpoint: model.checkpoint(stage),
             out: out.clone(),
-            title: format!("{} {words}", model.title),
+            title: model.variant(stage).title.into(),
             amounts: self.config.amounts,
             part: Part::Whole,
             execution: self.execution(false),
@@ -200,7 +196,7 @@ impl Run<'_> {
             checkpoint: model.checkpoint(Stage::Raw),
             other: model.checkpoint(Stage::FineTuned),
             out: out.clone(),
-            title: format!("{} raw and fine-tuned", model.title),
+            title: format!("{} raw and fine-tuned", model.original.title),
             sentences: COMPARED,
             seed: self.config.amounts.seed,
             execution: self.execution(false),
@@ -219,7 +215,7 @@ impl Run<'_> {
             data: model.data.clone(),
             checkpoint: model.checkpoint(Stage::FineTuned),
             out: out.clone(),
-            title: format!("{} fine-tuned", model.title),
+            title: model.original.fine_tuned.title.into(),
             sentences: Count::All,
             use_token_type_ids: self.config.arguments.use_token_type_ids,
             label_map: self.config.reading.label_map.clone(),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::input::Input;
 use super::keep_what_is_read;
+use super::rows::Input;
 use crate::corpus::{ReadOptions, Source};
 use crate::error::{Error, Result};
 use crate::files::{AtomicDir, presence};
@@ -77,7 +77,7 @@ pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
     let vocabulary = presence::is_file(&folder.join("vocab.json"))?;
     if tokenizer.kind() != TokenizerKind::Flaubert || !vocabulary {
         return Err(Error::Usage(format!(
-            "--export-tokenizer: {} has no FlauBERT vocabulary to export (vocab.json and merges.txt)",
+            "{} has no FlauBERT vocabulary to export (vocab.json and merges.txt)",
             config.checkpoint
         )));
     }

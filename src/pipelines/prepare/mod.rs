@@ -1,37 +1,39 @@
 //! Reviews to a tokenized `DatasetDict`: read, tokenized and written batch by batch, so that memory does not grow with
-//! the corpus. A shard takes every N-th row; [`merge`] makes one folder of all shards.
+//! the corpus. A shard takes every N-th row; [`merge`] makes one folder of all shards, where row r is row r/N of shard r mod N.
 
 mod export;
-mod input;
-mod merge;
-mod stream;
+mod rows;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::artifact::{Inputs, Manifest, ShardSet};
+use crate::artifact::{Fingerprints, Inputs, Manifest, ShardSet, difference};
 use crate::corpus::{FLUE_CLASSES, ReadOptions, Source};
-use crate::dataset::{Columns, DEFAULT_SHARD_BYTES, DatasetDictWriter, Padding, WriteOptions};
-use crate::error::{Error, Result};
+use crate::dataset::{
+    Columns, DEFAULT_SHARD_BYTES, DatasetDict, DatasetDictWriter, Padding, Rows, Split,
+    SplitWriter, WriteOptions,
+};
+use crate::error::{Error, Result, interrupt};
 use crate::files::{self, AtomicDir};
 use crate::hub::Hub;
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_data};
+use crate::pipelines::original::FLAUBERT;
 use crate::pipelines::{Same, keep_inputs};
-use crate::tokenization::{
-    Side, Tokenizer, TokenizerKind, TokenizerOptions, Transformers5, from_pretrained,
-};
+use crate::progress::Progress;
+use crate::tokenization::{Side, Tokenizer, TokenizerOptions, Transformers5, from_pretrained};
 
 pub use crate::artifact::Shard;
 pub use crate::dataset::Format;
 pub use crate::hub::HubOptions;
 pub use export::{ExportConfig, ExportSummary, export_tokenizer};
-pub use merge::{MergeConfig, merge};
+pub use summary::{Counts, Summary};
 
-use input::Input;
+use rows::{BATCH_ROWS, Input};
+use summary::{finished, sum};
 
 /// The name under which the manifest is written.
 const PROGRAM: &str = "flue-cls-prepare";
@@ -69,7 +71,7 @@ impl Config {
     /// The original's settings: FLUE CLS for `flaubert/flaubert_base_cased`, padded, into `output`.
     pub fn new(output: impl Into<PathBuf>) -> Self {
         Self {
-            checkpoint: "flaubert/flaubert_base_cased".into(),
+            checkpoint: FLAUBERT.checkpoint().into(),
             source: None,
             reading: ReadOptions::default(),
             max_length: None,
@@ -81,184 +83,6 @@ impl Config {
             hub: HubOptions::default(),
             output: output.into(),
             overwrite: false,
-        }
-    }
-}
-
-/// What was found in one split, or in all of them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Reviews.
-    pub rows: u64,
-    /// Reviews of each class.
-    pub labels: BTreeMap<String, u64>,
-    /// Reviews that were cut at the maximum length.
-    pub truncated: u64,
-    /// Their share of all reviews.
-    pub truncated_share: f64,
-    /// Tokens, special ones included, padding not.
-    pub tokens: u64,
-    /// Tokens per review.
-    pub mean_tokens: f64,
-    /// Files written.
-    pub files: usize,
-    /// Reviews to which transformers 5 gives other ids.
-    #[serde(skip_serializing_if = "is_zero", default)]
-    pub other_ids_in_transformers_5: u64,
-    /// The first rows of them, counted from 0 in the split.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub rows_with_other_ids: Vec<u64>,
-}
-
-/// Most rows that are listed one by one.
-const MOST_LISTED: usize = 100;
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-impl Counts {
-    fn new() -> Self {
-        let labels = FLUE_CLASSES.iter().map(|n| (n.to_string(), 0)).collect();
-        Self {
-            labels,
-            ..Self::default()
-        }
-    }
-
-    /// Count one review of `tokens` tokens.
-    fn add_row(&mut self, label: i64, tokens: usize, truncated: bool) {
-        self.rows += 1;
-        self.tokens += tokens as u64;
-        self.truncated += u64::from(truncated);
-        let name = FLUE_CLASSES[label as usize];
-        *self.labels.entry(name.into()).or_default() += 1;
-    }
-
-    /// Count a review to which transformers 5 gives other ids.
-    fn add_other_ids(&mut self, row: u64) {
-        self.other_ids_in_transformers_5 += 1;
-        if self.rows_with_other_ids.len() < MOST_LISTED {
-            self.rows_with_other_ids.push(row);
-        }
-    }
-
-    /// Add what another shard found in the same split.
-    fn add_shard(&mut self, other: &Self) {
-        self.add(other);
-        self.rows_with_other_ids.extend(&other.rows_with_other_ids);
-        self.rows_with_other_ids.sort_unstable();
-        self.rows_with_other_ids.truncate(MOST_LISTED);
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
-        self.truncated += other.truncated;
-        self.tokens += other.tokens;
-        self.files += other.files;
-        self.other_ids_in_transformers_5 += other.other_ids_in_transformers_5;
-        for (name, count) in &other.labels {
-            *self.labels.entry(name.clone()).or_default() += count;
-        }
-        self.finish();
-    }
-
-    /// Compute the means from the sums.
-    fn finish(&mut self) {
-        let rows = self.rows.max(1) as f64;
-        self.truncated_share = self.truncated as f64 / rows;
-        self.mean_tokens = self.tokens as f64 / rows;
-    }
-}
-
-/// What was written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Summary {
-    /// The folder.
-    pub output: PathBuf,
-    /// The checkpoint as it was named.
-    pub checkpoint: String,
-    /// The family of its tokenizer: "camembert" or "flaubert".
-    pub tokenizer: String,
-    /// The greatest number of tokens of a review.
-    pub max_length: usize,
-    /// Whether rows are filled up to it.
-    pub padded: bool,
-    /// The shard, as i/N.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub shard: Option<String>,
-    /// Whether the shard was there already, so that nothing was done.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub skipped: bool,
-    /// All splits together.
-    #[serde(flatten)]
-    pub total: Counts,
-    /// Each split.
-    pub splits: BTreeMap<String, Counts>,
-    /// Where the rows of FLUE CLS are not as many as they should be.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub differences: Vec<String>,
-    /// Whether transformers 5 cannot open the tokenizer.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub closed_to_transformers_5: bool,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// The rows of FLUE CLS.
-const FLUE_ROWS: [(&str, u64); 2] = [("train", 5997), ("test", 5999)];
-
-impl Summary {
-    /// Require the splits that fine-tuning needs of `source`, which the user named.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] with the splits that are there.
-    pub fn require_train_and_test(&self, source: Option<&str>) -> Result<()> {
-        let Some(missing) = ["train", "test"]
-            .iter()
-            .find(|s| !self.splits.contains_key(**s))
-        else {
-            return Ok(());
-        };
-        let found: Vec<&str> = self.splits.keys().map(String::as_str).collect();
-        Err(Error::NotFound {
-            what: format!("split {missing} of {}", source.unwrap_or("FLUE CLS")),
-            remedy: format!(
-                "it has {}; name a folder of tables with train in the name of the one and test in that of the other, or a \
-                 DatasetDict of both",
-                found.join(", ")
-            ),
-        })
-    }
-
-    /// Say where transformers 5 gives other ids than those that are written.
-    fn warn_of_transformers_5(&self) {
-        let checkpoint = &self.checkpoint;
-        if self.closed_to_transformers_5 {
-            tracing::warn!("{checkpoint}: transformers 5 cannot build this tokenizer; 4.57 can");
-        }
-        for (name, counts) in &self.splits {
-            let Some(first) = counts.rows_with_other_ids.first() else {
-                continue;
-            };
-            let (other, rows) = (counts.other_ids_in_transformers_5, counts.rows);
-            tracing::warn!(
-                "{checkpoint}: transformers 5 gives other ids to {other} of the {rows} rows of {name} (row {first} is the \
-                 first): it builds the tokenizer anew and drops the steps of its file, which are followed here"
-            );
-        }
-    }
-
-    /// Compare the rows of FLUE CLS, or of a shard of it, with what they should be, and warn of a difference.
-    fn check_flue(&mut self, shard: Option<Shard>) {
-        for (split, all) in FLUE_ROWS {
-            let expected = shard.map_or(all, |shard| shard.rows_of(all));
-            let found = self.splits.get(split).map_or(0, |counts| counts.rows);
-            if found != expected {
-                let words = format!("{split} has {found} rows, that of FLUE CLS {expected}");
-                tracing::warn!("{words}: the source has changed or is not whole");
-                self.differences.push(words);
-            }
         }
     }
 }
@@ -305,7 +129,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     };
     let output = AtomicDir::create(&target, config.overwrite)?;
     let transformers_5 = tokenizer.under_transformers_5()?;
-    let plan = stream::Plan {
+    let plan = rows::Plan {
         tokenizer: tokenizer.as_ref(),
         max_length,
         padding: config.pad.then_some(Padding {
@@ -331,7 +155,7 @@ pub fn run(config: &Config) -> Result<Summary> {
     let mut summary = Summary {
         output: target,
         checkpoint: config.checkpoint.clone(),
-        tokenizer: kind_name(tokenizer.kind()).into(),
+        tokenizer: tokenizer.kind().name().into(),
         max_length,
         padded: config.pad,
         shard: config.shard.map(|s| s.to_string()),
@@ -380,25 +204,6 @@ fn leave(output: AtomicDir, manifest: &mut Manifest, summary: &Summary) -> Resul
     output.commit()
 }
 
-/// The summary that a finished shard left in its manifest.
-fn finished(path: &Path) -> Result<Summary> {
-    let manifest_path = path.join("manifest.json");
-    let manifest = Manifest::read(&manifest_path)?;
-    let mut summary: Summary = serde_json::from_value(manifest.results).map_err(|e| {
-        let expected = "the summary of the shard: make it again with --overwrite";
-        Error::malformed(&manifest_path, "key `results`", e, expected)
-    })?;
-    summary.skipped = true;
-    Ok(summary)
-}
-
-fn kind_name(kind: TokenizerKind) -> &'static str {
-    match kind {
-        TokenizerKind::Camembert => "camembert",
-        TokenizerKind::Flaubert => "flaubert",
-    }
-}
-
 /// The length to cut at: the option, which may not pass what the tokenizer declares.
 fn max_length(config: &Config, tokenizer: &dyn Tokenizer) -> Result<usize> {
     let longest = tokenizer.model_max_length();
@@ -409,10 +214,11 @@ fn max_length(config: &Config, tokenizer: &dyn Tokenizer) -> Result<usize> {
             tokenizer.encode("", Some(length))?;
             Ok(length)
         }
-        Some(length) => Err(Error::Usage(format!(
-            "--max-length {length}: {} takes at most {longest} tokens",
-            config.checkpoint
-        ))),
+        Some(length) => {
+            let checkpoint = &config.checkpoint;
+            let problem = format!("{checkpoint} takes at most {longest} tokens");
+            Err(Error::setting("max_length", length, problem))
+        }
     }
 }
 
@@ -450,4 +256,144 @@ fn manifest(config: &Config, max_length: usize) -> Manifest {
         "max_shard_bytes": config.max_shard_bytes,
     });
     Manifest::new(PROGRAM, settings)
+}
+
+/// What to merge.
+#[derive(Debug, Clone)]
+pub struct MergeConfig {
+    /// The folder to write; its shards are in `OUT.shards`.
+    pub output: PathBuf,
+    /// Replace the folder when it exists.
+    pub overwrite: bool,
+}
+
+/// Make one folder of all shards, which stay where they are.
+///
+/// # Errors
+/// [`Error::NotFound`] that names the shards that are missing; [`Error::Mismatch`] when their rows do not fit together;
+/// [`Error::OutputExists`].
+pub fn merge(config: &MergeConfig) -> Result<Summary> {
+    let start = Instant::now();
+    let (set, begun) = ShardSet::open(&config.output)?;
+    set.require_all()?;
+    require_one_source(&set, &begun.inputs)?;
+    let settings = &begun.config["settings"];
+    let damaged = |key: &str, expected: &str| {
+        let found = &settings[key];
+        let place = format!("key `config.settings.{key}`");
+        let manifest = set.path(0).with_file_name("manifest.json");
+        Error::malformed(manifest, place, found, expected)
+    };
+    let format: Format = serde_json::from_value(settings["format"].clone())
+        .map_err(|_| damaged("format", "arrow or parquet"))?;
+    let max_shard_bytes = settings["max_shard_bytes"]
+        .as_u64()
+        .ok_or_else(|| damaged("max_shard_bytes", "a number of bytes"))?;
+    let dicts = (0..set.count())
+        .map(|index| DatasetDict::open(set.path(index)))
+        .collect::<Result<Vec<_>>>()?;
+    let names = dicts[0].split_names().to_vec();
+    if let Some(other) = dicts.iter().find(|d| d.split_names() != names) {
+        return Err(Error::Mismatch(format!(
+            "{} has the splits {}, the first shard has {}",
+            other.path().display(),
+            other.split_names().join(", "),
+            names.join(", ")
+        )));
+    }
+    let output = AtomicDir::create(&config.output, config.overwrite)?;
+    let mut summary = sum(&set)?;
+    let first = dicts[0].split(&names[0])?;
+    let columns = Columns {
+        token_type_ids: first.has_token_type_ids(),
+        category: first.has_categories(),
+    };
+    let options = WriteOptions {
+        format,
+        max_shard_bytes,
+        columns,
+        class_names: FLUE_CLASSES.map(String::from).to_vec(),
+        is_flue: first.is_flue(),
+    };
+    let mut writer = DatasetDictWriter::new(output.path(), options);
+    summary.total.files = 0;
+    for name in &names {
+        let shards = dicts
+            .iter()
+            .map(|dict| dict.split(name))
+            .collect::<Result<Vec<_>>>()?;
+        let files = interleave(&shards, name, columns, writer.split(name)?)?;
+        if let Some(counts) = summary.splits.get_mut(name) {
+            counts.files = files;
+        }
+        summary.total.files += files;
+    }
+    writer.finish()?;
+    if settings.get("data").is_some_and(Value::is_null) {
+        summary.check_flue(None);
+    }
+    summary.output = config.output.clone();
+    summary.seconds = start.elapsed().as_secs_f64();
+    let mut manifest = Manifest::new(PROGRAM, with_count(settings, set.count()));
+    (manifest.inputs, manifest.commits) = (begun.inputs, begun.commits);
+    leave(output, &mut manifest, &summary)?;
+    Ok(summary)
+}
+
+/// Require that every shard was made from the files that the first was begun with: one may have been brought from elsewhere.
+fn require_one_source(set: &ShardSet, inputs: &Fingerprints) -> Result<()> {
+    for index in 0..set.count() {
+        let path = set.path(index);
+        let shard = Manifest::read(&path.join("manifest.json"))?;
+        if let Some(difference) = difference(&shard.inputs, inputs) {
+            return Err(Error::Mismatch(format!(
+                "{}: made from {difference}, unlike the shards beside it: make this shard again with --overwrite",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The settings of the shards and their number.
+fn with_count(settings: &Value, count: usize) -> Value {
+    let mut settings = settings.clone();
+    if let Some(map) = settings.as_object_mut() {
+        map.insert("merged_shards".into(), count.into());
+    }
+    settings
+}
+
+/// Write the rows of all shards in the order of the corpus; the number of files.
+fn interleave(
+    shards: &[Split],
+    name: &str,
+    columns: Columns,
+    mut writer: SplitWriter,
+) -> Result<usize> {
+    let total: u64 = shards.iter().map(|s| s.len() as u64).sum();
+    let count = shards.len();
+    for (index, shard) in shards.iter().enumerate() {
+        let want = Shard { index, count }.rows_of(total);
+        if shard.len() as u64 != want {
+            let (folder, found) = (shard.folder().display(), shard.len());
+            return Err(Error::Mismatch(format!(
+                "{folder} has {found} rows where shard {index} of {count} of {total} rows has {want}: \
+                 make this shard again with --overwrite"
+            )));
+        }
+    }
+    let mut progress = Progress::new(format!("merge {name}"), total, "rows");
+    let mut rows = Rows::new(columns);
+    for row in 0..total as usize {
+        rows.push_example(&shards[row % count].example(row / count)?);
+        if rows.len() == BATCH_ROWS {
+            interrupt::check()?;
+            progress.advance(BATCH_ROWS as u64);
+            writer.write(std::mem::replace(&mut rows, Rows::new(columns)))?;
+        }
+    }
+    progress.advance(rows.len() as u64);
+    writer.write(rows)?;
+    writer.finish()
 }

@@ -10,11 +10,8 @@ use crate::error::{Error, Result};
 use crate::files::AtomicFile;
 
 mod figures;
-mod original;
 mod overview;
 mod page;
-mod provenance;
-mod published;
 mod results;
 mod sections;
 mod words;

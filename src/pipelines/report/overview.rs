@@ -1,10 +1,10 @@
 //! The first screen: what was studied, and the main figures.
 
-use super::figures::{family_title, stage_title};
+use super::figures::stage_title;
 use super::page::Page;
-use super::published;
 use super::results::{Results, Run};
 use crate::error::Result;
+use crate::pipelines::original::{LAST_LAYER, MODELS, Original, Published};
 
 /// The main figures of one run, at its last layer.
 struct Figures {
@@ -31,14 +31,14 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
     page.section("figures", words.figures);
     page.paragraph(words.figures_text);
     let mut cards = Vec::new();
-    for (family, runs) in found.families() {
+    for (model, runs) in found.models() {
         let figures: Vec<Figures> = runs
             .iter()
-            .map(|run| figures(found, family, run))
+            .map(|run| figures(found, model, run))
             .collect::<Result<_>>()?;
         cards.push((
-            title(page, family, &runs),
-            lines(page, found, (family, &runs), &figures),
+            title(page, model, &runs),
+            lines(page, found, (model, &runs), &figures),
         ));
     }
     page.cards(&cards);
@@ -51,12 +51,8 @@ pub(super) fn write(page: &mut Page, found: &Results) -> Result<()> {
 /// A model, what was read, and how much of it.
 fn describe(page: &Page, run: &Run) -> String {
     let words = page.words();
-    let name = match run.family {
-        Some(family) => format!(
-            "{} {}",
-            family_title(family),
-            stage_title(&run.stage, words)
-        ),
+    let name = match run.model {
+        Some(model) => format!("{} {}", model.title, stage_title(&run.stage, words)),
         None => run.folder.clone(),
     };
     let checkpoint = run.setting("/checkpoint").and_then(|v| v.as_str());
@@ -69,27 +65,28 @@ fn describe(page: &Page, run: &Run) -> String {
     }
 }
 
-fn title(page: &Page, family: &str, runs: &[&Run]) -> String {
+fn title(page: &Page, model: &Original, runs: &[&Run]) -> String {
     let stages: Vec<String> = runs
         .iter()
         .map(|r| stage_title(&r.stage, page.words()))
         .collect();
     format!(
         "{}{}{}",
-        family_title(family),
+        model.title,
         page.words().charts.colon,
         stages.join(" → ")
     )
 }
 
-fn figures(found: &Results, family: &str, run: &Run) -> Result<Figures> {
+fn figures(found: &Results, model: &Original, run: &Run) -> Result<Figures> {
     let last = |values: &[[f64; 5]]| values.last().map_or(f64::NAN, |five| five[2]);
     let mut probe = f64::NAN;
     if let Some(table) = &found.treillis {
-        let stage = if run.stage == "raw" { "raw" } else { "ft" };
+        let [raw, fine_tuned] = model.variants();
+        let variant = if run.stage == "raw" { raw } else { fine_tuned };
         let (models, accuracy) = (table.words("model")?, table.numbers("accuracy")?);
         let own = (0..models.len()).rev();
-        let mut own = own.filter(|&i| models[i] == format!("{family}_{stage}"));
+        let mut own = own.filter(|&i| models[i] == variant.name);
         probe = own.next().map_or(f64::NAN, |i| accuracy[i]);
     }
     Ok(Figures {
@@ -105,18 +102,15 @@ fn figures(found: &Results, family: &str, run: &Run) -> Result<Figures> {
 fn lines(
     page: &Page,
     found: &Results,
-    (family, runs): (&str, &[&Run]),
+    (model, runs): (&Original, &[&Run]),
     figures: &[Figures],
 ) -> Vec<[String; 3]> {
     let (words, language) = (page.words(), page.language());
-    let printed: Vec<_> = runs
-        .iter()
-        .map(|r| published::of(family, &r.stage))
-        .collect();
+    let printed: Vec<_> = runs.iter().map(|r| model.published(&r.stage)).collect();
     let shown = found.comparable && printed.iter().any(Option::is_some);
     let line = |name: &str,
                 of: &dyn Fn(&Figures) -> f64,
-                theirs: &dyn Fn(&published::Published) -> f64,
+                theirs: &dyn Fn(&Published) -> f64,
                 write: &dyn Fn(f64) -> String| {
         let ours: Vec<String> = figures.iter().map(|f| write(of(f))).collect();
         let remark = if shown {
@@ -169,20 +163,24 @@ fn lines(
 /// The published figures, where they cannot stand beside ours.
 fn reference(page: &mut Page) {
     let (words, language) = (page.words(), page.language());
-    let rows: Vec<Vec<String>> = published::PUBLISHED
-        .iter()
-        .map(|p| {
-            vec![
-                format!("{} {}", family_title(p.family), stage_title(p.stage, words)),
-                language.number(p.median_cosine, 2),
-                language.number(p.trace, if p.trace < 10.0 { 1 } else { 0 }),
-                language.number(p.erank, 0),
-                language.percent(p.accuracy[4]),
-            ]
+    let row = |model: &Original, stage: &str, p: &Published| {
+        vec![
+            format!("{} {}", model.title, stage_title(stage, words)),
+            language.number(p.median_cosine, 2),
+            language.number(p.trace, if p.trace < 10.0 { 1 } else { 0 }),
+            language.number(p.erank, 0),
+            language.percent(p.accuracy[4]),
+        ]
+    };
+    let rows: Vec<Vec<String>> = MODELS
+        .into_iter()
+        .flat_map(|model| {
+            let [raw, fine_tuned] = model.variants().map(|v| &v.published);
+            [row(model, "raw", raw), row(model, "ft", fine_tuned)]
         })
         .collect();
     page.heading(&format!(
-        "TALN 2022, {} ({} 12)",
+        "TALN 2022, {} ({} {LAST_LAYER})",
         words.published, words.layer
     ));
     page.table(

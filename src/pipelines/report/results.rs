@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::original;
 use crate::artifact::{Inputs, Manifest};
 use crate::error::{Error, Result};
-use crate::files::{self, presence};
+use crate::files::{presence, read_text};
 use crate::metrics::quantile;
+use crate::pipelines::original::{self, MODELS, Original};
 use crate::pipelines::study::charts::Series;
 
 /// A CSV table, read whole.
@@ -65,6 +65,24 @@ impl Table {
         self.parsed(name, "a number")
     }
 
+    /// [`words`](Self::words) of several columns.
+    pub fn words_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<&str>; N]> {
+        let mut columns = [const { Vec::new() }; N];
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.words(name)?;
+        }
+        Ok(columns)
+    }
+
+    /// [`numbers`](Self::numbers) of several columns.
+    pub fn numbers_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<f64>; N]> {
+        let mut columns = [const { Vec::new() }; N];
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.numbers(name)?;
+        }
+        Ok(columns)
+    }
+
     /// The whole numbers of a column, not below 0.
     fn whole_numbers(&self, name: &str) -> Result<Vec<usize>> {
         self.parsed(name, "a whole number")
@@ -89,8 +107,8 @@ pub(super) struct Run {
     pub folder: String,
     /// Its folder.
     pub folder_path: PathBuf,
-    /// `flaubert` or `camembert` when the folder's name begins so.
-    pub family: Option<&'static str>,
+    /// The model of the original study whose name begins the folder's.
+    pub model: Option<&'static Original>,
     /// `raw`, `ft_1`, ...: the rest of the folder's name.
     pub stage: String,
     pub layers: Vec<usize>,
@@ -111,12 +129,10 @@ impl Run {
             return Ok(None);
         };
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let family = ["flaubert", "camembert"]
-            .into_iter()
-            .find(|f| name.starts_with(&format!("{f}_")));
-        let stage = family
-            .map_or(&name[..], |f| &name[f.len() + 1..])
-            .to_string();
+        let (model, stage) = match original::named(&name) {
+            Some((model, stage)) => (Some(model), stage.to_string()),
+            None => (None, name.to_string()),
+        };
         let layers = erank.whole_numbers("layer")?;
         let others = cosine.whole_numbers("layer")?;
         if others != layers {
@@ -129,20 +145,18 @@ impl Run {
                 expected,
             ));
         }
-        let five = ["min", "q1", "median", "q3", "max"].map(|c| cosine.numbers(c));
-        let [min, q1, median, q3, max] = five;
-        let (min, q1, median, q3, max) = (min?, q1?, median?, q3?, max?);
+        let five = cosine.numbers_of(["min", "q1", "median", "q3", "max"])?;
         let manifest = read_manifest(folder)?;
         let config = manifest.as_ref().map(|m| &m.config);
         let bound = config.and_then(|c| c.pointer("/found/cosine_error_bound"));
         Ok(Some(Self {
             folder: name.to_string(),
             folder_path: folder.to_path_buf(),
-            family,
+            model,
             series: Series {
                 name: stage.clone(),
-                cosine: (0..min.len())
-                    .map(|i| [min[i], q1[i], median[i], q3[i], max[i]])
+                cosine: (0..layers.len())
+                    .map(|i| five.each_ref().map(|column| column[i]))
                     .collect(),
                 trace: five_by_layer(&trace, &layers)?,
                 erank: erank.numbers("erank")?,
@@ -161,12 +175,10 @@ impl Run {
         let Some(table) = &self.measures else {
             return Ok(Vec::new());
         };
-        let columns = ["layer", "value", "low", "high"].map(|c| table.numbers(c));
-        let [layer, value, low, high] = columns;
-        let (layer, value, low, high) = (layer?, value?, low?, high?);
+        let columns = table.numbers_of(["layer", "value", "low", "high"])?;
         let names = table.words("measure")?;
         let own = (0..names.len()).filter(|&i| names[i] == name);
-        Ok(own.map(|i| [layer[i], value[i], low[i], high[i]]).collect())
+        Ok(own.map(|i| columns.each_ref().map(|c| c[i])).collect())
     }
 
     /// Where the weights came from: a folder, or a name.
@@ -184,10 +196,43 @@ impl Run {
         Ok(accuracy.unwrap_or(f64::NAN))
     }
 
+    /// Whether it is of one of the original's models on FLUE CLS: its size, and weights from its repository, or fine-tuned from these
+    /// as the original did it. A name proves nothing: what counts is where the weights were read from, as manifests keep it.
+    fn is_original(&self) -> Result<bool> {
+        let (Some(model), Some(manifest)) = (self.model, &self.manifest) else {
+            return Ok(false);
+        };
+        let beside = |pointer: &str| match self.setting(pointer).and_then(Value::as_str) {
+            Some(folder) => source_manifest(&Path::new(folder).join("manifest.json")),
+            None => Ok(None),
+        };
+        if !model.has_shape_of(manifest) || !beside("/data")?.is_some_and(|d| original::is_flue(&d))
+        {
+            return Ok(false);
+        }
+        Ok(match &self.stage[..] {
+            "raw" => model.is_source_of(manifest),
+            "ft" | "ft_1" => {
+                beside("/checkpoint")?.is_some_and(|tuning| model.was_tuned_by(&tuning))
+            }
+            _ => false,
+        })
+    }
+
     /// A setting of the study, by its path in the manifest.
     pub fn setting(&self, pointer: &str) -> Option<&Value> {
         self.manifest.as_ref()?.config.pointer(pointer)
     }
+}
+
+/// Whether every run is of one of the original's models on FLUE CLS, and there is one.
+fn are_original(runs: &[Run]) -> Result<bool> {
+    for run in runs {
+        if !run.is_original()? {
+            return Ok(false);
+        }
+    }
+    Ok(!runs.is_empty())
 }
 
 fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
@@ -207,10 +252,13 @@ pub(super) fn source_manifest(path: &Path) -> Result<Option<Manifest>> {
 
 /// A file of JSON, when it is there.
 fn read_json(path: &Path) -> Result<Option<Value>> {
-    match presence::is_file(path)? {
-        true => files::read_json(path, "JSON").map(Some),
-        false => Ok(None),
+    if !presence::is_file(path)? {
+        return Ok(None);
     }
+    let text = read_text(path)?;
+    let broken =
+        |e: serde_json::Error| Error::malformed(path, format!("line {}", e.line()), e, "JSON");
+    serde_json::from_str(&text).map(Some).map_err(broken)
 }
 
 /// A table about a model, or a pair of them.
@@ -271,30 +319,35 @@ impl Results {
     /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken table.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut found = Results::default();
-        for path in files::visible(folder)? {
-            let name = path.file_name().expect("what a folder holds has a name");
-            if presence::is_dir(&path)? {
-                found.add(&name.to_string_lossy(), &path)?;
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
+            let path = entry.map_err(Error::io(folder, "read"))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !name.starts_with('.') && presence::is_dir(&path)? {
+                folders.push((name.to_string(), path.clone()));
             }
         }
-        let rank = |run: &Run| match run.family {
-            Some("flaubert") => 0,
-            Some(_) => 1,
-            None => 2,
+        folders.sort();
+        for (name, path) in folders {
+            found.add(&name, &path)?;
+        }
+        let rank = |run: &Run| {
+            let place = MODELS.iter().position(|model| Some(*model) == run.model);
+            place.unwrap_or(MODELS.len())
         };
         found
             .runs
             .sort_by_key(|run| (rank(run), run.stage != "raw", run.stage.clone()));
         for pairs in [&mut found.comparisons, &mut found.convergence] {
-            pairs.sort_by_key(|pair| !pair.title.starts_with("FlauBERT"));
+            pairs.sort_by_key(|pair| original::titled(&pair.title) != Some(MODELS[0]));
         }
         let nothing =
             found.runs.is_empty() && found.convergence.is_empty() && found.comparisons.is_empty();
-        found.comparable = original::are_original(&found.runs)?;
+        found.comparable = are_original(&found.runs)?;
         if nothing && found.treillis.is_none() && found.cone.is_none() {
             return Err(Error::NotFound {
                 what: format!("results of a study in {}", folder.display()),
-                remedy: "run study raw, study fine-tuning, study cls or study cone first, or name their folder with --results".into(),
+                remedy: "run study raw, study fine-tuning, study cls or study cone first, or name the folder they are in".into(),
             });
         }
         Ok(found)
@@ -337,15 +390,13 @@ impl Results {
         Ok(())
     }
 
-    /// The runs of each family, in order.
-    pub fn families(&self) -> Vec<(&'static str, Vec<&Run>)> {
-        ["flaubert", "camembert"]
-            .into_iter()
-            .map(|family| {
-                let own = self.runs.iter().filter(|r| r.family == Some(family));
-                (family, own.collect::<Vec<_>>())
-            })
-            .filter(|(_, runs)| !runs.is_empty())
-            .collect()
+    /// The runs of each model of the original study, in order.
+    pub fn models(&self) -> Vec<(&'static Original, Vec<&Run>)> {
+        let of = |model| {
+            let own = self.runs.iter().filter(|run| run.model == Some(model));
+            (model, own.collect::<Vec<_>>())
+        };
+        let models = MODELS.into_iter().map(of);
+        models.filter(|(_, runs)| !runs.is_empty()).collect()
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::figures::{self, Dashed, family_title};
+use super::figures::{self, Dashed};
+use super::overview;
 use super::page::{Links, Page};
-use super::results::{Results, Run, Table};
+use super::results::{Results, Run, Table, source_manifest};
 use super::words::Language;
-use super::{overview, provenance};
 use crate::artifact::Manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plotting::Chart;
 
 /// The whole page, ready to be finished.
@@ -21,26 +21,22 @@ pub(super) fn build(
 ) -> Result<Page> {
     let mut page = Page::new(language, links);
     overview::write(&mut page, found)?;
-    for (family, runs) in found.families() {
-        layers(
-            &mut page,
-            (family, family_title(family)),
-            &runs,
-            found.comparable,
-        )?;
+    for (model, runs) in found.models() {
+        let names = (model.name, model.title);
+        layers(&mut page, names, &runs, found.comparable)?;
     }
-    for run in found.runs.iter().filter(|r| r.family.is_none()) {
+    for run in found.runs.iter().filter(|r| r.model.is_none()) {
         layers(&mut page, (&run.folder, &run.folder), &[run], false)?;
     }
     comparisons(&mut page, found)?;
     convergence(&mut page, found)?;
     probes(&mut page, found)?;
     cone(&mut page, found)?;
-    provenance::write(&mut page, found, manifest)?;
+    provenance(&mut page, found, manifest)?;
     Ok(page)
 }
 
-/// The statistics by layer of one family, raw beside fine-tuned, and the further measures.
+/// The statistics by layer of one model, raw beside fine-tuned, and the further measures.
 fn layers(
     page: &mut Page,
     (id, title): (&str, &str),
@@ -134,9 +130,7 @@ fn last_layer(table: &Table, number: impl Fn(&str, usize) -> String) -> Result<V
     let columns = [
         "target", "group", "layer", "rows", "spearman", "low", "high",
     ];
-    let [target, group, layer, rows, value, low, high] = columns.map(|c| table.words(c));
-    let (target, group, layer, rows) = (target?, group?, layer?, rows?);
-    let (value, low, high) = (value?, low?, high?);
+    let [target, group, layer, rows, value, low, high] = table.words_of(columns)?;
     let last = layer.last().copied().unwrap_or_default();
     let mut lines = Vec::new();
     for name in figures::different(&group) {
@@ -197,16 +191,13 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
     }
     if let Some(table) = &found.classes {
         page.paragraph(words.classes);
-        let models = table.words("model")?;
-        let layers = table.words("layer")?;
-        let columns = [
+        let [models, layers] = table.words_of(["model", "layer"])?;
+        let values = table.numbers_of([
             "within_negative",
             "within_positive",
             "between",
             "silhouette",
-        ];
-        let [a, b, c, d] = columns.map(|c| table.numbers(c));
-        let values = [a?, b?, c?, d?];
+        ])?;
         let rows: Vec<Vec<String>> = (0..models.len())
             .map(|i| {
                 let name = figures::model_title(models[i], words);
@@ -241,16 +232,11 @@ fn probes(page: &mut Page, found: &Results) -> Result<()> {
 fn probe_rows(treillis: &Table, logistic: &Table, page: &Page) -> Result<Vec<Vec<String>>> {
     let language = page.language();
     let original = treillis.numbers("accuracy")?;
-    let original: HashMap<(&str, &str), f64> = treillis
-        .words("model")?
-        .into_iter()
-        .zip(treillis.words("layer")?)
-        .zip(original)
-        .collect();
-    let (models, layers) = (logistic.words("model")?, logistic.words("layer")?);
-    let columns = ["accuracy", "control_accuracy", "selectivity"].map(|c| logistic.numbers(c));
-    let [accuracy, control, selectivity] = columns;
-    let found = [accuracy?, control?, selectivity?];
+    let [models, layers] = treillis.words_of(["model", "layer"])?;
+    let names = models.into_iter().zip(layers);
+    let original: HashMap<(&str, &str), f64> = names.zip(original).collect();
+    let [models, layers] = logistic.words_of(["model", "layer"])?;
+    let found = logistic.numbers_of(["accuracy", "control_accuracy", "selectivity"])?;
     let row = |i: usize| {
         let (model, layer) = (models[i], layers[i]);
         let own = original.get(&(model, layer)).copied();
@@ -273,4 +259,90 @@ fn cone(page: &mut Page, found: &Results) -> Result<()> {
         page.picture_of(&chart, table);
     }
     Ok(())
+}
+
+/// Write the last section; `own` is the manifest of the page itself.
+fn provenance(page: &mut Page, found: &Results, own: &Manifest) -> Result<()> {
+    let words = page.words();
+    page.section("provenance", words.provenance);
+    page.paragraph(words.provenance_text);
+    let mut made = Vec::new();
+    for (name, manifest) in &found.manifests {
+        sources(&mut made, manifest)?;
+        made.push((name.clone(), manifest.clone()));
+    }
+    // prepare, fine-tune, extract, study: the order in which they were run
+    let rank = |program: &str| match program {
+        "flue-cls-prepare" => 0,
+        "flue-cls-finetune" => 1,
+        "data-cls" => 2,
+        _ => 3,
+    };
+    made.sort_by_key(|(_, m)| rank(&m.program));
+    let mut commands: Vec<String> = Vec::new();
+    for (name, manifest) in &made {
+        let command = match &manifest.command[..] {
+            [] => words.command_unknown.replace("{}", name),
+            command => shell_words(command),
+        };
+        // All steps of a pipeline have one.
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
+    if !commands.is_empty() {
+        page.heading(words.commands);
+        page.preformatted(&commands.join("\n"));
+    }
+    let named = made.iter().map(|(name, m)| (format!("{name}: "), m));
+    for (name, manifest) in named.chain([(String::new(), own)]) {
+        let json = serde_json::to_string_pretty(manifest).map_err(Error::compute("manifest"))?;
+        let title = format!("{name}{} {}", manifest.program, manifest.version);
+        page.details(&title, &json);
+    }
+    Ok(())
+}
+
+/// The manifests of what a study read, where this toolkit made it: datasets, fine-tuned checkpoints, arrays.
+fn sources(made: &mut Vec<(String, Manifest)>, manifest: &Manifest) -> Result<()> {
+    let folders = ["data", "datasets", "checkpoint", "other"]
+        .iter()
+        .filter_map(|key| manifest.config.get(key)?.as_str())
+        .map(|folder| (folder, format!("{folder}/manifest.json")));
+    let arrays = manifest.inputs.keys().filter(|path| path.ends_with(".npy"));
+    let arrays = arrays.map(|path| (&path[..], format!("{path}.manifest.json")));
+    for (name, path) in folders.chain(arrays) {
+        if made.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        if let Some(source) = source_manifest(Path::new(&path))? {
+            sources(made, &source)?;
+            made.push((name.to_string(), source));
+        }
+    }
+    Ok(())
+}
+
+/// Words as a shell takes them.
+fn shell_words(words: &[String]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    let quoted = words.iter().map(|word| match word.chars().all(plain) {
+        true if !word.is_empty() => word.clone(),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_words;
+
+    #[test]
+    fn a_shell_takes_the_words_as_they_were() {
+        let words = ["study", "--data", "l'avis à lui.csv", "", "a/b=1,2"].map(String::from);
+        assert_eq!(
+            shell_words(&words),
+            r"study --data 'l'\''avis à lui.csv' '' a/b=1,2"
+        );
+    }
 }

@@ -10,38 +10,14 @@ use crate::corpus::{Classes, LabelMap};
 use crate::error::{Error, Result};
 use crate::files::{AtomicFile, manifest_beside, presence};
 use crate::pipelines::inputs::add_arrays;
+use crate::pipelines::original::{LAYERS, MODELS, Original, Variant};
 
-/// The layers that the original stores.
-const DEFAULT_LAYERS: [usize; 5] = [5, 7, 9, 11, 12];
-
-/// One of the original's four models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One of the original's four files: of a model before or after fine-tuning.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Source {
-    /// The stem of its file, and its name in tables.
-    pub name: &'static str,
-    /// What pictures call it.
-    pub title: &'static str,
+    pub model: &'static Original,
+    pub variant: &'static Variant,
 }
-
-/// The original's four files, in its order.
-pub(super) const SOURCES: [Source; 4] = [
-    Source {
-        name: "flaubert_raw",
-        title: "FlauBERT raw",
-    },
-    Source {
-        name: "flaubert_ft",
-        title: "FlauBERT fine-tuned",
-    },
-    Source {
-        name: "camembert_raw",
-        title: "CamemBERT raw",
-    },
-    Source {
-        name: "camembert_ft",
-        title: "CamemBERT fine-tuned",
-    },
-];
 
 /// The vectors of one model: (sentences, hidden) by layer.
 pub(super) struct ClsArrays {
@@ -94,8 +70,12 @@ impl ClsArrays {
 /// [`Error::NotFound`] when none is there.
 pub(super) fn find(folder: &Path) -> Result<Vec<(Source, PathBuf)>> {
     let mut found = Vec::new();
-    for source in SOURCES {
-        let path = folder.join(format!("{}.npy", source.name));
+    let sources = MODELS.into_iter().flat_map(|model| {
+        let variants = model.variants().into_iter();
+        variants.map(move |variant| Source { model, variant })
+    });
+    for source in sources {
+        let path = folder.join(format!("{}.npy", source.variant.name));
         if presence::is_file(&path)? {
             found.push((source, path));
         } else {
@@ -105,7 +85,7 @@ pub(super) fn find(folder: &Path) -> Result<Vec<(Source, PathBuf)>> {
     if found.is_empty() {
         return Err(Error::NotFound {
             what: format!("arrays of [CLS] vectors in {}", folder.display()),
-            remedy: "run data-cls, or name the folder of its files with --npy".into(),
+            remedy: "run data-cls, or name the folder of its files".into(),
         });
     }
     Ok(found)
@@ -190,12 +170,12 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
     };
     let layers = match named {
         Some(layers) if layers.len() == count => layers,
-        None if count == DEFAULT_LAYERS.len() => DEFAULT_LAYERS.to_vec(),
+        None if count == LAYERS.len() => LAYERS.to_vec(),
         other => {
             return Err(Error::Usage(format!(
-                "{}: {count} layers are stored and {} are named; pass their numbers with --layers",
+                "{}: {count} layers are stored and {} are named; pass their numbers",
                 path.display(),
-                other.map_or(DEFAULT_LAYERS.len(), |l| l.len())
+                other.map_or(LAYERS.len(), |l| l.len())
             )));
         }
     };

@@ -48,6 +48,16 @@ pub(crate) const ENGLISH: ChartWords = ChartWords {
     stacked: "all tokens of the first {} test sentences",
 };
 
+/// What stands around a picture.
+pub(crate) fn labels(title: impl Into<String>, subtitle: &str, x: &str, y: &str) -> Labels {
+    Labels {
+        title: title.into(),
+        subtitle: subtitle.into(),
+        x: x.into(),
+        y: y.into(),
+    }
+}
+
 /// Layers of which one picture can show a line each.
 const SHOWN: usize = 7;
 

@@ -14,9 +14,8 @@ use super::{Count, Execution};
 use crate::analysis::cka::Representation;
 use crate::analysis::jackknife::{Estimate, deal};
 use crate::analysis::sample::TokenSample;
-use crate::artifact::Manifest;
 use crate::dataset::Split;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
 use crate::files::AtomicDir;
 use crate::hub::Hub;
@@ -92,8 +91,6 @@ pub fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, inputs, Same::Replaced)?;
     let out = AtomicDir::create(&config.out, config.execution.overwrite)?;
     let split = super::test_split(&config.data)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study compare", settings);
     let hub = Hub::new(config.execution.hub.clone());
     let folders = [
         hub.checkpoint(&config.checkpoint)?,
@@ -103,7 +100,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         (&config.checkpoint[..], folders[0].as_path()),
         (&config.other, &folders[1]),
     ];
-    manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
+    let inputs = super::inputs(&models, &config.data)?;
+    let manifest = super::manifest("compare", config, &inputs)?;
     let one = sample(config, &folders[0], &split)?;
     let other = sample(config, &folders[1], &split)?;
     let values: Vec<Vec<Estimate>> = one
@@ -121,8 +119,7 @@ pub fn run(config: &Config) -> Result<Summary> {
         })
         .collect();
     draw(out.path(), config, &values, &layers)?;
-    manifest.write(&out.path().join("manifest.json"))?;
-    out.commit()?;
+    super::leave(out, &manifest)?;
     Ok(Summary {
         out: config.out.clone(),
         tokens: one.tokens,

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::arrays::{self, ClsArrays, Source};
+use super::charts;
 use super::table::{Kind, TableWriter};
 use crate::analysis::cone::cosines_with_first;
-use crate::artifact::Manifest;
 use crate::corpus::{Classes, LabelMap};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files::AtomicDir;
 use crate::pipelines::{Same, keep_inputs};
-use crate::plotting::{self, Axis, Labels, Scatter, ScatterSeries};
+use crate::plotting::{self, Axis, Scatter, ScatterSeries};
 
 /// What `study cone` works on.
 #[derive(Debug, Clone, Serialize)]
@@ -70,9 +70,8 @@ pub fn run(config: &Config) -> Result<Summary> {
         ("cosine", Kind::Float),
     ];
     let mut table = TableWriter::create(out.path(), "cone", &columns)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study cone", settings);
-    manifest.add_inputs(&arrays::inputs(models.iter().map(|(_, path)| path))?)?;
+    let inputs = arrays::inputs(models.iter().map(|(_, path)| path))?;
+    let manifest = super::manifest("cone", config, &inputs)?;
     let mut cones = Vec::new();
     for (source, path) in models {
         let mut arrays = arrays::read(&path, config.layers.as_deref())?;
@@ -89,20 +88,19 @@ pub fn run(config: &Config) -> Result<Summary> {
             } else {
                 ("test", i - train)
             };
-            let name = source.name.into();
+            let name = source.variant.name.into();
             table.row(&[name, split.into(), row.into(), label.into(), cosine.into()])?;
         }
         draw(out.path(), source, arrays, &cosines, &labels)?;
         cones.push(Cone {
-            model: source.name.into(),
+            model: source.variant.name.into(),
             layer: arrays.layers[last],
             negative: mean_of(&cosines, &labels, 0),
             positive: mean_of(&cosines, &labels, 1),
         });
     }
     table.finish()?;
-    manifest.write(&out.path().join("manifest.json"))?;
-    out.commit()?;
+    super::leave(out, &manifest)?;
     Ok(Summary {
         out: config.out.clone(),
         cones,
@@ -134,15 +132,18 @@ fn draw(
     };
     let layer = arrays.layers.last().expect("arrays have a layer");
     let chart = Scatter {
-        labels: Labels {
-            title: format!("{}: cosine of every [CLS] with the first one", source.title),
-            subtitle: format!(
+        labels: charts::labels(
+            format!(
+                "{}: cosine of every [CLS] with the first one",
+                source.variant.title
+            ),
+            &format!(
                 "layer {layer}; train rows 0 to {}, then test",
                 train.saturating_sub(1)
             ),
-            x: "review, in the order of the file".into(),
-            y: "cosine".into(),
-        },
+            "review, in the order of the file",
+            "cosine",
+        ),
         series: [("negative", 0), ("positive", 1)]
             .into_iter()
             .map(|(name, label)| ScatterSeries {
@@ -153,5 +154,5 @@ fn draw(
         x_axis: Axis::Range(0.0, total as f64),
         y_axis: Axis::Linear,
     };
-    plotting::save(&chart, folder, &format!("cone_{}", source.name))
+    plotting::save(&chart, folder, &format!("cone_{}", source.variant.name))
 }

@@ -59,24 +59,21 @@ pub fn run(config: &Config) -> Result<Summary> {
     if sources.is_empty() {
         return Err(Error::NotFound {
             what: format!("tables of a study in {}", config.results.display()),
-            remedy: "run a study first, or name the folder of its results with --results".into(),
+            remedy: "run a study first, or name the folder of its results".into(),
         });
     }
     let out = AtomicDir::create(&config.out, config.overwrite)?;
-    let settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-    let mut manifest = Manifest::new("study export", settings);
     let mut inputs = Inputs::default();
     for Source { path, .. } in sources.values().flatten() {
         inputs.add(path.display().to_string(), path.clone());
     }
-    manifest.add_inputs(&inputs)?;
+    let manifest = super::manifest("export", config, &inputs)?;
     let mut tables = BTreeMap::new();
     for (name, parts) in sources {
         let rows = gather(&out.path().join(format!("{name}.parquet")), &parts)?;
         tables.insert(name, rows);
     }
-    manifest.write(&out.path().join("manifest.json"))?;
-    out.commit()?;
+    super::leave(out, &manifest)?;
     Ok(Summary {
         out: config.out.clone(),
         tables,

@@ -1,10 +1,16 @@
 //! The studies of the original's notebooks, and the tables and pictures they leave.
 
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
-use crate::artifact::Inputs;
+use serde::{Serialize, Serializer};
+
+use crate::artifact::{Inputs, Manifest};
 use crate::dataset::{DatasetDict, Split};
 use crate::error::{Error, Result};
+use crate::files::AtomicDir;
+use crate::hub::HubOptions;
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_splits};
 
 pub mod arrays;
@@ -17,12 +23,9 @@ pub mod layers;
 
 pub(crate) mod charts;
 mod measures;
-mod settings;
 mod spool;
 mod statistics;
 mod table;
-
-pub use settings::{Amounts, Count, Execution};
 
 /// The `test` split of the data, of at least one row.
 fn test_split(data: &Path) -> Result<Split> {
@@ -49,4 +52,102 @@ pub(super) fn inputs(models: &[(&str, &Path)], data: &Path) -> Result<Inputs> {
     }
     add_splits(&mut inputs, data, &["test"])?;
     Ok(inputs)
+}
+
+/// The manifest of a study with these settings, made from `inputs`.
+fn manifest(study: &str, settings: &impl Serialize, inputs: &Inputs) -> Result<Manifest> {
+    let settings = serde_json::to_value(settings).map_err(Error::compute("manifest"))?;
+    let mut manifest = Manifest::new(&format!("study {study}"), settings);
+    manifest.add_inputs(inputs)?;
+    Ok(manifest)
+}
+
+/// Leave the manifest in the output and give this its name.
+fn leave(out: AtomicDir, manifest: &Manifest) -> Result<()> {
+    manifest.write(&out.path().join("manifest.json"))?;
+    out.commit()
+}
+
+/// How a study runs its models: it changes time, memory and place, not the figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct Execution {
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Where tensors live; the best device compiled in without it.
+    pub device: Option<String>,
+    /// Where a checkpoint's name is looked up.
+    #[serde(skip)]
+    pub hub: HubOptions,
+    /// Replace an output that exists.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What the statistics by layer look at.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Amounts {
+    /// Rows whose cosines are taken.
+    pub cosine_sentences: Count,
+    /// Rows whose covariance is taken.
+    pub trace_sentences: Count,
+    /// Rows whose tokens are stacked for the effective rank.
+    pub erank_sentences: Count,
+    /// Rows of the further measures; as many as the largest of the three without it.
+    pub measure_sentences: Option<Count>,
+    /// Take the further measures at all.
+    pub measures: bool,
+    /// Decides the sample of tokens and the bootstrap.
+    pub seed: u64,
+}
+
+/// How many of the first rows a statistic looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// The first N, or all when there are fewer.
+    First(usize),
+    /// Every row.
+    All,
+}
+
+impl Count {
+    /// The number of rows out of `available`.
+    pub fn of(self, available: usize) -> usize {
+        match self {
+            Count::First(n) => n.min(available),
+            Count::All => available,
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Count::First(n) => write!(f, "{n}"),
+            Count::All => f.write_str("all"),
+        }
+    }
+}
+
+impl FromStr for Count {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "all" => Ok(Count::All),
+            number => number
+                .parse()
+                .ok()
+                .filter(|n| *n > 0)
+                .map(Count::First)
+                .ok_or_else(|| {
+                    Error::Usage(format!("{text:?}: expected a number above 0, or all"))
+                }),
+        }
+    }
+}
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }

@@ -8,28 +8,23 @@
 
 use std::path::Path;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::table::{Cell, Kind, TableWriter};
 use crate::analysis::bootstrap::{Bootstrap, Weights};
 use crate::analysis::cka::Representation;
 use crate::analysis::effective_rank::{EffectiveRank, effective_rank};
-use crate::analysis::geometry::{DirectionSums, Geometry, SentenceGeometry};
+use crate::analysis::geometry::DirectionSums;
+use crate::analysis::geometry::{Geometry, Reference, SentenceGeometry};
 use crate::analysis::intrinsic_dimension::two_nn;
 use crate::analysis::isotropy::{SpreadBootstrap, iso_score};
 use crate::analysis::jackknife::{Estimate, deal};
 use crate::analysis::sample::TokenSample;
 use crate::error::{Error, Result};
-use crate::linalg::covariance_trace;
+use crate::linalg::{GramMatrix, covariance_trace};
 use crate::metrics::Interval;
-
-mod first_look;
-mod tables;
-
-pub(super) use first_look::FirstLook;
-use first_look::Seen;
-use tables::LISTED;
 
 /// Sentences from which means and leading dimensions are taken before the pass over all.
 pub(super) const REFERENCE_SENTENCES: usize = 256;
@@ -37,6 +32,13 @@ pub(super) const REFERENCE_SENTENCES: usize = 256;
 const SAMPLE: usize = 2000;
 /// Replicates of the bootstrap over sentences.
 const REPLICATES: usize = 400;
+
+/// Dimensions in the table of the leading ones.
+const LISTED: usize = 5;
+/// Dimensions that are left out of the cosine, one more each time.
+const LEADING: usize = 3;
+/// Tokens whose covariance is taken, or some more to the end of a sentence: enough for the derivative of the IsoScore.
+const TOKENS: u64 = 4096;
 
 /// The accumulators of one layer.
 #[derive(Serialize, Deserialize)]
@@ -133,13 +135,13 @@ impl Measures {
                 Ok(measures)
             })
             .collect::<Result<_>>()?;
-        tables::write_measures(folder, numbers, &rows)?;
-        tables::write_leading(folder, numbers, &self.layers)?;
+        write_measures(folder, numbers, &rows)?;
+        write_leading(folder, numbers, &self.layers)?;
         let layers: Vec<Representation> = samples
             .par_iter()
             .map(|s| Representation::new(s.view(), &groups))
             .collect::<Result<_>>()?;
-        tables::write_cka(folder, numbers, &layers)
+        write_cka(folder, numbers, &layers)
     }
 }
 
@@ -236,5 +238,166 @@ impl Layer {
             measures.push(alone(&format!("baseline_without_{}", k + 1), baseline));
         }
         Ok(measures)
+    }
+}
+
+/// Every measure of every layer, with its interval where it has one.
+fn write_measures(folder: &Path, numbers: &[usize], rows: &[Vec<Measure>]) -> Result<()> {
+    let columns = [
+        ("layer", Kind::Integer),
+        ("measure", Kind::Text),
+        ("value", Kind::Float),
+        ("low", Kind::Float),
+        ("high", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "measures", &columns)?;
+    for (&number, measures) in numbers.iter().zip(rows) {
+        for Measure(name, value, interval) in measures {
+            let ends = interval.map_or([f64::NAN; 2], |i| [i.low, i.high]);
+            table.row(&[
+                number.into(),
+                Cell::Text(name),
+                (*value).into(),
+                ends[0].into(),
+                ends[1].into(),
+            ])?;
+        }
+    }
+    table.finish()
+}
+
+/// The dimensions that add most to the similarity of tokens.
+fn write_leading(folder: &Path, numbers: &[usize], layers: &[Layer]) -> Result<()> {
+    let columns = [
+        ("layer", Kind::Integer),
+        ("rank", Kind::Integer),
+        ("dimension", Kind::Integer),
+        ("share", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "leading", &columns)?;
+    for (&number, layer) in numbers.iter().zip(layers) {
+        let leading = layer.geometry.directions().leading(LISTED);
+        for (rank, (dimension, share)) in leading.into_iter().enumerate() {
+            table.row(&[
+                number.into(),
+                (rank + 1).into(),
+                dimension.into(),
+                share.into(),
+            ])?;
+        }
+    }
+    table.finish()
+}
+
+/// The likeness of all pairs of layers, over the tokens of a sample.
+fn write_cka(folder: &Path, numbers: &[usize], layers: &[Representation]) -> Result<()> {
+    let columns = [
+        ("layer_a", Kind::Integer),
+        ("layer_b", Kind::Integer),
+        ("cka", Kind::Float),
+        ("low", Kind::Float),
+        ("high", Kind::Float),
+    ];
+    let mut table = TableWriter::create(folder, "cka", &columns)?;
+    let pairs: Vec<(usize, usize)> = (0..numbers.len())
+        .flat_map(|a| (a..numbers.len()).map(move |b| (a, b)))
+        .collect();
+    let values: Vec<Estimate> = pairs
+        .par_iter()
+        .map(|&(a, b)| layers[a].cka(&layers[b]))
+        .collect::<Result<_>>()?;
+    for ((a, b), Estimate { value, interval }) in pairs.into_iter().zip(values) {
+        table.row(&[
+            numbers[a].into(),
+            numbers[b].into(),
+            value.into(),
+            interval.low.into(),
+            interval.high.into(),
+        ])?;
+    }
+    table.finish()
+}
+
+/// What some sentences tell of every layer: what the measures of all are compared with.
+#[derive(Default)]
+pub(super) struct FirstLook {
+    layers: Vec<LayerLook>,
+}
+
+struct LayerLook {
+    sum: Vec<f64>,
+    tokens: f64,
+    gram: GramMatrix,
+    /// The sum of the tokens of the Gram matrix.
+    gram_sum: Vec<f64>,
+    geometry: Geometry,
+}
+
+/// What was found of one layer.
+struct Seen {
+    /// The mean of the tokens, and the dimensions that add most to their similarity.
+    reference: Reference,
+    /// The covariance of the tokens.
+    covariance: Array2<f64>,
+}
+
+impl FirstLook {
+    /// Add the states of one sentence: (tokens, hidden) of every layer.
+    pub fn add(&mut self, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
+        if self.layers.is_empty() {
+            self.layers = states.iter().map(|s| LayerLook::new(s.1.ncols())).collect();
+        }
+        let layers = self.layers.par_iter_mut().zip(states);
+        layers.try_for_each(|(layer, (_, view))| layer.add(*view))
+    }
+
+    /// What was found, layer by layer.
+    fn seen(&self) -> Vec<Seen> {
+        self.layers.iter().map(LayerLook::seen).collect()
+    }
+}
+
+impl LayerLook {
+    fn new(hidden: usize) -> Self {
+        Self {
+            sum: vec![0.0; hidden],
+            tokens: 0.0,
+            gram: GramMatrix::new(hidden),
+            gram_sum: vec![0.0; hidden],
+            geometry: Geometry::new(Reference {
+                mean: vec![0.0; hidden],
+                leading: Vec::new(),
+            }),
+        }
+    }
+
+    fn add(&mut self, tokens: ArrayView2<'_, f32>) -> Result<()> {
+        for row in tokens.rows() {
+            let sums = self.sum.iter_mut().zip(row);
+            sums.for_each(|(s, &x)| *s += f64::from(x));
+        }
+        self.tokens += tokens.nrows() as f64;
+        if self.gram.rows() < TOKENS {
+            self.gram.push(tokens)?;
+            // Up to here every token was in both.
+            self.gram_sum.clone_from(&self.sum);
+        }
+        self.geometry.add_sentence(tokens).map(|_| ())
+    }
+
+    fn seen(&self) -> Seen {
+        let seen = self.gram.rows() as f64;
+        let mut covariance = self.gram.products() / seen;
+        for ((i, j), c) in covariance.indexed_iter_mut() {
+            *c -= self.gram_sum[i] / seen * (self.gram_sum[j] / seen);
+        }
+        let leading = self.geometry.directions().leading(LEADING);
+        Seen {
+            reference: Reference {
+                mean: self.sum.iter().map(|s| (s / self.tokens) as f32).collect(),
+                leading: leading.into_iter().map(|l| l.0).collect(),
+            },
+            covariance,
+        }
     }
 }

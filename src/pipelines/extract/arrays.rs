@@ -1,22 +1,73 @@
-//! `.safetensors`, written as a stream: the header is known before the first state is.
+//! `.npy` and `.safetensors`: every row is put at its place in the arrays of its split, all of which are known before the first
+//! state is.
 //!
-//! Tensors `train.layer_5`, … (records × hidden), `train.row`, `train.label`, `train.idx`, `train.category` (one per row; the
-//! category is its number in the list `categories` of the metadata, a JSON array, −1 where the row has none); with
-//! `--tokens all` also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
+//! **`.npy`** as the original leaves it: arrays stored one after another. Train layers in order, test layers in order (float32 or
+//! float16, rows × hidden), train labels, test labels (int64).
+//!
+//! **`.safetensors`**: tensors `train.layer_5`, … (records × hidden), `train.row`, `train.label`, `train.idx`, `train.category` (one
+//! per row; the category is its number in the list `categories` of the metadata, a JSON array, −1 where the row has none); where
+//! every token is kept also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
 //! where the checkpoint's tokenizer does not give these tokens) and `train.bounds` (rows + 1, the first record of each row).
 
 use std::io::{Seek, SeekFrom, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::assembly::{Stored, Writer};
-use super::storage::StorageType;
-use super::{Job, SPLITS, Tokens};
+use super::options::StorageType;
+use super::{Job, SPLITS, Stored, Tokens, Writer};
+use crate::artifact::npy::{DType, Header, NpyWriter};
 use crate::dataset::{Categories, Split};
 use crate::error::{Error, Result};
 use crate::files::AtomicFile;
 
-/// The file, with every row put at its place in the tensors of its split.
+/// A `.npy` file in the making.
+pub(super) struct NpyFile {
+    writer: NpyWriter<AtomicFile>,
+    layers: usize,
+    hidden: usize,
+}
+
+impl NpyFile {
+    pub fn create(job: &Job<'_>) -> Result<Self> {
+        let file = AtomicFile::create(&job.run.out, job.overwrite)?;
+        let dtype = match job.config.dtype {
+            StorageType::F16 => DType::F16,
+            StorageType::F32 | StorageType::BF16 => DType::F32,
+        };
+        let mut headers = Vec::new();
+        for split in job.splits {
+            let states = Header::new(dtype, [job.rows(split), job.hidden()]);
+            headers.extend(std::iter::repeat_n(states, job.layers.len()));
+        }
+        for split in job.splits {
+            headers.push(Header::new(DType::I64, [job.rows(split)]));
+        }
+        Ok(Self {
+            writer: NpyWriter::new(&job.run.out, file, &headers)?,
+            layers: job.layers.len(),
+            hidden: job.hidden(),
+        })
+    }
+}
+
+impl Writer for NpyFile {
+    fn row(&mut self, stored: &Stored<'_>) -> Result<()> {
+        let first = stored.split * self.layers;
+        for i in 0..self.layers {
+            let bytes = stored.layer(i, self.layers);
+            self.writer
+                .write_bytes(first + i, stored.row * self.hidden, bytes)?;
+        }
+        self.writer
+            .write(2 * self.layers + stored.split, stored.row, &[stored.label])
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.writer.finish()?.commit()
+    }
+}
+
+/// A `.safetensors` file in the making.
 pub(super) struct TensorFile<'a> {
     job: &'a Job<'a>,
     layout: Layout,

@@ -2,25 +2,25 @@
 //!
 //! Sentences are seen in chunks; a shard takes every N-th of them, and its accumulators merge with those of the others.
 
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::charts::{ENGLISH, Series, layer_charts};
-use super::spool::SpoolReader;
-use super::statistics::{LayerSummary, Sizes, row_width};
+use super::measures::{FirstLook, Measures, REFERENCE_SENTENCES};
+use super::spool::{Spool, SpoolReader};
+use super::statistics::{LayerSummary, Sizes, Statistics, row_width};
 use super::{Amounts, Count, Execution};
 use crate::artifact::{Manifest, Part, Shard, ShardSet};
 use crate::error::{Error, Result};
-use crate::files::{self, AtomicDir, OutputLock};
+use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
+use crate::files::{self, AtomicDir, AtomicFile, OutputLock};
 use crate::hub::Hub;
-use crate::models;
+use crate::models::{self, Encoder, checkpoint};
 use crate::plotting;
-
-mod shard;
-
-use shard::State;
 
 /// What `study layers` works on.
 #[derive(Debug, Clone, Serialize)]
@@ -134,18 +134,6 @@ pub fn run(config: &Config) -> Result<Summary> {
     }
 }
 
-/// Run several studies; their summaries in their order.
-///
-/// # Errors
-/// Those of [`run`]. The studies before the one that failed keep their folders.
-pub fn run_all(studies: &[Config]) -> Result<Vec<Summary>> {
-    let one = |config: &Config| {
-        tracing::info!("{}: {}", config.title, config.checkpoint);
-        run(config)
-    };
-    studies.iter().map(one).collect()
-}
-
 /// A study with its inputs opened.
 struct Study<'a> {
     config: &'a Config,
@@ -167,7 +155,7 @@ impl Study<'_> {
         }
         let start = Instant::now();
         let spools: Vec<PathBuf> = (0..set.count())
-            .map(|index| shard::spool(&set.path(index)))
+            .map(|index| spool(&set.path(index)))
             .collect();
         let spool = SpoolReader::open(&spools, row_width(self.model.num_layers + 1))?;
         let summary = self.summary(&state, Vec::new());
@@ -176,8 +164,7 @@ impl Study<'_> {
         let error_bound = error_bound(&layers);
         manifest.config["found"]["tokens"] = summary.tokens.into();
         manifest.config["found"]["cosine_error_bound"] = error_bound.into();
-        manifest.write(&out.path().join("manifest.json"))?;
-        out.commit()?;
+        super::leave(out, &manifest)?;
         Ok(Summary {
             statistics_seconds: summary.statistics_seconds + start.elapsed().as_secs_f64(),
             cosine_error_bound: error_bound,
@@ -204,8 +191,10 @@ impl Study<'_> {
     /// The settings, what they met (`found`), and what tells weights and data from others.
     fn manifest(&self) -> Result<Manifest> {
         let (config, sizes, model) = (self.config, self.sizes, &self.model);
-        let mut settings = serde_json::to_value(config).map_err(Error::compute("manifest"))?;
-        settings["found"] = serde_json::json!({
+        let models = [(&config.checkpoint[..], self.folder)];
+        let inputs = super::inputs(&models, &config.data)?;
+        let mut manifest = super::manifest("layers", config, &inputs)?;
+        manifest.config["found"] = serde_json::json!({
             "revision": config.execution.hub.revision,
             "model_type": model.model_type,
             "hidden_size": model.hidden_size,
@@ -213,9 +202,6 @@ impl Study<'_> {
             "sentences": { "cosine": sizes.cosine, "trace": sizes.trace, "erank": sizes.erank,
                 "measures": sizes.measures },
         });
-        let mut manifest = Manifest::new("study layers", settings);
-        let models = [(&config.checkpoint[..], self.folder)];
-        manifest.add_inputs(&super::inputs(&models, &config.data)?)?;
         Ok(manifest)
     }
 }
@@ -264,4 +250,172 @@ fn draw(folder: &Path, title: &str, layers: &[LayerSummary], sizes: Sizes) -> Re
     plotting::save(&charts.cosine, folder, "cosine")?;
     plotting::save(&charts.trace, folder, "trace")?;
     plotting::save(&charts.erank, folder, "erank")
+}
+
+/// Everything that the chunks of a shard left, up to one of them.
+#[derive(Serialize, Deserialize)]
+struct State {
+    statistics: Statistics,
+    forward_seconds: f64,
+    statistics_seconds: f64,
+    /// The first chunk that is missing.
+    chunk: usize,
+    /// Rows of the spool.
+    rows: u64,
+}
+
+/// The table of a shard by sentence.
+fn spool(folder: &Path) -> PathBuf {
+    folder.join("sentences.rows")
+}
+
+/// What a file of accumulators begins with. The rest does not say what it is: after a change of the accumulators, numbers of an older
+/// file would be read as others.
+const FORMAT: &[u8] = b"flue-study layers 2\n";
+
+fn file(folder: &Path) -> PathBuf {
+    folder.join("statistics.state")
+}
+
+impl State {
+    /// What a shard left in its folder.
+    fn read(folder: &Path) -> Result<Self> {
+        let path = file(folder);
+        let mut bytes = Vec::new();
+        File::open(&path)
+            .and_then(|mut f| f.read_to_end(&mut bytes))
+            .map_err(Error::io(&path, "read"))?;
+        let expected = "the statistics of a shard: remove the folder and run again";
+        let Some(state) = bytes.strip_prefix(FORMAT) else {
+            let found = "those of another version, or something else";
+            return Err(Error::malformed(&path, "byte 0", found, expected));
+        };
+        postcard::from_bytes(state)
+            .map_err(|e| Error::malformed(&path, format!("{} bytes", bytes.len()), e, expected))
+    }
+
+    fn write(&self, folder: &Path) -> Result<()> {
+        let path = file(folder);
+        // Not to the file: a full disk would not be told from an encoder's failure.
+        let bytes = postcard::to_extend(self, FORMAT.to_vec());
+        let bytes = bytes.map_err(Error::compute(path.display()))?;
+        let mut out = AtomicFile::create(&path, true)?;
+        out.write_all(&bytes).map_err(Error::io(&path, "write"))?;
+        out.commit()
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        self.forward_seconds += other.forward_seconds;
+        self.statistics_seconds += other.statistics_seconds;
+        self.statistics.merge(&other.statistics)
+    }
+}
+
+/// Time between two states on disk, as a multiple of what writing one takes.
+const REST: u32 = 20;
+
+impl Study<'_> {
+    /// See the sentences of `shard`, unless it is finished, from where an earlier run stopped.
+    fn compute(&self, set: &ShardSet, shard: Shard) -> Result<()> {
+        let target = set.path(shard.index);
+        if set.is_finished(shard.index) {
+            tracing::info!("shard {shard} is finished: {}", target.display());
+            return Ok(());
+        }
+        let partial = target.with_extension("partial");
+        fs::create_dir_all(&partial).map_err(Error::io(&partial, "create the folder"))?;
+        let device = crate::device::select(self.config.execution.device.as_deref())?;
+        let encoder = checkpoint::load_encoder(self.folder, &device)?;
+        let mut state = match file(&partial).exists() {
+            true => State::read(&partial)?,
+            false => self.begin(encoder.as_ref())?,
+        };
+        let width = row_width(self.model.num_layers + 1);
+        let mut spool = Spool::open(&spool(&partial), width, state.rows)?;
+        let chunks: Vec<_> = shard
+            .chunks(self.sizes.most())
+            .filter(|(chunk, _)| *chunk >= state.chunk)
+            .collect();
+        let rows = chunks.iter().map(|(_, rows)| rows.len()).sum();
+        let mut extractor = self.extractor(encoder.as_ref(), rows)?;
+        let (mut written, mut cost) = (Instant::now(), Duration::from_millis(10));
+        for (chunk, rows) in chunks {
+            let start = Instant::now();
+            let before = state.statistics_seconds;
+            let mut sink = Both(&mut state, &mut spool);
+            extractor.run(&rows.collect::<Vec<_>>(), &mut sink)?;
+            let statistics = state.statistics_seconds - before;
+            state.forward_seconds += start.elapsed().as_secs_f64() - statistics;
+            state.chunk = chunk + 1;
+            if written.elapsed() > REST * cost {
+                let start = Instant::now();
+                state.rows = spool.sync()?;
+                state.write(&partial)?;
+                (written, cost) = (Instant::now(), start.elapsed());
+            }
+        }
+        state.rows = spool.sync()?;
+        state.write(&partial)?;
+        fs::rename(&partial, &target).map_err(Error::io(&target, "rename"))
+    }
+
+    fn extractor<'e>(&'e self, encoder: &'e dyn Encoder, rows: usize) -> Result<Extractor<'e>> {
+        let options = ExtractOptions {
+            layers: (0..=self.model.num_layers).collect(),
+            tokens: Tokens::All,
+            batch_size: self.config.execution.batch_size,
+        };
+        Extractor::new(encoder, self.split, &options, rows)
+    }
+
+    /// No sentence seen; for the further measures after a first look at the first ones, the same in every shard.
+    fn begin(&self, encoder: &dyn Encoder) -> Result<State> {
+        let (start, sizes) = (Instant::now(), self.sizes);
+        let (mut measures, mut look) = (None, Look::default());
+        if sizes.measures > 0 {
+            let rows: Vec<usize> = (0..sizes.measures.min(REFERENCE_SENTENCES)).collect();
+            self.extractor(encoder, rows.len())?.run(&rows, &mut look)?;
+            let seen = Instant::now();
+            let shared = sizes.erank == sizes.measures;
+            let seed = self.config.amounts.seed;
+            measures = Some(Measures::new(&look.first, seed, shared)?);
+            look.seconds += seen.elapsed().as_secs_f64();
+        }
+        Ok(State {
+            statistics: Statistics::new(sizes, measures),
+            forward_seconds: start.elapsed().as_secs_f64() - look.seconds,
+            statistics_seconds: look.seconds,
+            chunk: 0,
+            rows: 0,
+        })
+    }
+}
+
+/// A first look and the seconds that it took beside the forward passes.
+#[derive(Default)]
+struct Look {
+    first: FirstLook,
+    seconds: f64,
+}
+
+impl Sink for Look {
+    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
+        let start = Instant::now();
+        self.first.add(sentence.layers)?;
+        self.seconds += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+}
+
+/// Accumulators and spool.
+struct Both<'a>(&'a mut State, &'a mut Spool);
+
+impl Sink for Both<'_> {
+    fn sentence(&mut self, sentence: &Sentence<'_>) -> Result<()> {
+        let start = Instant::now();
+        let row = self.0.statistics.add(sentence.row, sentence.layers)?;
+        self.1.push(&row)?;
+        self.0.statistics_seconds += start.elapsed().as_secs_f64();
+        Ok(())
+    }
 }
