@@ -18,7 +18,7 @@ use super::{Job, SPLITS, Stored, Writer};
 use crate::artifact::{CHUNK_ROWS, Shard, ShardSet};
 use crate::error::{Error, Result, interrupt};
 use crate::feature_extraction::{ExtractOptions, Extractor, Sentence, Sink, Tokens};
-use crate::files::{AtomicFile, open_file, presence};
+use crate::files::{AtomicFile, entries, open_file, presence};
 use crate::models::Encoder;
 use crate::progress::Progress;
 use crate::tokenization::{TOKENIZER_FILES, Tokenizer, TokenizerOptions, from_pretrained};
@@ -68,8 +68,7 @@ pub(super) fn compute(
 
 /// Remove the chunks that killed runs had begun; the lock of the shard keeps others out.
 fn sweep(partial: &Path) -> Result<()> {
-    for entry in fs::read_dir(partial).map_err(Error::io(partial, "read"))? {
-        let path = entry.map_err(Error::io(partial, "read"))?.path();
+    for path in entries(partial)? {
         if path.extension().is_none_or(|ending| ending != "states") {
             fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
         }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::inputs::side_by_side;
 use super::inputs::{Reads, add_checkpoint, add_splits};
@@ -19,7 +18,7 @@ use crate::corpus::{Classes, ReadOptions};
 use crate::dataset::{DatasetDict, Split};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::files::{AtomicDir, presence};
+use crate::files::{AtomicDir, Digest, beside, presence};
 use crate::hub::{Hub, HubOptions};
 use crate::models::checkpoint::{LoadReport, has_head, load_classifier};
 use crate::models::{Config as ModelConfig, SequenceClassifier};
@@ -368,13 +367,6 @@ fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The output's name with an ending.
-fn beside(save: &Path, ending: &str) -> PathBuf {
-    let mut name = save.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    save.with_file_name(name)
-}
-
 /// Rows of a split.
 type Selection<'a> = (&'a Split, &'a [usize]);
 
@@ -413,7 +405,7 @@ fn identity(
 
 /// The SHA-256 of what training sees of the rows: labels, tokens, token types.
 fn digest((split, rows): Selection<'_>) -> Result<Value> {
-    let mut hash = Sha256::new();
+    let mut hash = Digest::default();
     for &row in rows {
         let example = split.example(row)?;
         hash.update(example.label.to_le_bytes());
@@ -424,6 +416,5 @@ fn digest((split, rows): Selection<'_>) -> Result<Value> {
         hash.update(bytes(example.attention_mask));
         hash.update(example.token_type_ids.map(bytes).unwrap_or_default());
     }
-    let hex = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    Ok(Value::String(hex))
+    Ok(Value::String(hash.hexadecimal()))
 }

@@ -1,15 +1,14 @@
 //! The folder that fine-tuning leaves: the model, Trainer's records, the figures of the run with how sure one can be of them, and its
 //! picture.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::{Config, TrainingArguments, basename};
 use crate::dataset::Categories;
-use crate::error::{Error, Result};
-use crate::files::AtomicDir;
+use crate::error::Result;
+use crate::files::{AtomicDir, write_json};
 use crate::metrics::{ConfusionMatrix, Interval, bootstrap_interval, wilson_interval};
 use crate::models::SequenceClassifier;
 use crate::models::checkpoint::save_classifier;
@@ -71,11 +70,6 @@ pub(super) fn settings(config: &Config) -> Value {
         "dropout": config.dropout,
         "arguments": config.arguments,
     })
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
-    fs::write(path, text + "\n").map_err(Error::io(path, "write"))
 }
 
 /// Trainer's figures, then those of [`figures`] under `eval_` names, then the same by category under `eval_by_category`.

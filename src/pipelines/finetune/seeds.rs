@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::output::{MANIFEST, RESULTS, settings};
 use super::{Config, Origins, Prepared, inputs, run_on};
 use crate::artifact::{Manifest, difference};
 use crate::error::{Error, Result};
-use crate::files::{AtomicDir, AtomicFile, presence, read_text};
+use crate::files::{AtomicDir, AtomicFile, presence, read_json};
 use crate::pipelines::outputs;
 use crate::training::Identity;
 
@@ -183,23 +183,13 @@ fn is_complete(
 }
 
 fn read_results(folder: &Path) -> Result<Value> {
-    let path: PathBuf = folder.join(RESULTS);
-    let text = read_text(&path)?;
-    serde_json::from_str(&text).map_err(|e| {
-        Error::malformed(
-            &path,
-            format!("line {}", e.line()),
-            e,
-            "a file of this toolkit",
-        )
-    })
+    read_json(&folder.join(RESULTS), "a file of this toolkit")
 }
 
 fn write(path: &Path, summary: &SeedsSummary) -> Result<()> {
-    let text = serde_json::to_string_pretty(summary).map_err(Error::compute(path.display()))?;
     let mut file = AtomicFile::create(path, true)?;
-    file.write_all((text + "\n").as_bytes())
-        .map_err(Error::io(path, "write"))?;
+    file.write_json(summary)?;
+    file.write_all(b"\n").map_err(Error::io(path, "write"))?;
     file.commit()
 }
 

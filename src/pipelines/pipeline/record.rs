@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{Config, places};
 use crate::artifact::{Digests, Fingerprints, Inputs, difference};
 use crate::error::{Error, Result};
-use crate::files::{AtomicFile, presence, read_text};
+use crate::files::{AtomicFile, presence, read_json};
 use crate::pipelines::original::MODELS;
 
 /// Where it is kept.
@@ -177,11 +177,7 @@ impl Record {
 
     fn write(&self) -> Result<()> {
         let mut file = AtomicFile::create(&self.path, true)?;
-        serde_json::to_writer_pretty(&mut file, &self.kept).map_err(|e| Error::Io {
-            path: self.path.clone(),
-            action: "write",
-            source: e.into(),
-        })?;
+        file.write_json(&self.kept)?;
         file.commit()
     }
 }
@@ -206,9 +202,6 @@ fn read(path: &Path) -> Result<Option<Kept>> {
     if !presence::is_taken(path)? {
         return Ok(None);
     }
-    let text = read_text(path)?;
-    let remedy = "the record of an earlier run: remove the folder or choose another --out";
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, remedy))
+    let expected = "the record of an earlier run: remove the folder or choose another";
+    read_json(path, expected).map(Some)
 }

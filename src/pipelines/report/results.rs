@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::artifact::{Inputs, Manifest};
 use crate::error::{Error, Result};
-use crate::files::{presence, read_text};
+use crate::files::{self, presence};
 use crate::metrics::quantile;
 use crate::pipelines::original::{self, MODELS, Original};
 use crate::pipelines::study::charts::Series;
@@ -128,7 +128,8 @@ impl Run {
         else {
             return Ok(None);
         };
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let name = folder.file_name().expect("what a folder holds has a name");
+        let name = name.to_string_lossy();
         let (model, stage) = match original::named(&name) {
             Some((model, stage)) => (Some(model), stage.to_string()),
             None => (None, name.to_string()),
@@ -252,13 +253,10 @@ pub(super) fn source_manifest(path: &Path) -> Result<Option<Manifest>> {
 
 /// A file of JSON, when it is there.
 fn read_json(path: &Path) -> Result<Option<Value>> {
-    if !presence::is_file(path)? {
-        return Ok(None);
+    match presence::is_file(path)? {
+        true => files::read_json(path, "JSON").map(Some),
+        false => Ok(None),
     }
-    let text = read_text(path)?;
-    let broken =
-        |e: serde_json::Error| Error::malformed(path, format!("line {}", e.line()), e, "JSON");
-    serde_json::from_str(&text).map(Some).map_err(broken)
 }
 
 /// A table about a model, or a pair of them.
@@ -319,17 +317,11 @@ impl Results {
     /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken table.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut found = Results::default();
-        let mut folders = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-            let path = entry.map_err(Error::io(folder, "read"))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if !name.starts_with('.') && presence::is_dir(&path)? {
-                folders.push((name.to_string(), path.clone()));
+        for path in files::visible(folder)? {
+            let name = path.file_name().expect("what a folder holds has a name");
+            if presence::is_dir(&path)? {
+                found.add(&name.to_string_lossy(), &path)?;
             }
-        }
-        folders.sort();
-        for (name, path) in folders {
-            found.add(&name, &path)?;
         }
         let rank = |run: &Run| {
             let place = MODELS.iter().position(|model| Some(*model) == run.model);
