@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Tensor, Var};
 
-use super::dropout::Dropout;
+use super::options::{Activation, AdamWStep, AttentionShape, CrossEntropy, Dropout};
 use super::owned::{GradientSlot, Owned};
 use super::sequences::{Queries, Sequences};
 use super::{cpu, plain};
@@ -30,13 +30,14 @@ impl Backend {
 
 /// Require that a tensor has these dimensions.
 fn expect_dims(what: &str, t: &Tensor, dims: &[usize]) -> Result<()> {
-    if t.dims() == dims {
-        return Ok(());
+    match t.dims() == dims {
+        true => Ok(()),
+        false => {
+            let found = t.dims();
+            let message = format!("{what} of shape {found:?} where {dims:?} is needed");
+            Err(Error::Mismatch(message))
+        }
     }
-    let found = t.dims();
-    Err(Error::Mismatch(format!(
-        "{what} of shape {found:?} where {dims:?} is needed"
-    )))
 }
 
 /// x·Wᵀ: `x` (T, I) and `weight` (O, I), as `torch.nn.Linear` stores it, give (T, O).
@@ -154,28 +155,6 @@ pub fn layer_norm_backward(
     }
 }
 
-/// The function between the two linear layers of a feed-forward block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// x·Φ(x) with the exact normal distribution function, by erf (Hendrycks and Gimpel 2016);
-    /// transformers' "gelu".
-    Gelu,
-    /// max(x, 0).
-    Relu,
-}
-
-impl Activation {
-    /// From the `hidden_act` of a configuration. "gelu" means the exact form, as in transformers.
-    /// `None` for a function that is not provided.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "gelu" => Some(Self::Gelu),
-            "relu" => Some(Self::Relu),
-            _ => None,
-        }
-    }
-}
-
 /// f(x + bias), and x + bias, which is written over `x` and which the backward pass needs.
 /// `x` (T, I); `bias` (I).
 ///
@@ -186,10 +165,7 @@ pub fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<(Tensor
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_activation(x, bias, f),
-        Backend::Plain => {
-            let u = x.tensor().broadcast_add(bias)?;
-            Ok((plain::activation(&u, f)?, Owned::new(u)))
-        }
+        Backend::Plain => plain::bias_activation(x.tensor(), bias, f),
     }
 }
 
@@ -202,10 +178,7 @@ pub fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -> Resul
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_activation_in_place(x, bias, f),
-        Backend::Plain => {
-            let u = x.tensor().broadcast_add(bias)?;
-            Ok(Owned::new(plain::activation(&u, f)?))
-        }
+        Backend::Plain => Ok(Owned::new(plain::bias_activation(x.tensor(), bias, f)?.0)),
     }
 }
 
@@ -243,8 +216,7 @@ pub fn bias_dropout_residual(
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_dropout_residual(x, bias, residual, dropout),
         Backend::Plain => {
-            let sum = plain::bias_dropout_residual(x.tensor(), bias, residual, dropout)?;
-            Ok(Owned::new(sum))
+            plain::bias_dropout_residual(x.tensor(), bias, residual, dropout).map(Owned::new)
         }
     }
 }
@@ -261,27 +233,6 @@ pub fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
     match Backend::of(x) {
         Backend::Cpu => cpu::dropout(x, dropout),
         Backend::Plain => plain::dropout(x, dropout),
-    }
-}
-
-/// The heads of an attention layer.
-#[derive(Debug, Clone, Copy)]
-pub struct AttentionShape {
-    /// Number of heads, A.
-    pub heads: usize,
-    /// Size of a head, H / A.
-    pub head_size: usize,
-}
-
-impl AttentionShape {
-    /// H.
-    pub fn hidden(self) -> usize {
-        self.heads * self.head_size
-    }
-
-    /// What scores are multiplied by: 1/√(head size).
-    pub fn scale(self) -> f64 {
-        1.0 / (self.head_size as f64).sqrt()
     }
 }
 
@@ -329,8 +280,7 @@ pub fn attention_backward(
     match Backend::of(qkv) {
         Backend::Cpu => cpu::attention_backward(qkv, sequences, queries, shape, dropout, gradient),
         Backend::Plain => {
-            let f = |x: &[Tensor]| plain::attention(&x[0], sequences, queries, shape, dropout);
-            Ok(plain::vjp(&[qkv], gradient, f)?.remove(0))
+            plain::attention_backward(qkv, sequences, queries, shape, dropout, gradient)
         }
     }
 }
@@ -347,11 +297,9 @@ pub fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
         return Err(Error::Mismatch("a sum of no embeddings".into()));
     };
     if tables.len() != ids.len() {
-        return Err(Error::Mismatch(format!(
-            "{} embedding tables and {} lists of ids",
-            tables.len(),
-            ids.len()
-        )));
+        let (n, m) = (tables.len(), ids.len());
+        let message = format!("{n} embedding tables and {m} lists of ids");
+        return Err(Error::Mismatch(message));
     }
     for (table, ids) in tables.iter().zip(ids) {
         expect_dims("an embedding table", table, &[table.dim(0)?, first.dim(1)?])?;
@@ -384,16 +332,6 @@ pub fn embedding_sum_backward(
         Backend::Cpu => cpu::embedding_sum_backward(gradient, ids, rows, padding, slot),
         Backend::Plain => slot.add(plain::embedding_sum_backward(gradient, ids, rows, padding)?),
     }
-}
-
-/// The mean cross-entropy of a batch, with what follows from the same pass.
-pub struct CrossEntropy {
-    /// Mean over the B rows of −ln softmax(logits)_label, in nats; one number in f64.
-    pub loss: Tensor,
-    /// Its gradient with respect to the logits, (B, C).
-    pub gradient: Tensor,
-    /// The loss of each row (B), in f64.
-    pub per_row: Tensor,
 }
 
 /// Cross-entropy of `logits` (B, C) against one label a row, as `torch.nn.CrossEntropyLoss`;
@@ -441,18 +379,35 @@ pub fn multiply_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
     }
 }
 
-/// `x` (T, H) with `part` (B, H) added to the rows of the first tokens, written over `x`.
-///
-/// # Errors
-/// As [`linear_no_bias`].
-pub(super) fn add_to_first_rows(x: Owned, part: &Tensor, sequences: &Sequences) -> Result<Owned> {
-    let dims = [sequences.num_rows(Queries::First), x.tensor().dim(1)?];
-    expect_dims("rows of first tokens", part, &dims)?;
-    match Backend::of(x.tensor()) {
-        Backend::Cpu => cpu::add_to_first_rows(x, part, sequences),
-        Backend::Plain => {
-            let sum = x.tensor().index_add(sequences.first_rows(), part, 0)?;
-            Ok(Owned::new(sum))
+impl GradientSlot {
+    /// Add a gradient.
+    ///
+    /// # Errors
+    /// As [`add_in_place`].
+    pub fn add(&mut self, gradient: Owned) -> Result<()> {
+        *self = Self::Partial(match std::mem::take(self) {
+            Self::Partial(sum) => add_in_place(sum, gradient.tensor())?,
+            Self::Empty | Self::Stale(_) => gradient,
+        });
+        Ok(())
+    }
+}
+
+impl Sequences {
+    /// `x` (T, H) with `part` added to the rows that belong to `queries`, written over `x`: the
+    /// backward pass of [`select`](Self::select) where `x` is the gradient that came by another way.
+    ///
+    /// # Errors
+    /// As [`add_in_place`].
+    pub fn add(&self, x: Owned, part: &Tensor, queries: Queries) -> Result<Owned> {
+        if queries == Queries::All {
+            return add_in_place(x, part);
+        }
+        let dims = [self.num_rows(queries), x.tensor().dim(1)?];
+        expect_dims("rows of first tokens", part, &dims)?;
+        match Backend::of(x.tensor()) {
+            Backend::Cpu => cpu::add_to_first_rows(x, part, self),
+            Backend::Plain => plain::add_to_first_rows(x.tensor(), part, self),
         }
     }
 }
@@ -466,33 +421,6 @@ pub fn sum_of_squares(x: &Owned) -> Result<f64> {
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::sum_of_squares(x.tensor()),
         Backend::Plain => plain::sum_of_squares(x.tensor()),
-    }
-}
-
-/// The numbers of one AdamW update, all of them after bias correction.
-#[derive(Debug, Clone, Copy)]
-pub struct AdamWStep {
-    /// Learning rate of this step.
-    pub learning_rate: f64,
-    /// Decay rate of the first moment.
-    pub beta1: f64,
-    /// Decay rate of the second moment.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
-    /// Decoupled weight decay of this parameter.
-    pub weight_decay: f64,
-    /// The gradient is multiplied by this first (gradient clipping).
-    pub gradient_scale: f64,
-    /// 1-based number of this update.
-    pub step: u64,
-}
-
-impl AdamWStep {
-    /// 1 − β₁ᵗ and √(1 − β₂ᵗ).
-    pub(super) fn bias_corrections(&self) -> (f64, f64) {
-        let power = |beta: f64| 1.0 - beta.powf(self.step as f64);
-        (power(self.beta1), power(self.beta2).sqrt())
     }
 }
 

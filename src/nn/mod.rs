@@ -21,23 +21,22 @@
 //! A heads, C classes. Everything is row-major.
 
 mod cpu;
-mod dropout;
 mod kernels;
+mod options;
 mod owned;
 pub(crate) mod plain;
 mod sequences;
 
-pub use dropout::DropoutSeed;
+pub use options::DropoutSeed;
 pub use sequences::{Queries, Sequences};
 
-pub(crate) use dropout::Dropout;
 pub(crate) use kernels::{
-    Activation, AdamWStep, AttentionShape, adamw_step, add_bias, add_in_place, attention,
-    attention_backward, bias_activation, bias_activation_backward, bias_activation_in_place,
-    bias_backward, bias_dropout_residual, cross_entropy, dropout, embedding_sum,
-    embedding_sum_backward, layer_norm, layer_norm_backward, linear_backward, linear_no_bias,
-    multiply_in_place, sum_of_squares, weight_backward,
+    adamw_step, add_bias, add_in_place, attention, attention_backward, bias_activation,
+    bias_activation_backward, bias_activation_in_place, bias_backward, bias_dropout_residual,
+    cross_entropy, dropout, embedding_sum, embedding_sum_backward, layer_norm, layer_norm_backward,
+    linear_backward, linear_no_bias, multiply_in_place, sum_of_squares, weight_backward,
 };
+pub(crate) use options::{Activation, AdamWStep, AttentionShape, Dropout};
 pub(crate) use owned::{GradientSlot, Owned};
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use candle_core::{DType, Device, Shape, Tensor};
 
-use super::kernels::add_in_place;
 use crate::error::Result;
 
 /// A tensor whose storage nobody else holds: only such a one may be written over. What a kernel
@@ -67,18 +66,6 @@ pub enum GradientSlot {
 }
 
 impl GradientSlot {
-    /// Add a gradient.
-    ///
-    /// # Errors
-    /// A candle error, on another shape for instance.
-    pub fn add(&mut self, gradient: Owned) -> Result<()> {
-        *self = Self::Partial(match std::mem::take(self) {
-            Self::Partial(sum) => add_in_place(sum, gradient.tensor())?,
-            Self::Empty | Self::Stale(_) => gradient,
-        });
-        Ok(())
-    }
-
     /// Start anew, keeping the memory.
     pub fn reset(&mut self) {
         *self = match std::mem::take(self) {

@@ -4,8 +4,7 @@
 
 use candle_core::{D, DType, Tensor, Var};
 
-use super::dropout::Dropout;
-use super::kernels::{Activation, AdamWStep, AttentionShape, CrossEntropy};
+use super::options::{Activation, AdamWStep, AttentionShape, CrossEntropy, Dropout};
 use super::owned::Owned;
 use super::sequences::{Queries, Sequences};
 use crate::error::{Error, Result};
@@ -92,6 +91,15 @@ pub fn activation(u: &Tensor, f: Activation) -> Result<Tensor> {
             u.gt(&zeros)?.where_cond(u, &zeros)?
         }
     })
+}
+
+/// See [`super::bias_activation`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn bias_activation(x: &Tensor, bias: &Tensor, f: Activation) -> Result<(Tensor, Owned)> {
+    let u = x.broadcast_add(bias)?;
+    Ok((activation(&u, f)?, Owned::new(u)))
 }
 
 /// See [`super::bias_activation_backward`].
@@ -182,6 +190,30 @@ pub fn attention(
         );
     }
     sequences.select(&Tensor::cat(&outputs, 0)?, queries)
+}
+
+/// See [`super::attention_backward`].
+///
+/// # Errors
+/// A candle error.
+pub(super) fn attention_backward(
+    qkv: &Tensor,
+    sequences: &Sequences,
+    queries: Queries,
+    shape: AttentionShape,
+    dropout: Option<Dropout>,
+    gradient: &Tensor,
+) -> Result<Tensor> {
+    let f = |x: &[Tensor]| attention(&x[0], sequences, queries, shape, dropout);
+    Ok(vjp(&[qkv], gradient, f)?.remove(0))
+}
+
+/// See [`Sequences::add`], for the first tokens.
+///
+/// # Errors
+/// A candle error.
+pub(super) fn add_to_first_rows(x: &Tensor, part: &Tensor, sequences: &Sequences) -> Result<Owned> {
+    Ok(Owned::new(x.index_add(sequences.first_rows(), part, 0)?))
 }
 
 /// See [`super::embedding_sum`].

@@ -2,8 +2,6 @@
 
 use candle_core::{Device, Tensor};
 
-use super::kernels;
-use super::owned::Owned;
 use crate::error::{Error, Result};
 
 /// The tokens that attend. All tokens are attended to.
@@ -72,18 +70,6 @@ impl Sequences {
         match queries {
             Queries::All => Ok(x.clone()),
             Queries::First => Ok(x.index_select(&self.first_rows, 0)?),
-        }
-    }
-
-    /// `x` (T, H) with `part` added to the rows that belong to `queries`: the backward pass of
-    /// [`select`](Self::select) where `x` is the gradient that came by another way.
-    ///
-    /// # Errors
-    /// A candle error.
-    pub(crate) fn add(&self, x: Owned, part: &Tensor, queries: Queries) -> Result<Owned> {
-        match queries {
-            Queries::All => kernels::add_in_place(x, part),
-            Queries::First => kernels::add_to_first_rows(x, part, self),
         }
     }
 }

@@ -10,8 +10,7 @@ use rayon::prelude::*;
 
 use super::{exp, values, vectorised};
 use crate::error::Result;
-use crate::nn::dropout::Dropout;
-use crate::nn::kernels::AttentionShape;
+use crate::nn::options::{AttentionShape, Dropout};
 use crate::nn::sequences::{Queries, Sequences};
 
 pub(in crate::nn) fn attention(

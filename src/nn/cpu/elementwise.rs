@@ -6,8 +6,7 @@ use rayon::prelude::*;
 
 use super::{ValuesMut, add_assign, block_rows, erf, exp, for_blocks, values, vectorised};
 use crate::error::Result;
-use crate::nn::dropout::Dropout;
-use crate::nn::kernels::{Activation, AdamWStep, CrossEntropy};
+use crate::nn::options::{Activation, AdamWStep, CrossEntropy, Dropout};
 use crate::nn::owned::Owned;
 use crate::nn::sequences::Sequences;
 

@@ -1,4 +1,4 @@
-//! Dropout whose random numbers depend only on (seed, step, site, position), never on threads or history.
+//! What kernels are told besides tensors, and what they tell.
 
 use candle_core::{Device, Tensor};
 
@@ -76,4 +76,84 @@ impl Dropout {
         }
         Ok(Tensor::from_vec(mask, (rows, width), device)?)
     }
+}
+
+/// The function between the two linear layers of a feed-forward block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x·Φ(x) with the exact normal distribution function, by erf (Hendrycks and Gimpel 2016);
+    /// transformers' "gelu".
+    Gelu,
+    /// max(x, 0).
+    Relu,
+}
+
+impl Activation {
+    /// From the `hidden_act` of a configuration. "gelu" means the exact form, as in transformers.
+    /// `None` for a function that is not provided.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "gelu" => Some(Self::Gelu),
+            "relu" => Some(Self::Relu),
+            _ => None,
+        }
+    }
+}
+
+/// The heads of an attention layer.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionShape {
+    /// Number of heads, A.
+    pub heads: usize,
+    /// Size of a head, H / A.
+    pub head_size: usize,
+}
+
+impl AttentionShape {
+    /// H.
+    pub fn hidden(self) -> usize {
+        self.heads * self.head_size
+    }
+
+    /// What scores are multiplied by: 1/√(head size).
+    pub fn scale(self) -> f64 {
+        1.0 / (self.head_size as f64).sqrt()
+    }
+}
+
+/// The numbers of one AdamW update, all of them after bias correction.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamWStep {
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Decay rate of the first moment.
+    pub beta1: f64,
+    /// Decay rate of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay of this parameter.
+    pub weight_decay: f64,
+    /// The gradient is multiplied by this first (gradient clipping).
+    pub gradient_scale: f64,
+    /// 1-based number of this update.
+    pub step: u64,
+}
+
+impl AdamWStep {
+    /// 1 − β₁ᵗ and √(1 − β₂ᵗ).
+    pub(super) fn bias_corrections(&self) -> (f64, f64) {
+        let power = |beta: f64| 1.0 - beta.powf(self.step as f64);
+        (power(self.beta1), power(self.beta2).sqrt())
+    }
+}
+
+/// The mean cross-entropy of a batch, with what follows from the same pass.
+pub struct CrossEntropy {
+    /// Mean over the B rows of −ln softmax(logits)_label, in nats; one number in f64.
+    pub loss: Tensor,
+    /// Its gradient with respect to the logits, (B, C).
+    pub gradient: Tensor,
+    /// The loss of each row (B), in f64.
+    pub per_row: Tensor,
 }
