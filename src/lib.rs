@@ -21,6 +21,8 @@
 //! Four programs stand on this library: `flue-cls-prepare`, `flue-cls-finetune`, `data-cls` and
 //! `study`. The modules are listed from the ground up; each imports only from those above it in this
 //! list, and siblings never see each other.
+// The documentation of modules is also the map of those who change them.
+#![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(
     test,
     allow(

@@ -107,7 +107,7 @@ impl Bootstrap {
     }
 
     /// Sentences that have a value.
-    pub fn sentences(&self) -> u64 {
+    pub(crate) fn sentences(&self) -> u64 {
         self.sentences
     }
 
@@ -121,14 +121,14 @@ impl Bootstrap {
     }
 
     /// The weighted mean of every replicate; NaN for one that drew no sentence.
-    pub fn means(&self) -> impl Iterator<Item = f64> {
+    pub(crate) fn means(&self) -> impl Iterator<Item = f64> {
         self.replicates.iter().map(|r| r.0 / r.1)
     }
 }
 
 /// The 95 % percentile interval of what replicates give; those that are not finite are left out.
 /// NaN when fewer than two are left.
-pub fn percentiles(mut values: Vec<f64>) -> Interval {
+pub(crate) fn percentiles(mut values: Vec<f64>) -> Interval {
     values.retain(|v| v.is_finite());
     if values.len() < 2 {
         return Interval::UNKNOWN;

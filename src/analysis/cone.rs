@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Mismatch`] when there is no row, the matrices differ in width, or a number is NaN or
 /// infinite.
-pub fn cosines_with_first(parts: &[ArrayView2<'_, f32>]) -> Result<Vec<f64>> {
+pub(crate) fn cosines_with_first(parts: &[ArrayView2<'_, f32>]) -> Result<Vec<f64>> {
     let rows = || parts.iter().flat_map(|part| part.axis_iter(Axis(0)));
     let Some(first) = rows().next() else {
         return Err(Error::Mismatch("no sentence to compare with".into()));

@@ -37,7 +37,7 @@ pub struct CosineSummary {
     /// Minimum, lower quartile, median, upper quartile, maximum.
     pub five_numbers: [f64; 5],
     /// The largest error of the three quartiles.
-    pub error_bound: f64,
+    pub(crate) error_bound: f64,
 }
 
 impl Cosine {

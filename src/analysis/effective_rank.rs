@@ -64,7 +64,7 @@ impl EffectiveRank {
 /// `exp(−Σ p ln p)` with `p = σ / Σσ`: the exponential of the entropy of the singular values,
 /// between 1 and their number. A zero σ adds nothing. NaN when all are zero, there is none, or one
 /// is NaN or infinite.
-pub fn effective_rank(singular_values: &[f64]) -> f64 {
+pub(crate) fn effective_rank(singular_values: &[f64]) -> f64 {
     let sum: f64 = singular_values.iter().sum();
     if sum.is_nan() || sum <= 0.0 {
         return f64::NAN;

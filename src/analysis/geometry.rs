@@ -28,7 +28,7 @@ pub struct SentenceGeometry {
     /// Its number of tokens.
     pub tokens: usize,
     /// The mean Euclidean norm of its tokens; NaN when it has none.
-    pub norm: f64,
+    pub(crate) norm: f64,
     /// The mean cosine of all pairs of its tokens, 0 with a token of zeros; NaN for fewer than two.
     pub cosine: f64,
     /// The same of the vectors less the layer's mean; 0 with a token that is the mean.
@@ -306,7 +306,7 @@ impl DirectionSums {
 /// The mean cosine of all pairs i < j of `tokens` tokens whose unit vectors have the sum `sum`:
 /// (‖S‖² − m) / (n (n − 1)), m of the n being no vectors of zeros, which have cosine 0 with every
 /// other. NaN for fewer than two tokens.
-pub fn mean_cosine(sum: &[f64], tokens: usize, not_zero: usize) -> f64 {
+pub(crate) fn mean_cosine(sum: &[f64], tokens: usize, not_zero: usize) -> f64 {
     if tokens < 2 {
         return f64::NAN;
     }

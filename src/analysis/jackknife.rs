@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use crate::metrics::Interval;
 
 /// Groups that sentences are dealt out to; as many as there are sentences when these are fewer.
-pub const GROUPS: usize = 20;
+pub(crate) const GROUPS: usize = 20;
 
 /// The quantiles at 0.975 of Student's t distribution of 1, 2, ... degrees of freedom.
 const STUDENT: [f64; GROUPS - 1] = [
@@ -36,7 +36,7 @@ impl Estimate {
     ///
     /// # Panics
     /// When there are more than [`GROUPS`] groups.
-    pub fn new(value: f64, without: &[f64]) -> Self {
+    pub(crate) fn new(value: f64, without: &[f64]) -> Self {
         assert!(
             without.len() <= GROUPS,
             "sentences are dealt out to {GROUPS} groups"
@@ -59,7 +59,7 @@ impl Estimate {
     }
 
     /// The same on another scale: a rising function of the figure and of the ends of its interval.
-    pub fn map(self, f: impl Fn(f64) -> f64) -> Self {
+    pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Self {
         Self {
             value: f(self.value),
             interval: Interval {

@@ -14,9 +14,9 @@ use crate::rng::Stream;
 
 /// The strengths that cross-validation chooses from: C of scikit-learn, the weight of the loss
 /// against `‖w‖²/2`.
-pub const STRENGTHS: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
+pub(crate) const STRENGTHS: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
 /// The parts of the training rows that take turns in being left out.
-pub const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 /// A search for the minimum ends when no component of the mean gradient is larger.
 const TOLERANCE: f64 = 1e-10;
 /// The same for a model of cross-validation, of which only the answers count.
@@ -25,33 +25,37 @@ const MAX_STEPS: usize = 500;
 
 /// A trained classifier.
 #[derive(Debug, Clone)]
-pub struct Logistic {
+pub(crate) struct Logistic {
     /// The strength it was trained with.
-    pub strength: f64,
+    pub(crate) strength: f64,
     /// One weight per standardised dimension, then the intercept.
-    pub weights: Vec<f64>,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "held against the peer by the tests")
+    )]
+    pub(crate) weights: Vec<f64>,
     /// The answers on the training rows.
-    pub train: ConfusionMatrix,
+    pub(crate) train: ConfusionMatrix,
     /// The answers on the test rows.
-    pub test: ConfusionMatrix,
+    pub(crate) test: ConfusionMatrix,
 }
 
 /// Logistic regression with the strength that cross-validation chose, and the same on shuffled
 /// labels.
 #[derive(Debug, Clone)]
-pub struct Selected {
+pub(crate) struct Selected {
     /// Trained on the labels.
-    pub real: Logistic,
+    pub(crate) real: Logistic,
     /// Trained with the same strength on the same labels in a random order, tested on those of the
     /// test rows in a random order.
-    pub control: Logistic,
+    pub(crate) control: Logistic,
     /// The accuracy over the folds of every one of [`STRENGTHS`].
-    pub validation: [f64; STRENGTHS.len()],
+    pub(crate) validation: [f64; STRENGTHS.len()],
 }
 
 impl Selected {
     /// How much better the classifier does than the control task lets it do by heart or by chance.
-    pub fn selectivity(&self) -> f64 {
+    pub(crate) fn selectivity(&self) -> f64 {
         self.real.test.accuracy() - self.control.test.accuracy()
     }
 }
@@ -65,7 +69,7 @@ impl Selected {
 /// [`Error::Mismatch`] when vectors and labels do not fit, there is no row, a label is neither 0
 /// nor 1, a number is NaN or infinite, or a class has fewer training rows than there are folds;
 /// [`Error::Compute`] when there is no convergence; [`Error::Interrupted`].
-pub fn select(train: Rows<'_>, test: Rows<'_>, seed: u64) -> Result<Selected> {
+pub(crate) fn select(train: Rows<'_>, test: Rows<'_>, seed: u64) -> Result<Selected> {
     check_pair(train, test)?;
     let scale = Standard::of(train.vectors);
     let (x, z) = (scale.apply(train.vectors), scale.apply(test.vectors));

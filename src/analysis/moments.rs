@@ -15,7 +15,7 @@ pub struct Moments {
 
 impl Moments {
     /// The moments of a list, in two passes.
-    pub fn of(values: &[f32]) -> Self {
+    pub(crate) fn of(values: &[f32]) -> Self {
         let count = values.len() as f64;
         let mean = sum(
             values,

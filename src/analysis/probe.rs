@@ -15,17 +15,17 @@ use crate::rng::Stream;
 
 /// How a probe is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ProbeOptions {
+pub(crate) struct ProbeOptions {
     /// Passes over the training rows.
-    pub epochs: usize,
+    pub(crate) epochs: usize,
     /// Adam's step size.
-    pub learning_rate: f64,
+    pub(crate) learning_rate: f64,
     /// Rows per step.
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// The probability that the unit's output is dropped (set to 0) in training.
-    pub dropout: f64,
+    pub(crate) dropout: f64,
     /// Decides the initial weights, the order of rows and what is dropped.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for ProbeOptions {
@@ -63,35 +63,43 @@ impl ProbeOptions {
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     /// (sentences, hidden)
-    pub vectors: ArrayView2<'a, f32>,
+    pub(crate) vectors: ArrayView2<'a, f32>,
     /// One per sentence.
-    pub labels: &'a [i64],
+    pub(crate) labels: &'a [i64],
 }
 
 /// The figures after one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
+pub(crate) struct Epoch {
     /// Mean cross-entropy over the epoch's steps, dropout on.
-    pub train_loss: f64,
+    pub(crate) train_loss: f64,
     /// The share of right answers over the epoch's steps, dropout on.
-    pub train_accuracy: f64,
+    pub(crate) train_accuracy: f64,
     /// Mean cross-entropy on the test rows.
-    pub test_loss: f64,
+    pub(crate) test_loss: f64,
     /// The share of right answers on the test rows.
-    pub test_accuracy: f64,
+    pub(crate) test_accuracy: f64,
 }
 
 /// A trained probe.
 #[derive(Debug, Clone)]
-pub struct Probe {
+pub(crate) struct Probe {
     /// One weight per dimension.
-    pub weights: Vec<f32>,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "held against the peer by the tests")
+    )]
+    pub(crate) weights: Vec<f32>,
     /// The unit's bias.
-    pub bias: f32,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "held against the peer by the tests")
+    )]
+    pub(crate) bias: f32,
     /// The figures of every epoch.
-    pub history: Vec<Epoch>,
+    pub(crate) history: Vec<Epoch>,
     /// The answers on the test rows after the last epoch.
-    pub test: ConfusionMatrix,
+    pub(crate) test: ConfusionMatrix,
 }
 
 impl Rows<'_> {
@@ -143,7 +151,12 @@ pub(super) fn check_pair(train: Rows<'_>, test: Rows<'_>) -> Result<()> {
 /// nor 1, or a number is NaN or infinite; [`Error::Usage`] for options that make no sense;
 /// [`Error::Compute`] when the output overflows, so that there is no answer; [`Error::Interrupted`]
 /// between two epochs.
-pub fn train(train: Rows<'_>, test: Rows<'_>, options: &ProbeOptions, name: &str) -> Result<Probe> {
+pub(crate) fn train(
+    train: Rows<'_>,
+    test: Rows<'_>,
+    options: &ProbeOptions,
+    name: &str,
+) -> Result<Probe> {
     options.check()?;
     check_pair(train, test)?;
     let stream = |what: &str| Stream::new(options.seed, &format!("probe/{name}/{what}"));

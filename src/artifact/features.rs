@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// The key under which `datasets` keeps its JSON in the metadata of an Arrow schema.
-pub const METADATA_KEY: &str = "huggingface";
+pub(crate) const METADATA_KEY: &str = "huggingface";
 
 /// The most classes that a dataset may have: each is a row of the classifier and of its table of
 /// confusions.
@@ -21,7 +21,7 @@ const MOST_CLASSES: usize = 1000;
 ///
 /// # Errors
 /// [`Error::Malformed`] when it is not JSON.
-pub fn info(path: &Path, schema: &Schema) -> Result<Option<Value>> {
+pub(crate) fn info(path: &Path, schema: &Schema) -> Result<Option<Value>> {
     let Some(text) = schema.metadata().get(METADATA_KEY) else {
         return Ok(None);
     };
@@ -37,7 +37,11 @@ pub fn info(path: &Path, schema: &Schema) -> Result<Option<Value>> {
 ///
 /// # Errors
 /// As [`info`] and [`declared`].
-pub fn class_names(path: &Path, schema: &Schema, column: &str) -> Result<Option<Vec<String>>> {
+pub(crate) fn class_names(
+    path: &Path,
+    schema: &Schema,
+    column: &str,
+) -> Result<Option<Vec<String>>> {
     match info(path, schema)? {
         Some(info) => declared(path, &info, column),
         None => Ok(None),
@@ -49,7 +53,7 @@ pub fn class_names(path: &Path, schema: &Schema, column: &str) -> Result<Option<
 ///
 /// # Errors
 /// [`Error::Malformed`] when there are none, too many, or one twice.
-pub fn declared(path: &Path, info: &Value, column: &str) -> Result<Option<Vec<String>>> {
+pub(crate) fn declared(path: &Path, info: &Value, column: &str) -> Result<Option<Vec<String>>> {
     let feature = info.get("features").and_then(|f| f.get(column));
     let Some(names) = feature
         .and_then(|f| f.get("names"))

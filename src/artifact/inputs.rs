@@ -27,15 +27,15 @@ use crate::error::{Error, Result};
 use crate::files::sha256_file;
 
 /// The most bytes of data that are hashed: a second or two.
-pub const MOST_DIGESTED: u64 = 1 << 30;
+pub(crate) const MOST_DIGESTED: u64 = 1 << 30;
 
 /// What tells every file from another, by the file's name: its SHA-256 in hexadecimal, or its size
 /// and time.
-pub type Fingerprints = BTreeMap<String, String>;
+pub(crate) type Fingerprints = BTreeMap<String, String>;
 
 /// The files that a run reads.
 #[derive(Debug, Clone, Default)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// By their names.
     files: BTreeMap<String, Input>,
     commits: BTreeMap<String, String>,
@@ -50,17 +50,17 @@ struct Input {
 impl Inputs {
     /// A file that every run reads whole, by a name that is the same on every machine. A name
     /// counts once.
-    pub fn add(&mut self, name: String, path: PathBuf) {
+    pub(crate) fn add(&mut self, name: String, path: PathBuf) {
         self.push(name, path, false);
     }
 
     /// A file of a dataset or a corpus, of which a run may read a part.
-    pub fn add_data(&mut self, name: String, path: PathBuf) {
+    pub(crate) fn add_data(&mut self, name: String, path: PathBuf) {
         self.push(name, path, true);
     }
 
     /// Add all of `other`; a file that is there already is there once.
-    pub fn append(&mut self, other: Inputs) {
+    pub(crate) fn append(&mut self, other: Inputs) {
         self.files.extend(other.files);
         self.commits.extend(other.commits);
     }
@@ -71,12 +71,12 @@ impl Inputs {
 
     /// The commit of a repository that files come from. It is noted and not compared: the next
     /// commit may have the same files.
-    pub fn add_commit(&mut self, repository: String, commit: String) {
+    pub(crate) fn add_commit(&mut self, repository: String, commit: String) {
         self.commits.insert(repository, commit);
     }
 
     /// The commits of repositories, by these.
-    pub fn commits(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn commits(&self) -> &BTreeMap<String, String> {
         &self.commits
     }
 
@@ -84,7 +84,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`Error::Io`] when one cannot be read.
-    pub fn fingerprints(&self) -> Result<Fingerprints> {
+    pub(crate) fn fingerprints(&self) -> Result<Fingerprints> {
         self.fingerprints_with(&mut Digests::default())
     }
 
@@ -93,7 +93,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`Error::Io`] when a file cannot be read.
-    pub fn fingerprints_with(&self, digests: &mut Digests) -> Result<Fingerprints> {
+    pub(crate) fn fingerprints_with(&self, digests: &mut Digests) -> Result<Fingerprints> {
         self.within(MOST_DIGESTED, digests)
     }
 
@@ -117,7 +117,7 @@ impl Inputs {
 
 /// Digests of files that do not change meanwhile.
 #[derive(Debug, Default)]
-pub struct Digests(BTreeMap<PathBuf, String>);
+pub(crate) struct Digests(BTreeMap<PathBuf, String>);
 
 impl Digests {
     fn of(&mut self, path: &Path) -> Result<String> {
@@ -158,7 +158,7 @@ fn date(time: SystemTime) -> String {
 
 /// The first file that tells two runs apart, after "begun with" or "made from": of the files that
 /// were read `then`, and those that are `now`.
-pub fn difference(then: &Fingerprints, now: &Fingerprints) -> Option<String> {
+pub(crate) fn difference(then: &Fingerprints, now: &Fingerprints) -> Option<String> {
     let is_digest = |fingerprint: &str| fingerprint.len() == 64;
     let changed = then.iter().find(|(name, old)| now.get(*name) != Some(old));
     if let Some((name, old)) = changed {

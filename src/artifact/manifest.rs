@@ -15,7 +15,7 @@ static COMMAND: OnceLock<Vec<String>> = OnceLock::new();
 
 /// Have every manifest of this process say by which command its output was made. Programs call this once, at the start; whoever runs
 /// a pipeline from code of their own has no command to record.
-pub fn record_command(words: Vec<String>) {
+pub(crate) fn record_command(words: Vec<String>) {
     // A second call, from a test, keeps the first command.
     let _ = COMMAND.set(words);
 }
@@ -23,29 +23,29 @@ pub fn record_command(words: Vec<String>) {
 /// What made an output. Written as `manifest.json` inside it, or `NAME.manifest.json` beside a
 /// single file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// The program: "flue-cls-prepare", "study layers", ...
-    pub program: String,
+    pub(crate) program: String,
     /// The version of this toolkit.
-    pub version: String,
+    pub(crate) version: String,
     /// The words of the command that made it: the program of [`record_command`] and its arguments. Empty where there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Every setting that can change a number, the seed included.
-    pub config: serde_json::Value,
+    pub(crate) config: serde_json::Value,
     /// What tells every file that was read from another of its name (see [`Inputs`]).
-    pub inputs: Fingerprints,
+    pub(crate) inputs: Fingerprints,
     /// The commits of the repositories that files came from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub commits: BTreeMap<String, String>,
+    pub(crate) commits: BTreeMap<String, String>,
     /// What came of it: the summary that the program printed.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub results: serde_json::Value,
+    pub(crate) results: serde_json::Value,
 }
 
 impl Manifest {
     /// The manifest of `program` run with `config`, without inputs yet.
-    pub fn new(program: &str, config: serde_json::Value) -> Self {
+    pub(crate) fn new(program: &str, config: serde_json::Value) -> Self {
         Self {
             program: program.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -61,7 +61,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) when a file cannot be read.
-    pub fn add_inputs(&mut self, inputs: &Inputs) -> Result<()> {
+    pub(crate) fn add_inputs(&mut self, inputs: &Inputs) -> Result<()> {
         self.inputs.extend(inputs.fingerprints()?);
         self.commits.extend(inputs.commits().clone());
         Ok(())
@@ -72,7 +72,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) or
     /// [`Error::Malformed`](crate::error::Error::Malformed).
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         read_json(path, "a manifest of this toolkit")
     }
 
@@ -80,7 +80,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::replace(path)?;
         file.write_json(self)?;
         file.commit()

@@ -2,7 +2,7 @@
 //! made an output, the files that were read for it, its shards while it is under way, and the
 //! formats that several modules write.
 
-pub mod features;
+pub(crate) mod features;
 mod inputs;
 mod manifest;
 pub mod npy;
@@ -11,8 +11,8 @@ mod parquet_pages;
 mod shards;
 mod thrift;
 
-pub use inputs::{Digests, Fingerprints, Inputs, MOST_DIGESTED, difference};
-pub use manifest::{Manifest, record_command};
-pub use parquet_file::ParquetFile;
-pub use parquet_pages::rows_at_a_time;
-pub use shards::{CHUNK_ROWS, Part, Shard, ShardSet};
+pub(crate) use inputs::{Digests, Fingerprints, Inputs, difference};
+pub(crate) use manifest::{Manifest, record_command};
+pub(crate) use parquet_file::ParquetFile;
+pub(crate) use parquet_pages::rows_at_a_time;
+pub(crate) use shards::{CHUNK_ROWS, Part, Shard, ShardSet};

@@ -40,14 +40,14 @@ macro_rules! types {
             const ALL: &[Self] = &[$(Self::$name),*];
 
             /// NumPy's name, with the byte order.
-            pub fn descr(self) -> &'static str {
+            pub(crate) fn descr(self) -> &'static str {
                 match self {
                     $(Self::$name => $descr,)*
                 }
             }
 
             /// Bytes of one number.
-            pub fn size(self) -> usize {
+            pub(crate) fn size(self) -> usize {
                 match self {
                     $(Self::$name => size_of::<$type>(),)*
                 }
@@ -104,9 +104,9 @@ const GROWTH_DIGITS: usize = 21;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The type of its numbers.
-    pub dtype: DType,
+    pub(crate) dtype: DType,
     /// The length of each axis.
-    pub shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
 }
 
 impl Header {
@@ -119,14 +119,14 @@ impl Header {
     }
 
     /// How many numbers the array holds; `None` when that overflows.
-    pub fn elements(&self) -> Option<usize> {
+    pub(crate) fn elements(&self) -> Option<usize> {
         self.shape
             .iter()
             .try_fold(1usize, |product, &axis| product.checked_mul(axis))
     }
 
     /// The bytes in front of the numbers, the same as NumPy's (version 1.0 of the format).
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let axes: Vec<String> = self.shape.iter().map(usize::to_string).collect();
         let shape = match axes.len() {
             1 => format!("({},)", axes[0]),

@@ -19,7 +19,7 @@ use crate::files::open_file;
 
 /// A file as the readers of the parquet crate want it.
 #[derive(Clone)]
-pub struct ParquetFile {
+pub(crate) struct ParquetFile {
     file: Arc<File>,
     length: u64,
 }
@@ -29,7 +29,7 @@ impl ParquetFile {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] for a footer that announces more than it holds.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = open_file(path)?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         let file = Arc::new(file);
@@ -97,7 +97,7 @@ impl ChunkReader for ParquetFile {
 }
 
 /// A reader that fails at the end of the file instead of giving nothing.
-pub struct Strict(BufReader<File>);
+pub(crate) struct Strict(BufReader<File>);
 
 impl Read for Strict {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -39,7 +39,7 @@ const LARGEST_HEADER: u64 = 1 << 22;
 ///
 /// # Errors
 /// [`Error::Malformed`] with the column that asks for too much, or a page that is damaged.
-pub fn rows_at_a_time(
+pub(crate) fn rows_at_a_time(
     path: &Path,
     file: &ParquetFile,
     metadata: &ParquetMetaData,

@@ -18,7 +18,7 @@ use crate::files::presence::{is_dir, is_file};
 use crate::files::{OutputLock, clear, entries, manifest_beside, names, remove_at_once, shards_of};
 
 /// Rows that are computed and stored together where a model runs over them.
-pub const CHUNK_ROWS: usize = 64;
+pub(crate) const CHUNK_ROWS: usize = 64;
 
 /// The most shards that work can be cut into.
 const MOST_SHARDS: usize = 1 << 16;
@@ -26,22 +26,22 @@ const MOST_SHARDS: usize = 1 << 16;
 /// One shard of a number of them: the rows `index`, `index + count`, ... or, where a model runs
 /// over them, chunks of rows in this manner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
+pub(crate) struct Shard {
     /// Its number, from 0.
-    pub index: usize,
+    pub(crate) index: usize,
     /// How many there are.
-    pub count: usize,
+    pub(crate) count: usize,
 }
 
 impl Shard {
     /// Whether the row is one of this shard's.
-    pub fn takes(&self, row: u64) -> bool {
+    pub(crate) fn takes(&self, row: u64) -> bool {
         row % self.count as u64 == self.index as u64
     }
 
     /// The numbers and rows of this shard's chunks of `rows` rows. Every chunk is computed on its
     /// own, so that shards together compute just what one run does, to the last bit.
-    pub fn chunks(self, rows: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    pub(crate) fn chunks(self, rows: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
         (0..rows.div_ceil(CHUNK_ROWS))
             .filter(move |&chunk| self.takes(chunk as u64))
             .map(move |chunk| {
@@ -51,7 +51,7 @@ impl Shard {
     }
 
     /// Of `rows` rows, how many are this shard's.
-    pub fn rows_of(&self, rows: u64) -> u64 {
+    pub(crate) fn rows_of(&self, rows: u64) -> u64 {
         let (index, count) = (self.index as u64, self.count as u64);
         (rows + count - 1).saturating_sub(index) / count
     }
@@ -84,7 +84,7 @@ impl std::fmt::Display for Shard {
 
 /// Which part of the work a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Everything, going on with what a killed run left.
     Whole,
     /// One shard, into `OUT.shards`.
@@ -98,7 +98,7 @@ const MOST_NAMED: usize = 10;
 
 /// The shards of one output.
 #[derive(Debug, Clone)]
-pub struct ShardSet {
+pub(crate) struct ShardSet {
     folder: PathBuf,
     count: usize,
 }
@@ -110,7 +110,7 @@ impl ShardSet {
     /// # Errors
     /// [`Error::Mismatch`] when the set was begun with another number, other settings or another
     /// version; [`Error::Io`].
-    pub fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
+    pub(crate) fn begin(output: &Path, count: usize, manifest: &Manifest) -> Result<Self> {
         let set = Self::at(output, count);
         fs::create_dir_all(&set.folder).map_err(Error::io(&set.folder, "create the folder"))?;
         let path = set.folder.join("manifest.json");
@@ -155,7 +155,7 @@ impl ShardSet {
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub fn begin_whole(output: &Path, manifest: &Manifest, overwrite: bool) -> Result<Self> {
+    pub(crate) fn begin_whole(output: &Path, manifest: &Manifest, overwrite: bool) -> Result<Self> {
         let whole = Self::at(output, 1);
         clear(&whole.folder)?;
         match Self::begin(output, 1, manifest) {
@@ -169,7 +169,7 @@ impl ShardSet {
 
     /// Whether nothing was computed for this set yet: its folder holds no file but the manifest,
     /// which is that of so many shards. A folder that cannot be read is not taken for such.
-    pub fn is_bare(&self) -> bool {
+    pub(crate) fn is_bare(&self) -> bool {
         matches!(self.holds_manifest_only(), Ok(true))
     }
 
@@ -189,7 +189,7 @@ impl ShardSet {
 
     /// Remove the folder of a run that failed before it had computed anything. What cannot be
     /// removed stays: that the run failed is what matters.
-    pub fn remove_if_bare(&self) {
+    pub(crate) fn remove_if_bare(&self) {
         if self.is_bare() {
             let _ = self.remove();
         }
@@ -200,7 +200,7 @@ impl ShardSet {
     /// # Errors
     /// [`Error::NotFound`] when there is none, or that names the shards which are missing; as
     /// [`begin`](Self::begin).
-    pub fn finished(output: &Path, manifest: &Manifest) -> Result<Self> {
+    pub(crate) fn finished(output: &Path, manifest: &Manifest) -> Result<Self> {
         let (set, _) = Self::open(output)?;
         clear(&set.folder)?;
         let set = Self::begin(output, set.count, manifest)?;
@@ -214,14 +214,14 @@ impl ShardSet {
     /// # Errors
     /// [`Error::OutputBusy`] when a run is computing one of them; [`Error::Io`] when the folder
     /// cannot be renamed. What cannot be removed after that stays, with a warning.
-    pub fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         let _locks = self.lock_all()?;
         remove_at_once(&self.folder)
     }
 
     /// [`remove`](Self::remove) when the output is complete: that its parts stay is worth a
     /// warning, no more.
-    pub fn remove_done(&self) {
+    pub(crate) fn remove_done(&self) {
         if let Err(e) = self.remove() {
             tracing::warn!("{e}; the output is complete, and its parts may be removed");
         }
@@ -239,7 +239,7 @@ impl ShardSet {
 
     /// Remove the parts of a whole run that was killed when nothing was left to do but that:
     /// `output` is complete, with its manifest. Nothing is done while another run holds it.
-    pub fn remove_if_done(output: &Path) {
+    pub(crate) fn remove_if_done(output: &Path) {
         let named = manifest_beside(output).is_file() || output.join("manifest.json").is_file();
         let done =
             || Self::open(output).is_ok_and(|(set, _)| set.count == 1 && set.missing().is_empty());
@@ -253,7 +253,7 @@ impl ShardSet {
 
     /// Whether a run was killed between naming the single file `output` and writing its manifest:
     /// its parts are all there.
-    pub fn lack_manifest_only(output: &Path) -> bool {
+    pub(crate) fn lack_manifest_only(output: &Path) -> bool {
         output.is_file()
             && !manifest_beside(output).exists()
             && Self::open(output).is_ok_and(|(set, _)| set.missing().is_empty())
@@ -283,7 +283,7 @@ impl ShardSet {
     /// # Errors
     /// [`Error::NotFound`] when there are none; [`Error::Mismatch`] when another version began
     /// them; [`Error::Malformed`].
-    pub fn open(output: &Path) -> Result<(Self, Manifest)> {
+    pub(crate) fn open(output: &Path) -> Result<(Self, Manifest)> {
         let set = Self::at(output, 0);
         let path = set.folder.join("manifest.json");
         if !is_file(&path)? {
@@ -305,27 +305,27 @@ impl ShardSet {
     }
 
     /// The folder of all shards.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The number of shards.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// Where a shard's output lies or will lie.
-    pub fn path(&self, index: usize) -> PathBuf {
+    pub(crate) fn path(&self, index: usize) -> PathBuf {
         self.folder.join(format!("{index:05}-of-{:05}", self.count))
     }
 
     /// Whether a shard is finished.
-    pub fn is_finished(&self, index: usize) -> bool {
+    pub(crate) fn is_finished(&self, index: usize) -> bool {
         self.path(index).exists()
     }
 
     /// The numbers of the shards that are not finished.
-    pub fn missing(&self) -> Vec<usize> {
+    pub(crate) fn missing(&self) -> Vec<usize> {
         (0..self.count).filter(|&i| !self.is_finished(i)).collect()
     }
 
@@ -333,7 +333,7 @@ impl ShardSet {
     ///
     /// # Errors
     /// [`Error::NotFound`] that names those which are not.
-    pub fn require_all(&self) -> Result<()> {
+    pub(crate) fn require_all(&self) -> Result<()> {
         let missing = self.missing();
         if missing.is_empty() {
             return Ok(());

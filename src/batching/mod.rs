@@ -6,7 +6,7 @@ use crate::rng::{Stream, numpy_permutation};
 
 /// The order in which training takes its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DataOrder {
+pub(crate) enum DataOrder {
     /// Another random order in each epoch.
     Shuffled,
     /// As they come.
@@ -18,7 +18,7 @@ pub enum DataOrder {
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the split has fewer rows.
-pub fn subset(split: &Split, n: Option<usize>, seed: u64) -> Result<Vec<usize>> {
+pub(crate) fn subset(split: &Split, n: Option<usize>, seed: u64) -> Result<Vec<usize>> {
     let n = n.unwrap_or(split.len());
     if n > split.len() {
         return Err(Error::Mismatch(format!(
@@ -34,7 +34,7 @@ pub fn subset(split: &Split, n: Option<usize>, seed: u64) -> Result<Vec<usize>> 
 }
 
 /// The order of `rows` in epoch `epoch`.
-pub fn epoch_order(rows: &[usize], order: DataOrder, seed: u64, epoch: usize) -> Vec<usize> {
+pub(crate) fn epoch_order(rows: &[usize], order: DataOrder, seed: u64, epoch: usize) -> Vec<usize> {
     match order {
         DataOrder::Sequential => rows.to_vec(),
         DataOrder::Shuffled => {
@@ -50,7 +50,7 @@ pub fn epoch_order(rows: &[usize], order: DataOrder, seed: u64, epoch: usize) ->
 /// sorted from long to short; the longest row of all comes first, so that memory that does not suffice is noticed at once.
 ///
 /// Reference: transformers' `LengthGroupedSampler` and `get_length_grouped_indices` in `trainer_pt_utils.py`.
-pub fn length_grouped_order(
+pub(crate) fn length_grouped_order(
     rows: &[usize],
     lengths: &[usize],
     batch_size: usize,
@@ -76,7 +76,7 @@ pub fn length_grouped_order(
 #[derive(Debug, Clone, Default)]
 pub struct PackedBatch {
     /// Numbers of the rows in their split (B).
-    pub rows: Vec<usize>,
+    pub(crate) rows: Vec<usize>,
     /// Token ids (T).
     pub ids: Vec<u32>,
     /// Column of each token in its stored row (T).
@@ -112,7 +112,12 @@ impl PackedBatch {
     ///
     /// # Errors
     /// [`Error::Malformed`] with the first row that is wrong.
-    pub fn check_fits(&self, split: &Split, vocabulary: usize, longest: usize) -> Result<()> {
+    pub(crate) fn check_fits(
+        &self,
+        split: &Split,
+        vocabulary: usize,
+        longest: usize,
+    ) -> Result<()> {
         let remedy =
             "was the data prepared with another tokenizer? Prepare it with this checkpoint";
         for (row, ends) in self.rows.iter().zip(self.bounds.windows(2)) {
@@ -180,13 +185,8 @@ impl PackedBatch {
         Ok(())
     }
 
-    /// B.
-    pub fn num_sequences(&self) -> usize {
-        self.rows.len()
-    }
-
     /// T.
-    pub fn num_tokens(&self) -> usize {
+    pub(crate) fn num_tokens(&self) -> usize {
         self.ids.len()
     }
 }

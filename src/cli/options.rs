@@ -16,47 +16,47 @@ use crate::progress::Progress;
 /// The options that every program takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
-pub struct CommonArgs {
+pub(crate) struct CommonArgs {
     /// Where tensors live: cpu, cuda, cuda:N or metal [default: the best one compiled in]
     #[arg(long, global = true, value_name = "DEVICE")]
-    pub device: Option<String>,
+    pub(crate) device: Option<String>,
 
     /// Number of threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
 
     /// Never touch the network: names are looked up on disk and in the cache only
     #[arg(long, global = true)]
-    pub offline: bool,
+    pub(crate) offline: bool,
 
     /// Fetch what the run needs from the network into the cache and stop: for a node with a connection, before --offline runs
     #[arg(long, global = true)]
-    pub download_only: bool,
+    pub(crate) download_only: bool,
 
     /// Cache of downloaded files [default: the cache of Hugging Face's libraries]
     #[arg(long, global = true, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
+    pub(crate) cache_dir: Option<PathBuf>,
 
     /// Branch, tag or commit of a checkpoint on the hub [default: main]
     #[arg(long, global = true, value_name = "REV")]
-    pub revision: Option<String>,
+    pub(crate) revision: Option<String>,
 
     /// Replace an output that exists
     #[arg(long, global = true)]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 
     /// No log and no progress on stderr; errors are still printed
     #[arg(long, short, global = true)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 
     /// More log lines on stderr; twice for debugging
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 impl CommonArgs {
     /// Where checkpoints are looked up.
-    pub fn hub(&self) -> HubOptions {
+    pub(crate) fn hub(&self) -> HubOptions {
         HubOptions {
             offline: self.offline,
             cache_dir: self.cache_dir.clone(),
@@ -80,7 +80,7 @@ pub(super) struct LabelArgs {
 
 impl LabelArgs {
     /// The map; without the option one that says nothing.
-    pub fn map(&self) -> LabelMap {
+    pub(crate) fn map(&self) -> LabelMap {
         self.label_map.clone().unwrap_or_default()
     }
 }
@@ -100,7 +100,7 @@ pub(super) struct ReadingArgs {
 
 impl ReadingArgs {
     /// These as options of the reader.
-    pub fn options(&self) -> ReadOptions {
+    pub(crate) fn options(&self) -> ReadOptions {
         ReadOptions {
             label_map: self.label_map.clone().unwrap_or_default(),
             no_quotes: self.no_quotes,

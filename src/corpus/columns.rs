@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 /// The places of the columns among the names of a table.
 pub(super) struct Columns {
     /// The review.
-    pub text: usize,
+    pub(crate) text: usize,
     /// Its class.
-    pub label: usize,
+    pub(crate) label: usize,
     /// Its number.
-    pub idx: Option<usize>,
+    pub(crate) idx: Option<usize>,
     /// Its category.
-    pub category: Option<usize>,
+    pub(crate) category: Option<usize>,
 }
 
 impl Columns {
@@ -25,7 +25,12 @@ impl Columns {
     /// # Errors
     /// [`Error::Malformed`] when `text` or `label` is missing or several columns have one of the
     /// names.
-    pub fn find<S: AsRef<str>>(path: &Path, place: &str, names: &[S], hint: &str) -> Result<Self> {
+    pub(crate) fn find<S: AsRef<str>>(
+        path: &Path,
+        place: &str,
+        names: &[S],
+        hint: &str,
+    ) -> Result<Self> {
         let find = |name| find_column(path, place, names, name);
         let need = |name| {
             find(name)?.ok_or_else(|| {

@@ -43,7 +43,12 @@ impl Csv {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] when the header lacks `text` or `label` or names one
     /// twice.
-    pub fn open(path: &Path, delimiter: u8, before: usize, options: &ReadOptions) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        delimiter: u8,
+        before: usize,
+        options: &ReadOptions,
+    ) -> Result<Self> {
         let quoted = !options.no_quotes;
         let bytes = Quotes::new(open_without_mark(path)?, quoted.then_some(delimiter));
         let mut reader = csv::ReaderBuilder::new()
@@ -77,7 +82,7 @@ impl Csv {
     }
 
     /// Whether there is a column `category`.
-    pub fn has_categories(&self) -> bool {
+    pub(crate) fn has_categories(&self) -> bool {
         self.columns.category.is_some()
     }
 

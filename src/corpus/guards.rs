@@ -42,7 +42,7 @@ pub(super) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// Lines of `reader`; `path` serves for messages.
-    pub fn new(path: &Path, reader: R) -> Self {
+    pub(crate) fn new(path: &Path, reader: R) -> Self {
         Self {
             path: path.into(),
             reader,
@@ -53,12 +53,12 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The number of the line that was read last, from 1.
-    pub fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> usize {
         self.number
     }
 
@@ -68,7 +68,7 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// [`Error::Io`] when reading fails; [`Error::Malformed`] with the byte offset for invalid
     /// UTF-8.
-    pub fn read(&mut self, line: &mut String) -> Result<bool> {
+    pub(crate) fn read(&mut self, line: &mut String) -> Result<bool> {
         self.bytes.clear();
         let start = self.offset;
         let ended = self.fill()?;
@@ -158,7 +158,7 @@ pub(super) struct Meter<R> {
 
 impl<R> Meter<R> {
     /// Read `limit` bytes of `reader`; after them the error says `complaint`.
-    pub fn new(reader: R, limit: u64, complaint: &'static str) -> Self {
+    pub(crate) fn new(reader: R, limit: u64, complaint: &'static str) -> Self {
         Self {
             reader,
             left: limit,
@@ -167,7 +167,7 @@ impl<R> Meter<R> {
     }
 
     /// Start counting anew, up to another limit.
-    pub fn refill(&mut self, limit: u64, complaint: &'static str) {
+    pub(crate) fn refill(&mut self, limit: u64, complaint: &'static str) {
         (self.left, self.complaint) = (limit, complaint);
     }
 }
@@ -200,9 +200,9 @@ enum At {
 #[derive(Debug)]
 pub(super) struct QuoteFault {
     /// The line where it shows, from 1.
-    pub line: u64,
+    pub(crate) line: u64,
     /// In words, with the line where the field begins.
-    pub found: String,
+    pub(crate) found: String,
 }
 
 impl fmt::Display for QuoteFault {
@@ -231,7 +231,7 @@ pub(super) struct Quotes<R> {
 
 impl<R> Quotes<R> {
     /// Watch the quotes of a table with this delimiter; without one nothing is watched.
-    pub fn new(reader: R, delimiter: Option<u8>) -> Self {
+    pub(crate) fn new(reader: R, delimiter: Option<u8>) -> Self {
         Self {
             reader,
             delimiter,

@@ -29,7 +29,7 @@ impl JsonLines {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
+    pub(crate) fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
         Ok(Self {
             lines: Lines::new(path, open_without_mark(path)?),
             line: String::new(),

@@ -16,7 +16,7 @@ use unicode_normalization::char::is_combining_mark;
 use crate::error::{Error, Result};
 
 /// The classes of FLUE CLS in the order of their numbers.
-pub const FLUE_CLASSES: [&str; 2] = ["negative", "positive"];
+pub(crate) const FLUE_CLASSES: [&str; 2] = ["negative", "positive"];
 
 /// What a label of FLUE CLS must be, for messages.
 pub(super) const EXPECTED: &str = "a label 0 or negative, 1 or positive; where the classes have \
@@ -26,7 +26,7 @@ pub(super) const EXPECTED: &str = "a label 0 or negative, 1 or positive; where t
 /// Other names for class names, as `--label-map a=b,c=d` gives them: what is called `a` is the
 /// class `b`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LabelMap(Vec<(String, String)>);
+pub(crate) struct LabelMap(Vec<(String, String)>);
 
 impl LabelMap {
     /// The name that stands for `name`: its own where the map says nothing about it.
@@ -89,7 +89,7 @@ enum Naming {
 
 /// The classes of one source in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Classes {
+pub(crate) struct Classes {
     /// What has these classes, for messages: "split test of data".
     source: String,
     names: Vec<String>,
@@ -101,7 +101,7 @@ impl Classes {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when two of them have one meaning.
-    pub fn declared(source: impl Display, names: &[String], map: &LabelMap) -> Result<Self> {
+    pub(crate) fn declared(source: impl Display, names: &[String], map: &LabelMap) -> Result<Self> {
         let placeholder = |(i, name): (usize, &String)| *name == format!("LABEL_{i}");
         let naming = if names.iter().enumerate().all(placeholder) {
             Naming::Placeholders
@@ -115,13 +115,13 @@ impl Classes {
     ///
     /// # Errors
     /// As [`declared`](Self::declared), once `map` has given them names.
-    pub fn numbers(source: impl Display, count: usize, map: &LabelMap) -> Result<Self> {
+    pub(crate) fn numbers(source: impl Display, count: usize, map: &LabelMap) -> Result<Self> {
         let names = (0..count).map(|i| i.to_string()).collect();
         Self::new(source.to_string(), names, Naming::Numbers, map)
     }
 
     /// Those of FLUE CLS.
-    pub fn flue() -> Self {
+    pub(crate) fn flue() -> Self {
         Self {
             source: "FLUE CLS".into(),
             names: FLUE_CLASSES.map(String::from).into(),
@@ -162,13 +162,13 @@ impl Classes {
 
     /// The names, in the order of the numbers. Of a source with numbers alone these are the
     /// numbers.
-    pub fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The names by which the classes are called from here on: of a source with the numbers 0 and 1
     /// alone those of FLUE CLS.
-    pub fn given_names(&self) -> Vec<String> {
+    pub(crate) fn given_names(&self) -> Vec<String> {
         match (self.naming, self.names.len()) {
             (Naming::Numbers, 2) => FLUE_CLASSES.map(String::from).to_vec(),
             _ => self.names.clone(),
@@ -176,12 +176,12 @@ impl Classes {
     }
 
     /// Whether they are nothing but `LABEL_0`, `LABEL_1`, …
-    pub fn are_placeholders(&self) -> bool {
+    pub(crate) fn are_placeholders(&self) -> bool {
         self.naming == Naming::Placeholders
     }
 
     /// Whether they are `negative` and `positive`, in either order and under any of their names.
-    pub fn are_flue(&self) -> bool {
+    pub(crate) fn are_flue(&self) -> bool {
         let keys: HashSet<String> = self.keys().into_iter().collect();
         keys == HashSet::from(FLUE_CLASSES.map(String::from))
     }
@@ -193,7 +193,7 @@ impl Classes {
     /// [`Error::Mismatch`] with both lists and what decides: when one has more classes than the
     /// other, when a name has no counterpart, and when one side has numbers alone and the other
     /// counts its classes the other way round.
-    pub fn places_in(&self, reference: &Self) -> Result<Vec<usize>> {
+    pub(crate) fn places_in(&self, reference: &Self) -> Result<Vec<usize>> {
         let count = self.names.len();
         if count != reference.names.len() {
             return Err(self.unmatched(reference, "these are not as many"));
@@ -276,7 +276,7 @@ pub(super) struct RowLabels {
 
 impl RowLabels {
     /// Labels that are words, or numbers without names.
-    pub fn words(map: &LabelMap) -> Self {
+    pub(crate) fn words(map: &LabelMap) -> Self {
         Self {
             map: map.clone(),
             declared: None,
@@ -287,7 +287,7 @@ impl RowLabels {
     ///
     /// # Errors
     /// Those of [`Classes::declared`] and [`Classes::places_in`].
-    pub fn declared(source: impl Display, names: &[String], map: &LabelMap) -> Result<Self> {
+    pub(crate) fn declared(source: impl Display, names: &[String], map: &LabelMap) -> Result<Self> {
         let classes = Classes::declared(source, names, map)?;
         Ok(Self {
             map: map.clone(),
@@ -296,7 +296,7 @@ impl RowLabels {
     }
 
     /// The class that a word names.
-    pub fn of_word(&self, word: &str) -> Option<i64> {
+    pub(crate) fn of_word(&self, word: &str) -> Option<i64> {
         let key = key(self.map.rename(word), FLUE_CLASSES.len());
         let place = FLUE_CLASSES.iter().position(|class| *class == key)?;
         Some(place as i64)
@@ -304,7 +304,7 @@ impl RowLabels {
 
     /// The class that a number stands for: a place in the list that the file declares, else a word
     /// like any other.
-    pub fn of_number(&self, number: i64) -> Option<i64> {
+    pub(crate) fn of_number(&self, number: i64) -> Option<i64> {
         match &self.declared {
             None => self.of_word(&number.to_string()),
             Some(places) => {

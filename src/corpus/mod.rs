@@ -18,8 +18,7 @@ mod source;
 mod tables;
 mod tree;
 
-pub use labels::{Classes, FLUE_CLASSES, LabelMap};
-pub use review_file::clean;
+pub(crate) use labels::{Classes, FLUE_CLASSES, LabelMap};
 pub use source::{Corpus, Reviews, Source};
 
 use std::borrow::Cow;
@@ -28,9 +27,9 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ReadOptions {
     /// Other names for the classes.
-    pub label_map: LabelMap,
+    pub(crate) label_map: LabelMap,
     /// In CSV and TSV `"` is a character like any other: fields are not quoted.
-    pub no_quotes: bool,
+    pub(crate) no_quotes: bool,
 }
 
 /// Reviews from one file.
@@ -41,13 +40,13 @@ type BoxedReviews = Box<dyn Iterator<Item = crate::error::Result<Review>> + Send
 pub struct Review {
     /// The text, cleaned when it comes from a `.review` file, as it stands otherwise. It may be
     /// empty.
-    pub text: String,
+    pub(crate) text: String,
     /// 0 negative, 1 positive.
-    pub label: i64,
+    pub(crate) label: i64,
     /// The number of the review, from 1: in its category for `.review` files, in its split for
     /// tables without a column `idx`.
-    pub idx: i32,
+    pub(crate) idx: i32,
     /// The category, of a `.review` file by its folder and of a table by its column `category`,
     /// where it has one.
-    pub category: Option<Cow<'static, str>>,
+    pub(crate) category: Option<Cow<'static, str>>,
 }

@@ -68,7 +68,7 @@ impl Parquet {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] when it is not a Parquet file or lacks `text` or
     /// `label`; [`Error::Mismatch`] when its classes are others than FLUE's.
-    pub fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
+    pub(crate) fn open(path: &Path, before: usize, options: &ReadOptions) -> Result<Self> {
         let file = ParquetFile::open(path)?;
         let builder = builder(path, file.clone())?;
         let schema = builder.schema().clone();

@@ -42,7 +42,7 @@ pub(super) struct ReviewFile<R> {
 
 impl<R: BufRead> ReviewFile<R> {
     /// Read `lines` as reviews of `category`.
-    pub fn new(lines: Lines<R>, category: &'static str) -> Self {
+    pub(crate) fn new(lines: Lines<R>, category: &'static str) -> Self {
         Self {
             lines,
             category,
@@ -192,7 +192,7 @@ static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
 
 /// NFC, form feeds to spaces, line ends and tabs deleted, links and tags deleted, runs of spaces
 /// folded: in this order.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let composed: Cow<'_, str> = if is_nfc(text) {
         text.into()
     } else {

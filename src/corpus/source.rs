@@ -30,7 +30,7 @@ pub enum Source {
 impl Source {
     /// What `--data WORD` means: FLUE CLS without it, the word `sample`, else a path; a folder of
     /// that name is `./sample`.
-    pub fn named(word: Option<&str>) -> Self {
+    pub(crate) fn named(word: Option<&str>) -> Self {
         match word {
             None => Source::Flue,
             Some("sample") => Source::Sample,
@@ -175,7 +175,7 @@ impl Corpus {
 
     /// Whether the rows are laid out as those of FLUE CLS: books, then DVDs, then music, each
     /// numbered from 1.
-    pub fn is_flue(&self) -> bool {
+    pub(crate) fn is_flue(&self) -> bool {
         self.flue
     }
 
@@ -184,7 +184,7 @@ impl Corpus {
     ///
     /// # Errors
     /// Those of opening a table.
-    pub fn has_categories(&self) -> Result<bool> {
+    pub(crate) fn has_categories(&self) -> Result<bool> {
         let parts = self.splits.iter().flat_map(|(_, parts)| parts);
         let (mut with, mut without) = (None, None);
         for part in parts {
@@ -212,7 +212,7 @@ impl Corpus {
 
     /// The files that the reviews come from, for a manifest: an archive stands for its members, and
     /// the sample, which is part of the program, has none.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         if let (Some(_), Some(archive)) = (&self.extracted, &self.origin) {
             return vec![archive.clone()];
         }
@@ -227,7 +227,11 @@ impl Corpus {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
+    pub(crate) fn files_of(
+        source: &Source,
+        hub: &Hub,
+        options: &ReadOptions,
+    ) -> Result<Vec<PathBuf>> {
         match source {
             Source::Path(path) if path.is_file() && tree::is_archive(path) => {
                 Ok(vec![path.clone()])

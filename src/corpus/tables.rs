@@ -21,10 +21,10 @@ pub(super) enum Format {
 /// A table of a split.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    pub path: PathBuf,
-    pub format: Format,
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
     /// The category whose folder it lies in, as FLUE's own scripts leave them.
-    pub category: Option<&'static str>,
+    pub(crate) category: Option<&'static str>,
 }
 
 impl Table {
@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// The reviews of the table; `before` rows came before it in the split.
-    pub fn open(&self, before: usize, options: &ReadOptions) -> Result<BoxedReviews> {
+    pub(crate) fn open(&self, before: usize, options: &ReadOptions) -> Result<BoxedReviews> {
         let path = &self.path;
         let reviews: BoxedReviews = match self.format {
             Format::Csv => Box::new(Csv::open(path, b',', before, options)?),
@@ -66,7 +66,7 @@ impl Table {
     }
 
     /// Whether its rows say of which category they are.
-    pub fn has_categories(&self, options: &ReadOptions) -> Result<bool> {
+    pub(crate) fn has_categories(&self, options: &ReadOptions) -> Result<bool> {
         let path = &self.path;
         Ok(self.category.is_some()
             || match self.format {

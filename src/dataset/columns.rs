@@ -83,7 +83,7 @@ pub(super) struct Lists<T: ArrowNativeType> {
 
 impl<T: ArrowNativeType> Lists<T> {
     /// The values of a row. Arrow has checked that the offsets lie inside `values`.
-    pub fn row(&self, row: usize) -> &[T] {
+    pub(crate) fn row(&self, row: usize) -> &[T] {
         let range: Range<usize> = match &self.offsets {
             Offsets::Small(o) => o[row] as usize..o[row + 1] as usize,
             Offsets::Large(o) => o[row] as usize..o[row + 1] as usize,
@@ -100,7 +100,7 @@ pub(super) enum Texts {
 
 impl Texts {
     /// The string of a row.
-    pub fn row(&self, row: usize) -> &str {
+    pub(crate) fn row(&self, row: usize) -> &str {
         match self {
             Texts::Small(texts) => texts.value(row),
             Texts::Large(texts) => texts.value(row),
@@ -108,7 +108,7 @@ impl Texts {
     }
 
     /// The string of a row, unless it is null.
-    pub fn known(&self, row: usize) -> Option<&str> {
+    pub(crate) fn known(&self, row: usize) -> Option<&str> {
         let known = match self {
             Texts::Small(texts) => texts.is_valid(row),
             Texts::Large(texts) => texts.is_valid(row),
@@ -120,22 +120,22 @@ impl Texts {
 /// The columns of one batch as slices that can be taken row by row; those that the file lacks are
 /// none.
 pub(super) struct BatchColumns {
-    pub text: Option<Texts>,
-    pub label: Option<ScalarBuffer<i64>>,
-    pub idx: Option<ScalarBuffer<i32>>,
+    pub(crate) text: Option<Texts>,
+    pub(crate) label: Option<ScalarBuffer<i64>>,
+    pub(crate) idx: Option<ScalarBuffer<i32>>,
     /// Some may be null.
-    pub category: Option<Texts>,
-    pub input_ids: Option<Lists<i32>>,
-    pub token_type_ids: Option<Lists<i8>>,
-    pub attention_mask: Option<Lists<i8>>,
+    pub(crate) category: Option<Texts>,
+    pub(crate) input_ids: Option<Lists<i32>>,
+    pub(crate) token_type_ids: Option<Lists<i8>>,
+    pub(crate) attention_mask: Option<Lists<i8>>,
 }
 
 /// What is wrong with a batch: the column, its row in the batch when one row is to blame, and the
 /// finding.
 pub(super) struct Fault {
-    pub column: &'static str,
-    pub row: Option<usize>,
-    pub found: String,
+    pub(crate) column: &'static str,
+    pub(crate) row: Option<usize>,
+    pub(crate) found: String,
 }
 
 impl BatchColumns {
@@ -143,7 +143,7 @@ impl BatchColumns {
     ///
     /// # Errors
     /// [`Fault`] for a null, a null inside a list, or a type that should have been converted.
-    pub fn of(batch: &RecordBatch) -> Result<Self, Fault> {
+    pub(crate) fn of(batch: &RecordBatch) -> Result<Self, Fault> {
         Ok(Self {
             text: column(batch, "text", texts)?,
             label: column(batch, "label", |array| {
@@ -223,9 +223,9 @@ fn lists<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<Lists<T::Native>> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Columns {
     /// A column of token types (FlauBERT).
-    pub token_type_ids: bool,
+    pub(crate) token_type_ids: bool,
     /// A column of categories.
-    pub category: bool,
+    pub(crate) category: bool,
 }
 
 /// The builder and the configuration that `load_dataset("flue", "CLS")` notes: rows with them are

@@ -209,12 +209,12 @@ pub(super) fn read_parquet(path: &Path) -> Result<(SchemaRef, Batches)> {
 /// # Errors
 /// [`Error::Io`] when it cannot be opened, [`Error::Malformed`] when it is damaged or its rows
 /// would take too much memory.
-pub fn read_table(path: &Path) -> Result<(SchemaRef, Batches)> {
+pub(crate) fn read_table(path: &Path) -> Result<(SchemaRef, Batches)> {
     read_columns(path, |schema| (0..schema.fields().len()).collect())
 }
 
 /// Record batches in their order, each with words for its place.
-pub type Batches = Box<dyn Iterator<Item = Result<(String, RecordBatch)>>>;
+pub(crate) type Batches = Box<dyn Iterator<Item = Result<(String, RecordBatch)>>>;
 
 fn read_columns(
     path: &Path,

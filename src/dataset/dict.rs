@@ -58,13 +58,13 @@ impl DatasetDict {
 
     /// Whether `path` looks like the folder of a `DatasetDict` or of a single `Dataset`, so that
     /// opening it is worth while.
-    pub fn is_at(path: &Path) -> bool {
+    pub(crate) fn is_at(path: &Path) -> bool {
         let has = |name: &str| path.join(name).is_file();
         has("dataset_dict.json") || has("train/state.json") || has("state.json")
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -88,7 +88,7 @@ impl DatasetDict {
     /// # Errors
     /// [`Error::Io`] for a folder that cannot be read, [`Error::Malformed`] for a `state.json`
     /// without names of files.
-    pub fn files<S: AsRef<str>>(&self, splits: &[S]) -> Result<Vec<PathBuf>> {
+    pub(crate) fn files<S: AsRef<str>>(&self, splits: &[S]) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut add_when_there = |path: PathBuf| -> Result<()> {
             if presence::is_taken(&path)? {
@@ -133,7 +133,7 @@ impl DatasetDict {
     ///
     /// # Errors
     /// As [`split`](Self::split).
-    pub fn text_split(&self, name: &str) -> Result<Split> {
+    pub(crate) fn text_split(&self, name: &str) -> Result<Split> {
         self.open_split(name, &["text", "label"])
     }
 

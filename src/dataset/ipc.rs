@@ -45,9 +45,9 @@ pub(super) struct BatchAt {
     /// Number of the message in the file, the schema being 0.
     message: usize,
     /// Rows in the batch.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Rows of the file before it.
-    pub first_row: usize,
+    pub(crate) first_row: usize,
 }
 
 /// One file.
@@ -59,9 +59,9 @@ pub(super) struct StreamFile {
     data: Buffer,
     version: MetadataVersion,
     /// The schema, with its metadata.
-    pub schema: SchemaRef,
+    pub(crate) schema: SchemaRef,
     /// The record batches in order.
-    pub batches: Vec<BatchAt>,
+    pub(crate) batches: Vec<BatchAt>,
 }
 
 /// A message as it stands in the file.
@@ -77,7 +77,7 @@ impl StreamFile {
     /// # Errors
     /// [`Error::Io`] when it cannot be read or copied, [`Error::Malformed`] when it is cut short or
     /// is no Arrow stream.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         Self::open_within(path, LARGEST_IN_MEMORY)
     }
 
@@ -99,7 +99,7 @@ impl StreamFile {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn map_own(path: &Path, file: File) -> Result<Self> {
+    pub(crate) fn map_own(path: &Path, file: File) -> Result<Self> {
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         if length == 0 {
             return Self::index(path, None, Buffer::default());
@@ -165,12 +165,12 @@ impl StreamFile {
     }
 
     /// The file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// All rows of the file.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.batches.last().map_or(0, |b| b.first_row + b.rows)
     }
 
@@ -178,7 +178,7 @@ impl StreamFile {
     ///
     /// # Errors
     /// [`Error::Malformed`] when offsets, lengths or UTF-8 in it are wrong.
-    pub fn read(&self, batch: &BatchAt, columns: &[usize]) -> Result<RecordBatch> {
+    pub(crate) fn read(&self, batch: &BatchAt, columns: &[usize]) -> Result<RecordBatch> {
         let bad = |found: String| {
             let place = self.place(batch);
             let remedy = "a record batch as its schema says: the file is damaged, make it again";
@@ -198,7 +198,7 @@ impl StreamFile {
 
     /// Let the system take back the mapped memory that holds a batch; it is read again when it is
     /// needed.
-    pub fn release(&self, batch: &BatchAt) {
+    pub(crate) fn release(&self, batch: &BatchAt) {
         #[cfg(unix)]
         {
             use memmap2::UncheckedAdvice::DontNeed;
@@ -213,7 +213,7 @@ impl StreamFile {
     }
 
     /// Words for a batch in a message: its number and its rows.
-    pub fn place(&self, batch: &BatchAt) -> String {
+    pub(crate) fn place(&self, batch: &BatchAt) -> String {
         let (first, message) = (batch.first_row, batch.message);
         match batch.rows {
             0 => format!("message {message} (no rows)"),

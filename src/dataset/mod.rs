@@ -15,7 +15,7 @@ mod split;
 mod writer;
 
 pub use columns::Columns;
-pub use convert::{Batches, read_table};
+pub(crate) use convert::read_table;
 pub use dict::DatasetDict;
 pub use rows::{Padding, Row, Rows};
 pub use split::{Categories, Example, Split};

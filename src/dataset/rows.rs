@@ -17,11 +17,11 @@ use crate::files::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Padding {
     /// The length of every row.
-    pub length: usize,
+    pub(crate) length: usize,
     /// The id that fills it; its mask and its token type are 0.
-    pub id: u32,
+    pub(crate) id: u32,
     /// Whether it stands before the tokens rather than after them.
-    pub left: bool,
+    pub(crate) left: bool,
 }
 
 /// A review beside its tokens.
@@ -65,17 +65,17 @@ impl Rows {
     }
 
     /// The number of rows.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.label.len()
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.label.is_empty()
     }
 
     /// About how many bytes the rows take on disk.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let per_token = 4 + 1 + u64::from(self.token_type_ids.is_some());
         self.text.len() as u64 + 20 * self.len() as u64 + per_token * self.input_ids.len() as u64
     }
@@ -102,7 +102,7 @@ impl Rows {
     }
 
     /// Add a row as it stands in another dataset.
-    pub fn push_example(&mut self, example: &Example<'_>) {
+    pub(crate) fn push_example(&mut self, example: &Example<'_>) {
         self.input_ids.extend_from_slice(example.input_ids);
         self.attention_mask
             .extend_from_slice(example.attention_mask);

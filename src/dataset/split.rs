@@ -29,7 +29,7 @@ pub struct Example<'a> {
     /// `idx`.
     pub idx: i32,
     /// The category, where the dataset has such a column and the row a value in it.
-    pub category: Option<&'a str>,
+    pub(crate) category: Option<&'a str>,
     /// Token ids, special tokens and perhaps padding included; empty in a dataset that is not
     /// tokenized.
     pub input_ids: &'a [i32],
@@ -135,7 +135,7 @@ impl Split {
 
     /// The same rows with their classes counted in another way: the class that was number `i` is
     /// number `places[i]` of `names`.
-    pub fn relabelled(&self, names: &[String], places: &[usize]) -> Self {
+    pub(crate) fn relabelled(&self, names: &[String], places: &[usize]) -> Self {
         let places: Vec<i64> = match &self.1 {
             None => places.iter().map(|&place| place as i64).collect(),
             Some(before) => before
@@ -149,12 +149,12 @@ impl Split {
     }
 
     /// Its name: "train", "test".
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Its folder, for messages.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.0.folder
     }
 
@@ -179,7 +179,7 @@ impl Split {
     }
 
     /// Whether the data says that it is FLUE CLS, or laid out as that is.
-    pub fn is_flue(&self) -> bool {
+    pub(crate) fn is_flue(&self) -> bool {
         self.0.is_flue
     }
 
@@ -189,7 +189,7 @@ impl Split {
     }
 
     /// Whether the rows have categories in a column of their own.
-    pub fn has_categories(&self) -> bool {
+    pub(crate) fn has_categories(&self) -> bool {
         self.has("category")
     }
 
@@ -251,7 +251,7 @@ impl Split {
     ///
     /// # Errors
     /// What reading a row gives.
-    pub fn categories(&self) -> Result<Option<Categories>> {
+    pub(crate) fn categories(&self) -> Result<Option<Categories>> {
         if self.has_categories() {
             self.categories_of_column()
         } else if self.is_flue() {
@@ -315,17 +315,17 @@ pub struct Categories {
 
 impl Categories {
     /// Their names, in the order in which they first appear.
-    pub fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The category of a row, as a place in [`names`](Self::names).
-    pub fn place(&self, row: usize) -> Option<usize> {
+    pub(crate) fn place(&self, row: usize) -> Option<usize> {
         self.of_row[row]
     }
 
     /// The name of the category of a row.
-    pub fn name(&self, row: usize) -> Option<&str> {
+    pub(crate) fn name(&self, row: usize) -> Option<&str> {
         self.of_row[row].map(|place| self.names[place].as_str())
     }
 }

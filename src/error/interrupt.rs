@@ -8,12 +8,12 @@ use super::{Error, Result};
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Ask every running loop to stop at its next safe point. Async-signal-safe.
-pub fn raise(signal: i32) {
+pub(crate) fn raise(signal: i32) {
     SIGNAL.store(signal, Ordering::SeqCst);
 }
 
 /// The signal that was raised, if any.
-pub fn raised() -> Option<i32> {
+pub(crate) fn raised() -> Option<i32> {
     match SIGNAL.load(Ordering::SeqCst) {
         0 => None,
         signal => Some(signal),
@@ -25,7 +25,7 @@ pub fn raised() -> Option<i32> {
 ///
 /// # Errors
 /// [`Error::Interrupted`] with the number of the signal.
-pub fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     match raised() {
         None => Ok(()),
         Some(signal) => Err(Error::Interrupted { signal }),

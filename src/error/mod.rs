@@ -11,7 +11,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-pub mod interrupt;
+pub(crate) mod interrupt;
 
 /// Characters of a message, and of a part of it that a file may have written.
 const LONGEST: usize = 8000;
@@ -123,7 +123,7 @@ impl Error {
     }
 
     /// An [`Error::Malformed`]: what stands at `place` in `path`, and what should.
-    pub fn malformed(
+    pub(crate) fn malformed(
         path: impl AsRef<Path>,
         place: impl Display,
         found: impl Display,
@@ -138,7 +138,7 @@ impl Error {
     }
 
     /// An [`Error::Setting`].
-    pub fn setting(name: &'static str, value: impl Display, problem: impl Display) -> Error {
+    pub(crate) fn setting(name: &'static str, value: impl Display, problem: impl Display) -> Error {
         Error::Setting {
             name,
             value: one_line(value, LONGEST_PART),

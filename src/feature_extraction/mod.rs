@@ -26,24 +26,16 @@ mod text_encoder;
 pub use text_encoder::{EncodedText, TextEncoder};
 
 /// One sentence with the hidden states that were asked for.
-pub struct Sentence<'a> {
+pub(crate) struct Sentence<'a> {
     /// Its row in the split, from 0.
-    pub row: usize,
-    /// Its `idx` column.
-    pub idx: i32,
-    /// Its label.
-    pub label: i64,
-    /// Its text.
-    pub text: &'a str,
-    /// The tokens that are not padding, special ones included.
-    pub token_ids: &'a [u32],
+    pub(crate) row: usize,
     /// (layer, states of shape (records, hidden size)), by increasing layer. There is a record for each token of
     /// [`Tokens::All`], else one.
-    pub layers: &'a [(usize, ArrayView2<'a, f32>)],
+    pub(crate) layers: &'a [(usize, ArrayView2<'a, f32>)],
 }
 
 /// What takes the sentences: a statistic, or a file.
-pub trait Sink {
+pub(crate) trait Sink {
     /// Called once per sentence, in the order of the rows.
     ///
     /// # Errors
@@ -54,7 +46,7 @@ pub trait Sink {
 /// Which states of a sentence are handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Tokens {
+pub(crate) enum Tokens {
     /// The first token's, `[CLS]` or `<s>`.
     Cls,
     /// Every token's that is not padding.
@@ -65,14 +57,14 @@ pub enum Tokens {
 
 /// What to extract.
 #[derive(Debug, Clone)]
-pub struct ExtractOptions {
+pub(crate) struct ExtractOptions {
     /// Layers, 0 (embeddings) to n. Nothing is computed above the highest.
-    pub layers: Vec<usize>,
+    pub(crate) layers: Vec<usize>,
     /// Which states.
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
     /// The most rows of a pass, of which two are under way at a time; fewer where they are long. It changes memory and speed, not the
     /// states.
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
 }
 
 /// Bytes that the widest activation of a pass may take: the allocator keeps blocks up to 32 MiB for the next pass, where larger
@@ -83,7 +75,7 @@ const PASS_BYTES: usize = 31 << 20;
 const PASSES: usize = 2;
 
 /// An encoder about to run over rows of a split, without dropout and from ids and mask alone.
-pub struct Extractor<'a> {
+pub(crate) struct Extractor<'a> {
     encoder: &'a dyn Encoder,
     split: &'a Split,
     layers: BTreeSet<usize>,
@@ -100,7 +92,7 @@ impl<'a> Extractor<'a> {
     ///
     /// # Errors
     /// [`Error::Usage`] without a layer, [`Error::Mismatch`] when the data was prepared for another model.
-    pub fn new(
+    pub(crate) fn new(
         encoder: &'a dyn Encoder,
         split: &'a Split,
         options: &ExtractOptions,
@@ -135,7 +127,7 @@ impl<'a> Extractor<'a> {
     ///
     /// # Errors
     /// [`Error::Interrupted`] after a signal, what reading a row, the encoder or the sink gives.
-    pub fn run(&mut self, rows: &[usize], sink: &mut dyn Sink) -> Result<()> {
+    pub(crate) fn run(&mut self, rows: &[usize], sink: &mut dyn Sink) -> Result<()> {
         let mut rest = rows;
         while !rest.is_empty() {
             interrupt::check()?;
@@ -152,7 +144,7 @@ impl<'a> Extractor<'a> {
                     .collect::<Result<_>>()
             })?;
             for (batch, states) in batches.iter().zip(states) {
-                sentences::hand_over(self.split, batch, &states, self.tokens, sink)?;
+                sentences::hand_over(batch, &states, self.tokens, sink)?;
                 self.progress.advance(batch.labels.len() as u64);
             }
         }

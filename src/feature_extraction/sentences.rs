@@ -5,13 +5,11 @@ use ndarray::{ArrayView2, Axis};
 
 use super::{Sentence, Sink, Tokens};
 use crate::batching::PackedBatch;
-use crate::dataset::Split;
 use crate::error::{Error, Result};
 
 /// Hand the sentences of `batch` to `sink`. `states` are (layer, states): (B, H) for [`Tokens::Cls`], else (T, H), which are
 /// cut without copying them.
 pub(super) fn hand_over(
-    split: &Split,
     batch: &PackedBatch,
     states: &[(usize, Tensor)],
     tokens: Tokens,
@@ -52,15 +50,7 @@ pub(super) fn hand_over(
                 *view = one.map_err(Error::compute("hidden states"))?;
             }
         }
-        let example = split.example(row)?;
-        sink.sentence(&Sentence {
-            row,
-            idx: example.idx,
-            label: example.label,
-            text: example.text,
-            token_ids: &batch.ids[from..to],
-            layers: &own,
-        })?;
+        sink.sentence(&Sentence { row, layers: &own })?;
     }
     drop(means);
     Ok(())

@@ -92,7 +92,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`Error::Io`] when its folder is not writable.
-    pub fn replace(path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn replace(path: impl AsRef<Path>) -> Result<Self> {
         make_folder_of(path.as_ref())?;
         Self::begin(path.as_ref(), true, None)
     }
@@ -115,11 +115,6 @@ impl AtomicFile {
             overwrite,
             lock,
         })
-    }
-
-    /// Where the file will be.
-    pub fn target(&self) -> &Path {
-        &self.target
     }
 
     /// Write JSON on indented lines.
@@ -249,7 +244,7 @@ impl AtomicDir {
     }
 
     /// Where the folder will be.
-    pub fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
@@ -259,7 +254,7 @@ impl AtomicDir {
     /// # Errors
     /// [`Error::Io`]; the previous folder, if any, is then in its place. [`Error::Mismatch`] when
     /// something that may not be replaced has appeared meanwhile; it says where what was made is.
-    pub fn commit(self) -> Result<()> {
+    pub(crate) fn commit(self) -> Result<()> {
         let Self {
             target,
             temporary,

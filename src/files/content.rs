@@ -20,7 +20,7 @@ const MOST_TEXT: u64 = 1 << 23;
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is something else than a file.
-pub fn open_file(path: &Path) -> Result<File> {
+pub(crate) fn open_file(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     // So that opening a pipe does not wait for its writer; a file is read as ever.
@@ -44,7 +44,7 @@ pub fn open_file(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is larger, or not UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     utf8(path, read_bytes(path, MOST_TEXT)?)
 }
 
@@ -52,7 +52,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] when it is larger.
-pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = open_file(path)?;
     let mut bytes = Vec::new();
     file.take(most + 1)
@@ -72,7 +72,7 @@ pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`Error::Malformed`] that names the first byte which is not UTF-8.
-pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
+pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         let place = format!("byte {}", e.utf8_error().valid_up_to());
         Error::malformed(path, place, "invalid UTF-8", "UTF-8 text")
@@ -83,7 +83,7 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] with the line when it is something else.
-pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
     parse_json(path, &read_text(path)?, expected)
 }
 
@@ -91,7 +91,11 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> 
 ///
 /// # Errors
 /// [`Error::Malformed`] with the line when it is something else.
-pub fn parse_json<T: DeserializeOwned>(path: &Path, text: &str, expected: &str) -> Result<T> {
+pub(crate) fn parse_json<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    expected: &str,
+) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|e| Error::malformed(path, format!("line {}", e.line()), e, expected))
 }
@@ -100,7 +104,7 @@ pub fn parse_json<T: DeserializeOwned>(path: &Path, text: &str, expected: &str) 
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(Error::compute(path.display()))?;
     fs::write(path, text + "\n").map_err(Error::io(path, "write"))
 }
@@ -109,7 +113,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Interrupted`].
-pub fn sha256_file(path: &Path) -> Result<String> {
+pub(crate) fn sha256_file(path: &Path) -> Result<String> {
     let mut file = open_file(path)?;
     let mut digest = Digest::default();
     let mut buffer = vec![0u8; 1 << 20];
@@ -124,16 +128,16 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 
 /// The SHA-256 of bytes that come one after another.
 #[derive(Debug, Clone, Default)]
-pub struct Digest(Sha256);
+pub(crate) struct Digest(Sha256);
 
 impl Digest {
     /// Go on with `bytes`.
-    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn update(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.update(bytes);
     }
 
     /// The digest in 64 hexadecimal digits.
-    pub fn hexadecimal(self) -> String {
+    pub(crate) fn hexadecimal(self) -> String {
         let digest = self.0.finalize();
         digest.iter().map(|b| format!("{b:02x}")).collect()
     }

@@ -79,7 +79,7 @@ impl OutputLock {
     /// # Errors
     /// As [`acquire`](Self::acquire); [`Error::OutputBusy`] also when another run is writing
     /// `output` itself.
-    pub fn of_shards(output: &Path) -> Result<Self> {
+    pub(crate) fn of_shards(output: &Path) -> Result<Self> {
         make_folder_of(output)?;
         let lock = Self::acquire(&shards_of(output))?;
         require_free(output, output)?;
@@ -216,7 +216,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be made; [`Error::Interrupted`].
-pub fn wait_for_lock(path: &Path) -> Result<File> {
+pub(crate) fn wait_for_lock(path: &Path) -> Result<File> {
     const PAUSE: Duration = Duration::from_millis(50);
     make_folder_of(path)?;
     let file = File::create(path).map_err(Error::io(path, "create"))?;

@@ -24,7 +24,7 @@ const RANDOM: usize = 6;
 const LONGEST_NAME: usize = 255;
 
 /// The folder that holds `path`.
-pub fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
 }
@@ -33,13 +33,13 @@ pub fn folder_of(path: &Path) -> &Path {
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn make_folder_of(path: &Path) -> Result<()> {
+pub(crate) fn make_folder_of(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))
 }
 
 /// The path with `ending` behind its last name: `out` and `.shards` give `out.shards`.
-pub fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     // Names such as `..`, which no output can take, stay what they are.
     let mut name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
     name.push(ending);
@@ -47,7 +47,7 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Where the manifest of a single file stands, which is written under the lock of the file.
-pub fn manifest_beside(target: &Path) -> PathBuf {
+pub(crate) fn manifest_beside(target: &Path) -> PathBuf {
     beside(target, ".manifest.json")
 }
 

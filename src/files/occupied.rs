@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// What an output is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A file.
     File,
     /// A folder.
@@ -30,7 +30,7 @@ pub enum Kind {
 /// [`Error::OutputExists`] without `overwrite`; with it [`Error::Mismatch`] for a folder in the
 /// place of a file, and for a device; [`Error::Mismatch`] for a name that is too long or not text,
 /// from which no others can be derived.
-pub fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
+pub(crate) fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
     require_name(path)?;
     match found(path, fs::symlink_metadata(path))? {
         None => Ok(()),
@@ -59,7 +59,7 @@ pub fn check(path: &Path, overwrite: bool, kind: Kind) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read or an old output cannot be put back.
-pub fn clear(target: &Path) -> Result<()> {
+pub(crate) fn clear(target: &Path) -> Result<()> {
     let folder = folder_of(target);
     let output = name_of(target)?;
     for name in names(folder)? {
@@ -80,7 +80,7 @@ pub fn clear(target: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read.
-pub fn remove_leftovers(folder: &Path, prefix: &str) -> Result<()> {
+pub(crate) fn remove_leftovers(folder: &Path, prefix: &str) -> Result<()> {
     for name in names(folder)? {
         if name.starts_with(prefix) {
             remove_left(&folder.join(name));
@@ -141,7 +141,7 @@ fn tidy(target: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] when it cannot be renamed. What cannot be removed after that stays, with a
 /// warning.
-pub fn remove_at_once(folder: &Path) -> Result<()> {
+pub(crate) fn remove_at_once(folder: &Path) -> Result<()> {
     let aside = temporary(folder, UNDER_WAY, "rename", |b, at| b.tempdir_in(at))?;
     fs::rename(folder, aside.path().join("old")).map_err(Error::io(folder, "rename"))?;
     let path = aside.path().to_path_buf();

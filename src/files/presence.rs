@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`] when the system does not tell.
-pub fn is_file(path: &Path) -> Result<bool> {
+pub(crate) fn is_file(path: &Path) -> Result<bool> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|m| m.is_file()))
 }
 
@@ -19,7 +19,7 @@ pub fn is_file(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Io`] when the system does not tell.
-pub fn is_dir(path: &Path) -> Result<bool> {
+pub(crate) fn is_dir(path: &Path) -> Result<bool> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|m| m.is_dir()))
 }
 
@@ -27,7 +27,7 @@ pub fn is_dir(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Io`] when the system does not tell.
-pub fn is_taken(path: &Path) -> Result<bool> {
+pub(crate) fn is_taken(path: &Path) -> Result<bool> {
     Ok(found(path, fs::symlink_metadata(path))?.is_some())
 }
 
@@ -35,7 +35,7 @@ pub fn is_taken(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Io`] for a folder that is not there or cannot be read to its end.
-pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
     let mut paths = entries
         .map(|entry| Ok(entry.map_err(Error::io(folder, "read"))?.path()))
@@ -49,7 +49,7 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// As [`entries`].
-pub fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries(folder)?;
     let hidden = |path: &PathBuf| {
         let name = path.file_name().map(|name| name.to_string_lossy());
@@ -63,7 +63,7 @@ pub fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Io`] for a folder that cannot be read: it is not empty.
-pub fn names(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let name = |path: PathBuf| {
         let name = path.file_name().expect("what a folder holds has a name");
         name.to_string_lossy().into_owned()
@@ -89,7 +89,7 @@ pub(super) fn found(path: &Path, answer: io::Result<Metadata>) -> Result<Option<
 ///
 /// # Errors
 /// [`Error::Io`] that says how much is needed and how much there is.
-pub fn require_space(path: &Path, bytes: u64, otherwise: &str) -> Result<()> {
+pub(crate) fn require_space(path: &Path, bytes: u64, otherwise: &str) -> Result<()> {
     match free_space(path) {
         Some(free) if free < bytes => Err(Error::Io {
             path: path.to_path_buf(),

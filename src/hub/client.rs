@@ -60,7 +60,7 @@ struct Inner {
 
 impl Client {
     /// A client in the environment that `variables` looks up. Nothing is read or sent yet.
-    pub fn new(settings: Settings, variables: Arc<Variables>, watch: Option<Watch>) -> Self {
+    pub(crate) fn new(settings: Settings, variables: Arc<Variables>, watch: Option<Watch>) -> Self {
         Self(Arc::new(Inner {
             settings,
             variables,
@@ -70,12 +70,12 @@ impl Client {
     }
 
     /// The settings that it asks by.
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
     /// Whom to tell of the bytes of `name` that arrive, when `from` of `size` are there.
-    pub fn watch(&self, name: &str, from: u64, size: Option<u64>) -> Box<dyn FnMut(u64)> {
+    pub(crate) fn watch(&self, name: &str, from: u64, size: Option<u64>) -> Box<dyn FnMut(u64)> {
         match self.0.watch {
             Some(watch) => watch(name, from, size.unwrap_or(0)),
             None => Box::new(|_| {}),
@@ -87,7 +87,7 @@ impl Client {
     /// # Errors
     /// [`Error::Network`] when there is none, or it is a refusal; [`Error::Interrupted`]; before
     /// the first request those of [`Routes::new`].
-    pub fn ask(&self, what: Ask, url: &str) -> Result<Response<Body>> {
+    pub(crate) fn ask(&self, what: Ask, url: &str) -> Result<Response<Body>> {
         if self.0.routes.get().is_none() {
             let routes = Routes::new(&*self.0.variables)?;
             self.0.routes.get_or_init(|| routes);
@@ -129,7 +129,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::ask`]; [`Error::Network`] when it is something else.
-    pub fn json<T: DeserializeOwned>(&self, url: &str) -> Result<(T, Option<String>)> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, url: &str) -> Result<(T, Option<String>)> {
         let mut attempt = 1;
         loop {
             let response = self.ask(Ask::Content(0), url)?;
@@ -281,7 +281,7 @@ impl Blocks {
     ///
     /// # Errors
     /// [`Error::Io`] when there can be no thread for it.
-    pub fn of(response: Response<Body>, limit: u64) -> Result<Self> {
+    pub(crate) fn of(response: Response<Body>, limit: u64) -> Result<Self> {
         let (blocks, receiver) = sync_channel(BLOCKS);
         spawn(move || {
             let body = response.into_body().into_with_config();
@@ -305,7 +305,7 @@ impl Blocks {
     ///
     /// # Errors
     /// [`Error::Interrupted`]; inside, what became of the connection.
-    pub fn next(&self) -> Result<io::Result<Vec<u8>>> {
+    pub(crate) fn next(&self) -> Result<io::Result<Vec<u8>>> {
         let broken = || Err(io::Error::other("no more comes"));
         Ok(next_of(&self.0)?.unwrap_or_else(broken))
     }

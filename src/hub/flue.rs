@@ -22,11 +22,11 @@ const CONFIG: &str = "CLS";
 const CONVERSION: &str = "refs/convert/parquet";
 
 /// The categories in the order in which FLUE reads them.
-pub const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
+pub(crate) const CATEGORIES: [&str; 3] = ["books", "dvd", "music"];
 /// The splits that FLUE keeps; the tree also has `unlabeled.review`.
-pub const SPLITS: [&str; 2] = ["train", "test"];
+pub(crate) const SPLITS: [&str; 2] = ["train", "test"];
 /// The name of the root of the Webis tree.
-pub const ROOT: &str = "cls-acl10-unprocessed";
+pub(crate) const ROOT: &str = "cls-acl10-unprocessed";
 
 /// The record of the corpus at Zenodo.
 const RECORD: &str = "3251672";
@@ -188,7 +188,7 @@ fn split_of(file: &str) -> String {
 }
 
 /// The file of a category and a split in the folder `fr`.
-pub fn review_file(fr: &Path, category: &str, split: &str) -> PathBuf {
+pub(crate) fn review_file(fr: &Path, category: &str, split: &str) -> PathBuf {
     fr.join(category).join(format!("{split}.review"))
 }
 
@@ -257,7 +257,7 @@ fn unpack_to(archive: &Path, folder: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Malformed`] when the archive is damaged, expands beyond reason, holds a link in a
 /// file's place or lacks one of the files; [`Error::Io`]; [`Error::Interrupted`].
-pub fn unpack(archive: &Path, fr: &Path) -> Result<()> {
+pub(crate) fn unpack(archive: &Path, fr: &Path) -> Result<()> {
     let opened = open_file(archive)?;
     let opened = BufReader::with_capacity(1 << 18, opened);
     if archive.extension().is_some_and(|e| e == "tar") {

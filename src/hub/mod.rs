@@ -42,7 +42,7 @@ use crate::error::{Error, Result};
 use checkpoint::Want;
 use client::Client;
 pub use flue::FlueCls;
-pub use repository::is_repository;
+pub(crate) use repository::is_repository;
 pub use settings::{HubOptions, Watch};
 use settings::{Settings, Variables};
 
@@ -165,17 +165,17 @@ impl Hub {
 
 /// The source of a file that lies in a cache: a name that is the same on every machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// `hf://OWNER/NAME/FILE`, `hf://datasets/OWNER/NAME/FILE` or `zenodo:RECORD/FILE`.
-    pub name: String,
+    pub(crate) name: String,
     /// The repository and its commit, where it is one of the hub.
-    pub commit: Option<(String, String)>,
+    pub(crate) commit: Option<(String, String)>,
 }
 
 /// The way back, from the place of a file to its origin: in the hub's cache
 /// `.../models--OWNER--NAME/snapshots/COMMIT/FILE`, in our own
 /// `.../zenodo-RECORD/cls-acl10-unprocessed/FILE`; none for any other.
-pub fn origin(file: &Path) -> Option<Origin> {
+pub(crate) fn origin(file: &Path) -> Option<Origin> {
     let mut parts = Vec::new();
     for part in file.components() {
         if let Component::Normal(name) = part {

@@ -26,7 +26,7 @@ const MOST_FILES: usize = 100_000;
 
 /// Whether `name` can be a repository: `owner/name` or `name`, as the hub allows them. Other names
 /// are folders.
-pub fn is_repository(name: &str) -> bool {
+pub(crate) fn is_repository(name: &str) -> bool {
     let is_part = |part: &str| {
         part.len() <= 96
             && part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
@@ -52,7 +52,7 @@ pub(super) struct Repository<'a> {
 
 impl<'a> Repository<'a> {
     /// The model `name` at the revision of the settings.
-    pub fn model(client: &'a Client, name: &'a str) -> Self {
+    pub(crate) fn model(client: &'a Client, name: &'a str) -> Self {
         let revision = client.settings().revision.clone();
         Self {
             client,
@@ -63,7 +63,7 @@ impl<'a> Repository<'a> {
     }
 
     /// The dataset `name` at `revision`.
-    pub fn dataset(client: &'a Client, name: &'a str, revision: &str) -> Self {
+    pub(crate) fn dataset(client: &'a Client, name: &'a str, revision: &str) -> Self {
         Self {
             client,
             repo: Repo::with_revision(name.into(), RepoType::Dataset, revision.into()),
@@ -77,18 +77,18 @@ impl<'a> Repository<'a> {
     }
 
     /// The repository's folder in the cache.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         let cache = &self.client.settings().cache;
         cache.join(self.repo.folder_name())
     }
 
     /// The folder of a commit's files in the cache.
-    pub fn snapshot(&self, commit: &str) -> PathBuf {
+    pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
         self.cached().pointer_path(commit)
     }
 
     /// The commit that the revision stood for when it was last asked for, if it is in the cache.
-    pub fn commit(&self) -> Option<String> {
+    pub(crate) fn commit(&self) -> Option<String> {
         let revision = self.repo.revision();
         let noted = read_text(&self.folder().join("refs").join(revision)).ok();
         let commit = match &noted {
@@ -103,7 +103,7 @@ impl<'a> Repository<'a> {
     ///
     /// # Errors
     /// [`Error::Io`] when the cache cannot be written.
-    pub fn note(&self, commit: &str) -> Result<()> {
+    pub(crate) fn note(&self, commit: &str) -> Result<()> {
         if self.repo.revision() == commit {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl<'a> Repository<'a> {
 
     /// Note files that a commit does not have, as Python does, so that nobody need ask for them
     /// again.
-    pub fn note_absent<'f>(&self, commit: &str, files: impl Iterator<Item = &'f str>) {
+    pub(crate) fn note_absent<'f>(&self, commit: &str, files: impl Iterator<Item = &'f str>) {
         for file in files {
             let path = self.absent(commit, file);
             // Without the note the next run asks again.
@@ -123,7 +123,7 @@ impl<'a> Repository<'a> {
     }
 
     /// Whether the commit is known not to have this file.
-    pub fn is_absent(&self, commit: &str, file: &str) -> bool {
+    pub(crate) fn is_absent(&self, commit: &str, file: &str) -> bool {
         self.absent(commit, file).is_file()
     }
 
@@ -136,7 +136,7 @@ impl<'a> Repository<'a> {
     ///
     /// # Errors
     /// [`Error::Network`] with what the hub refuses.
-    pub fn list(&self, commit: Option<&str>) -> Result<RepoInfo> {
+    pub(crate) fn list(&self, commit: Option<&str>) -> Result<RepoInfo> {
         let url = self.api("revision", commit.unwrap_or(self.repo.revision()));
         let (info, _): (RepoInfo, _) = self.client.json(&url)?;
         if !is_commit(&info.sha) || commit.is_some_and(|commit| commit != info.sha) {
@@ -150,7 +150,12 @@ impl<'a> Repository<'a> {
     ///
     /// # Errors
     /// [`Error::Network`] with what the hub refuses.
-    pub fn list_folder(&self, commit: &str, folder: &str, ending: &str) -> Result<Vec<String>> {
+    pub(crate) fn list_folder(
+        &self,
+        commit: &str,
+        folder: &str,
+        ending: &str,
+    ) -> Result<Vec<String>> {
         #[derive(serde::Deserialize)]
         struct Entry {
             path: String,
@@ -193,7 +198,7 @@ impl<'a> Repository<'a> {
     /// # Errors
     /// [`Error::Network`] when the hub refuses or the content is wrong, [`Error::Io`] when the
     /// cache cannot be written.
-    pub fn fetch(&self, commit: &str, file: &str) -> Result<PathBuf> {
+    pub(crate) fn fetch(&self, commit: &str, file: &str) -> Result<PathBuf> {
         let (endpoint, name) = (&self.client.settings().endpoint, self.repo.url());
         let url = format!("{endpoint}/{name}/resolve/{commit}/{}", segments(file));
         if !is_plain(file) {

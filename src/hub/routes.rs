@@ -40,7 +40,7 @@ impl Routes {
     /// # Errors
     /// [`Error::Usage`] for what is not the address of a proxy or a number of seconds,
     /// [`Error::Io`] and [`Error::Malformed`] for certificates that cannot be read.
-    pub fn new(variable: &Variables) -> Result<Self> {
+    pub(crate) fn new(variable: &Variables) -> Result<Self> {
         let text = |name: &str| {
             [name.to_ascii_lowercase(), name.to_owned()]
                 .iter()
@@ -72,7 +72,7 @@ impl Routes {
     }
 
     /// Whom to ask for `url`.
-    pub fn agent(&self, url: &str) -> &Agent {
+    pub(crate) fn agent(&self, url: &str) -> &Agent {
         let uri = url.parse::<Uri>().unwrap_or_default();
         let https = uri.scheme_str() == Some("https");
         match &self.proxied[usize::from(https)] {

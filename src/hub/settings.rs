@@ -38,21 +38,21 @@ pub(super) type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 /// The names, the defaults and the order of precedence are those of `huggingface_hub.constants`.
 pub(super) struct Settings {
     /// The folder of `models--owner--name` folders.
-    pub cache: PathBuf,
+    pub(crate) cache: PathBuf,
     /// The folder of what only this toolkit caches, beside the hub's.
-    pub own_cache: PathBuf,
+    pub(crate) own_cache: PathBuf,
     /// The hub's address without a slash at its end.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// Zenodo's, likewise.
-    pub zenodo: String,
+    pub(crate) zenodo: String,
     /// Sent to the endpoint's host only; never shown.
-    pub token: Option<String>,
+    pub(crate) token: Option<String>,
     /// Never touch the network.
-    pub offline: bool,
+    pub(crate) offline: bool,
     /// Why: `--offline` or the name of a variable.
-    pub offline_because: String,
+    pub(crate) offline_because: String,
     /// The branch, tag or commit asked for; `main` when none was.
-    pub revision: String,
+    pub(crate) revision: String,
 }
 
 impl Settings {
@@ -61,7 +61,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Usage`] when there is neither a home folder nor a variable that names the cache,
     /// and for an endpoint or a revision that cannot be one.
-    pub fn resolve(options: &HubOptions, variable: &Variables) -> Result<Self> {
+    pub(crate) fn resolve(options: &HubOptions, variable: &Variables) -> Result<Self> {
         let text = |name: &str| -> Option<String> {
             let value = variable(name)?.into_string().ok()?;
             let value = value.trim();
@@ -133,7 +133,7 @@ impl Settings {
     }
 
     /// What helps when a server does not answer.
-    pub fn no_answer(&self) -> String {
+    pub(crate) fn no_answer(&self) -> String {
         format!(
             "check the connection, HF_ENDPOINT and HTTPS_PROXY, or work with --offline on what the \
              cache {} holds",

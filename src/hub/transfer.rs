@@ -21,13 +21,13 @@ const TRIES: u32 = 5;
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     /// Where its bytes are.
-    pub url: String,
+    pub(crate) url: String,
     /// The name of its blob: a SHA-256 for large files, a Git hash for others.
-    pub etag: String,
+    pub(crate) etag: String,
     /// Its length in bytes, where it is told.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Its digest in hexadecimal, where it is told.
-    pub sha256: Option<String>,
+    pub(crate) sha256: Option<String>,
 }
 
 impl Remote {
@@ -35,7 +35,7 @@ impl Remote {
     ///
     /// # Errors
     /// [`Error::Network`] when the hub refuses, or when what answers in its place is not a hub.
-    pub fn at_hub(client: &Client, url: &str, commit: &str) -> Result<Self> {
+    pub(crate) fn at_hub(client: &Client, url: &str, commit: &str) -> Result<Self> {
         let response = client.ask(Ask::Description, url)?;
         let headers = response.headers();
         let mut remote = Self::from_headers(url, headers);
@@ -60,7 +60,7 @@ impl Remote {
     ///
     /// # Errors
     /// [`Error::Network`] when the server refuses.
-    pub fn elsewhere(client: &Client, url: &str) -> Result<Self> {
+    pub(crate) fn elsewhere(client: &Client, url: &str) -> Result<Self> {
         let answer = client.ask(Ask::Headers, url)?;
         Ok(Self {
             sha256: None,

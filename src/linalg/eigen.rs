@@ -33,7 +33,7 @@ fn square(x: &Array2<f64>, what: &str) -> Result<usize> {
 /// # Errors
 /// [`Error::Compute`] when a number is NaN or infinite, the iteration does not converge or memory
 /// does not suffice, and [`Error::Mismatch`] when the matrix is not square.
-pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
+pub(crate) fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
     let n = square(x, "eigenvalues")?;
     let x = x.as_standard_layout();
     finite(x.view(), "eigenvalues")?;
@@ -69,7 +69,7 @@ pub fn symmetric_eigenvalues(x: &Array2<f64>) -> Result<Vec<f64>> {
 ///
 /// # Panics
 /// When the share is not above 0 and at most 1.
-pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
+pub(crate) fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
     assert!(share > 0.0 && share <= 1.0, "{share} is no share");
     let n = square(x, "axes")?;
     let x = x.as_standard_layout();
@@ -101,7 +101,7 @@ pub fn leading_axes(x: &Array2<f64>, share: f64) -> Result<Array2<f32>> {
 ///
 /// # Errors
 /// [`Error::Compute`] when a number is NaN or infinite or the iteration does not converge.
-pub fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
+pub(crate) fn singular_values(x: &Array2<f64>) -> Result<Vec<f64>> {
     let (rows, columns) = x.dim();
     let x = x.as_standard_layout();
     finite(x.view(), "singular values")?;

@@ -61,7 +61,7 @@ impl GramMatrix {
     }
 
     /// The number of columns.
-    pub fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
@@ -89,7 +89,7 @@ impl GramMatrix {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when it has another number of columns.
-    pub fn push_row(&mut self, row: impl ExactSizeIterator<Item = f64>) -> Result<()> {
+    pub(crate) fn push_row(&mut self, row: impl ExactSizeIterator<Item = f64>) -> Result<()> {
         self.check(row.len())?;
         self.append(row);
         Ok(())
@@ -158,7 +158,7 @@ impl GramMatrix {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when it is not square or has another number of columns.
-    pub fn add_products(&mut self, products: &Array2<f64>, rows: u64) -> Result<()> {
+    pub(crate) fn add_products(&mut self, products: &Array2<f64>, rows: u64) -> Result<()> {
         self.check(products.ncols())?;
         // A single row would be added to every row.
         self.check(products.nrows())?;
@@ -172,7 +172,7 @@ impl GramMatrix {
     ///
     /// # Errors
     /// [`Error::Compute`] when a row held NaN or infinity.
-    pub fn singular_values(&self) -> Result<Vec<f64>> {
+    pub(crate) fn singular_values(&self) -> Result<Vec<f64>> {
         let mut values = symmetric_eigenvalues(&self.products())?;
         values.reverse();
         let Some(&largest) = values.first() else {
@@ -226,7 +226,7 @@ fn add_products(products: &mut [f64], rows: MatRef<'_, f64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::singular_values;
+    use super::super::eigen::singular_values;
     use super::*;
     use ndarray::s;
 

@@ -17,13 +17,13 @@ mod tall;
 mod vector;
 
 pub use covariance::{covariance, covariance_trace};
-pub use eigen::{leading_axes, singular_values, symmetric_eigenvalues};
+pub(crate) use eigen::leading_axes;
 pub use gram::GramMatrix;
-pub use products::{pairwise_products, row_products};
-pub use solve::Cholesky;
+pub(crate) use products::{pairwise_products, row_products};
+pub(crate) use solve::Cholesky;
 pub use spectrum::Spectrum;
 pub use tall::TallFactor;
-pub use vector::{dot, sum, vectorised};
+pub(crate) use vector::{dot, sum, vectorised};
 
 /// The numbers of what `as_standard_layout` gave, row by row.
 fn row_major<'a, T>(x: &'a CowArray<'_, T, Ix2>) -> &'a [T] {

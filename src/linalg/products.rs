@@ -33,7 +33,7 @@ pub(super) fn equal_parts(rows: usize, parts: usize) -> Vec<Range<usize>> {
 ///
 /// # Errors
 /// [`Error::Mismatch`] when `x` is not made of whole rows of at least one column.
-pub fn pairwise_products<R: Send>(
+pub(crate) fn pairwise_products<R: Send>(
     x: &[f32],
     columns: usize,
     out: &mut Vec<f32>,
@@ -105,7 +105,7 @@ fn rows_below(x: &[f32], columns: usize, first: usize) -> Vec<f32> {
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the numbers of columns differ.
-pub fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+pub(crate) fn row_products(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
     let (columns, rows) = (x.ncols(), (x.nrows(), y.nrows()));
     if columns != y.ncols() {
         return Err(Error::Mismatch(format!(

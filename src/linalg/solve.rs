@@ -8,7 +8,7 @@ use super::row_major;
 use crate::error::{Error, Result};
 
 /// The factor L of a symmetric positive definite matrix A = L Lᵀ.
-pub struct Cholesky {
+pub(crate) struct Cholesky {
     factor: Llt<f64>,
     size: usize,
 }
@@ -19,7 +19,7 @@ impl Cholesky {
     /// # Errors
     /// [`Error::Mismatch`] when it is not square, [`Error::Compute`] when it is not positive
     /// definite.
-    pub fn new(matrix: &Array2<f64>) -> Result<Self> {
+    pub(crate) fn new(matrix: &Array2<f64>) -> Result<Self> {
         let (rows, columns) = matrix.dim();
         if rows != columns {
             return Err(Error::Mismatch(format!(
@@ -41,7 +41,7 @@ impl Cholesky {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when `b` has another length than A has rows.
-    pub fn solve(&self, b: &[f64]) -> Result<Vec<f64>> {
+    pub(crate) fn solve(&self, b: &[f64]) -> Result<Vec<f64>> {
         if b.len() != self.size {
             return Err(Error::Mismatch(format!(
                 "{} equations with {} right-hand sides",

@@ -11,7 +11,7 @@ use crate::error::Result;
 const EXACT_ROWS: u64 = 3 << 10;
 
 /// The singular values and the covariance of a tall matrix: by a QR factor ([`TallFactor`]) for the
-/// first [`EXACT_ROWS`](Spectrum::EXACT_ROWS) rows, from the Gram matrix ([`GramMatrix`], a third
+/// first `EXACT_ROWS` rows, from the Gram matrix ([`GramMatrix`], a third
 /// of the cost) when there are more.
 ///
 /// Which of the two applies depends only on how many rows there are, so that merged parts answer as
@@ -29,9 +29,6 @@ enum State {
 }
 
 impl Spectrum {
-    /// The number of rows up to which the QR factor is kept.
-    pub const EXACT_ROWS: u64 = EXACT_ROWS;
-
     /// The spectrum of `columns` columns and no row yet.
     pub fn new(columns: usize) -> Self {
         Self {
@@ -41,7 +38,7 @@ impl Spectrum {
     }
 
     /// The number of rows seen.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         match &self.state {
             State::Exact(factor) => factor.rows(),
             State::Gram(gram) => gram.rows(),
@@ -49,7 +46,8 @@ impl Spectrum {
     }
 
     /// The largest error of a singular value, as a share of the largest.
-    pub fn relative_error_bound(&self) -> f64 {
+    #[cfg(test)]
+    fn relative_error_bound(&self) -> f64 {
         match &self.state {
             State::Exact(_) => 1e-11,
             // σ² is off by no more than about 10⁻¹⁴ of the largest σ².
@@ -143,7 +141,8 @@ impl Spectrum {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{covariance, singular_values};
+    use super::super::covariance;
+    use super::super::eigen::singular_values;
     use super::*;
     use ndarray::s;
 

@@ -37,7 +37,7 @@ pub struct TallFactor {
 mod factor {
     use super::{Deserialize, Mat, Serialize};
 
-    pub fn serialize<S: serde::Serializer>(r: &Mat<f64>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: serde::Serializer>(r: &Mat<f64>, to: S) -> Result<S::Ok, S::Error> {
         let (rows, columns) = (r.nrows(), r.ncols());
         let values: Vec<f64> = (0..rows * columns)
             .map(|i| r[(i / columns, i % columns)])
@@ -45,7 +45,9 @@ mod factor {
         (rows, columns, values).serialize(to)
     }
 
-    pub fn deserialize<'a, D: serde::Deserializer<'a>>(from: D) -> Result<Mat<f64>, D::Error> {
+    pub(crate) fn deserialize<'a, D: serde::Deserializer<'a>>(
+        from: D,
+    ) -> Result<Mat<f64>, D::Error> {
         let (rows, columns, values) = <(usize, usize, Vec<f64>)>::deserialize(from)?;
         if rows.checked_mul(columns) != Some(values.len()) {
             return Err(serde::de::Error::custom("a matrix of another size"));
@@ -66,7 +68,7 @@ impl TallFactor {
     }
 
     /// The number of rows seen.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
@@ -145,7 +147,7 @@ impl TallFactor {
     }
 
     /// `XᵀX` of all rows.
-    pub fn products(&self) -> Array2<f64> {
+    pub(crate) fn products(&self) -> Array2<f64> {
         let shape = (self.waiting_rows(), self.columns);
         let waiting = ArrayView2::from_shape(shape, &self.waiting).expect("whole rows wait");
         GramMatrix::of(self.r.as_ref(), waiting).products()

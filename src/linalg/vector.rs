@@ -6,7 +6,7 @@ const LANES: usize = 16;
 /// Call `f`, a closure marked `#[inline(always)]`, compiled for the widest vector instructions of
 /// the processor.
 #[inline(always)]
-pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
@@ -14,7 +14,7 @@ pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// # Panics
 /// When one is longer than the other.
-pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(
         a.len(),
         b.len(),
@@ -39,7 +39,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// The sum of `of` each number in double precision; `of` is a closure marked `#[inline(always)]`.
 #[inline(always)]
-pub fn sum(values: &[f32], of: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn sum(values: &[f32], of: impl Fn(f64) -> f64) -> f64 {
     vectorised(
         #[inline(always)]
         || {

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 /// How often each true class was predicted as each class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfusionMatrix {
+pub(crate) struct ConfusionMatrix {
     classes: usize,
     /// Row: true class; column: predicted class.
     counts: Vec<u64>,
@@ -12,7 +12,7 @@ pub struct ConfusionMatrix {
 
 impl ConfusionMatrix {
     /// No prediction yet, of `classes` classes.
-    pub fn new(classes: usize) -> Self {
+    pub(crate) fn new(classes: usize) -> Self {
         Self {
             classes,
             counts: vec![0; classes * classes],
@@ -23,7 +23,7 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the lists differ in length or a class is not below `classes`.
-    pub fn of(classes: usize, truth: &[usize], predicted: &[usize]) -> Result<Self> {
+    pub(crate) fn of(classes: usize, truth: &[usize], predicted: &[usize]) -> Result<Self> {
         if truth.len() != predicted.len() {
             return Err(Error::Mismatch(format!(
                 "{} predictions for {} labels",
@@ -42,7 +42,7 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when a class is not below the number of classes.
-    pub fn add(&mut self, truth: usize, predicted: usize) -> Result<()> {
+    pub(crate) fn add(&mut self, truth: usize, predicted: usize) -> Result<()> {
         if truth >= self.classes || predicted >= self.classes {
             return Err(Error::Mismatch(format!(
                 "class {} of {} classes",
@@ -58,7 +58,7 @@ impl ConfusionMatrix {
     ///
     /// # Panics
     /// When one is not below the number of classes.
-    pub fn count(&self, truth: usize, predicted: usize) -> u64 {
+    pub(crate) fn count(&self, truth: usize, predicted: usize) -> u64 {
         let n = self.classes;
         assert!(
             truth < n && predicted < n,
@@ -69,17 +69,17 @@ impl ConfusionMatrix {
     }
 
     /// How many predictions were counted.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
     /// How many were right.
-    pub fn correct(&self) -> u64 {
+    pub(crate) fn correct(&self) -> u64 {
         (0..self.classes).map(|c| self.count(c, c)).sum()
     }
 
     /// The share of right predictions; NaN when there is none.
-    pub fn accuracy(&self) -> f64 {
+    pub(crate) fn accuracy(&self) -> f64 {
         self.correct() as f64 / self.total() as f64
     }
 
@@ -88,7 +88,7 @@ impl ConfusionMatrix {
     ///
     /// # Panics
     /// When it is not below the number of classes.
-    pub fn f1(&self, class: usize) -> f64 {
+    pub(crate) fn f1(&self, class: usize) -> f64 {
         let right = self.count(class, class);
         let truth: u64 = (0..self.classes).map(|p| self.count(class, p)).sum();
         let predicted: u64 = (0..self.classes).map(|t| self.count(t, class)).sum();
@@ -97,7 +97,7 @@ impl ConfusionMatrix {
 
     /// The mean F1 of the classes that were true or predicted at least once, as scikit-learn's
     /// `f1_score(average="macro")`. NaN when there is no prediction.
-    pub fn macro_f1(&self) -> f64 {
+    pub(crate) fn macro_f1(&self) -> f64 {
         let scores: Vec<f64> = (0..self.classes)
             .map(|c| self.f1(c))
             .filter(|f| !f.is_nan())

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the lists differ in length or hold NaN.
-pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64> {
+pub(crate) fn spearman(x: &[f64], y: &[f64]) -> Result<f64> {
     if x.len() != y.len() || x.iter().chain(y).any(|v| v.is_nan()) {
         return Err(Error::Mismatch(format!(
             "a correlation needs pairs of numbers: {} and {} were given",
@@ -46,7 +46,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 ///
 /// # Panics
 /// When r is beyond −1 or 1 by more than rounding.
-pub fn spearman_interval(r: f64, n: usize) -> Interval {
+pub(crate) fn spearman_interval(r: f64, n: usize) -> Interval {
     if n < 4 || r.is_nan() {
         return Interval::UNKNOWN;
     }

@@ -15,7 +15,7 @@ pub struct Interval {
 
 impl Interval {
     /// The interval of what is not known well enough to have one. JSON writes its ends as null.
-    pub const UNKNOWN: Self = Self {
+    pub(crate) const UNKNOWN: Self = Self {
         low: f64::NAN,
         high: f64::NAN,
     };
@@ -31,7 +31,7 @@ pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 ///
 /// # Panics
 /// When there are more successes than trials.
-pub fn wilson_interval(successes: u64, n: u64) -> Interval {
+pub(crate) fn wilson_interval(successes: u64, n: u64) -> Interval {
     assert!(successes <= n, "{successes} successes in {n} trials");
     if n == 0 {
         return Interval {
@@ -54,7 +54,7 @@ pub fn wilson_interval(successes: u64, n: u64) -> Interval {
 /// called with `resamples` lists of n positions drawn with replacement. NaN for fewer than two
 /// observations, of which all resamples are alike, and for fewer than two resamples; an end is NaN
 /// where the statistic is.
-pub fn bootstrap_interval(
+pub(crate) fn bootstrap_interval(
     n: usize,
     resamples: usize,
     stream: &mut Stream,
@@ -82,7 +82,7 @@ pub fn bootstrap_interval(
 ///
 /// # Panics
 /// When `q` is not between 0 and 1.
-pub fn quantile<T: Copy + Into<f64>>(sorted: &[T], q: f64) -> f64 {
+pub(crate) fn quantile<T: Copy + Into<f64>>(sorted: &[T], q: f64) -> f64 {
     assert!((0.0..=1.0).contains(&q), "there is no quantile {q}");
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;

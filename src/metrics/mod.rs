@@ -5,6 +5,6 @@ mod confusion;
 mod correlation;
 mod interval;
 
-pub use confusion::ConfusionMatrix;
-pub use correlation::{spearman, spearman_interval};
-pub use interval::{Interval, bootstrap_interval, quantile, wilson_interval};
+pub(crate) use confusion::ConfusionMatrix;
+pub(crate) use correlation::{spearman, spearman_interval};
+pub(crate) use interval::{Interval, bootstrap_interval, quantile, wilson_interval};

@@ -37,12 +37,12 @@ pub(super) trait Block: Debug + Send + Sync {
 
 /// What a family calls the tensors of a [`TransformerBlock`]; `{}` stands for the layer's number.
 pub(super) struct BlockNames {
-    pub qkv: [&'static str; 3],
-    pub attention_output: &'static str,
-    pub attention_norm: &'static str,
-    pub intermediate: &'static str,
-    pub output: &'static str,
-    pub output_norm: &'static str,
+    pub(crate) qkv: [&'static str; 3],
+    pub(crate) attention_output: &'static str,
+    pub(crate) attention_norm: &'static str,
+    pub(crate) intermediate: &'static str,
+    pub(crate) output: &'static str,
+    pub(crate) output_norm: &'static str,
 }
 
 /// The layer of BERT and its kin (Vaswani et al. 2017).
@@ -77,7 +77,7 @@ enum Site {
 
 impl TransformerBlock {
     /// Layer `index` of a checkpoint.
-    pub fn load(
+    pub(crate) fn load(
         builder: &mut Builder<'_>,
         config: &Config,
         index: usize,

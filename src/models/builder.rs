@@ -15,13 +15,13 @@ pub(super) struct Builder<'a> {
     device: &'a Device,
     /// The type of the parameters' numbers.
     dtype: DType,
-    pub parameters: Parameters,
+    pub(crate) parameters: Parameters,
     /// Names of head tensors that the checkpoint lacked and that were drawn anew.
-    pub initialised: Vec<String>,
+    pub(crate) initialised: Vec<String>,
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(weights: &'a mut Weights, device: &'a Device, dtype: DType) -> Self {
+    pub(crate) fn new(weights: &'a mut Weights, device: &'a Device, dtype: DType) -> Self {
         Self {
             weights,
             device,
@@ -51,13 +51,13 @@ impl<'a> Builder<'a> {
     }
 
     /// One tensor, to which weight decay applies.
-    pub fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Weight> {
+    pub(crate) fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Weight> {
         let value = self.take(name, shape)?;
         self.register(vec![name.to_owned()], &value, true)
     }
 
     /// A layer norm over H.
-    pub fn layer_norm(&mut self, name: &str, config: &Config) -> Result<LayerNorm> {
+    pub(crate) fn layer_norm(&mut self, name: &str, config: &Config) -> Result<LayerNorm> {
         let mut part = |kind: &str| {
             let name = format!("{name}.{kind}");
             let value = self.take(&name, &[config.hidden_size])?;
@@ -72,7 +72,12 @@ impl<'a> Builder<'a> {
 
     /// A linear layer whose rows are the layers called `names` one below the other, each of
     /// `outputs` rows.
-    pub fn linear(&mut self, names: &[String], outputs: usize, inputs: usize) -> Result<Linear> {
+    pub(crate) fn linear(
+        &mut self,
+        names: &[String],
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Linear> {
         let mut part = |kind: &str, shape: &[usize]| {
             let names: Vec<String> = names.iter().map(|n| format!("{n}.{kind}")).collect();
             let values = names
@@ -94,7 +99,7 @@ impl<'a> Builder<'a> {
 
     /// A linear layer of the head: from the checkpoint, or new as transformers' `_init_weights`
     /// starts it: weights normal with standard deviation `initializer_range` (`init_std`), biases 0.
-    pub fn head_linear(
+    pub(crate) fn head_linear(
         &mut self,
         name: &str,
         outputs: usize,

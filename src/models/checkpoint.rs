@@ -22,18 +22,18 @@ use crate::files::write_json;
 #[derive(Debug, Clone, Default)]
 pub struct LoadReport {
     /// Tensors of the classification head that the checkpoint lacks; they start anew.
-    pub initialised: Vec<String>,
+    pub(crate) initialised: Vec<String>,
     /// Tensors of the checkpoint that only pre-training or another head needs; they are left out.
-    pub unused: Vec<String>,
+    pub(crate) unused: Vec<String>,
     /// The head for another task that the checkpoint holds; its tensors are among the unused ones.
-    pub other_head: Option<OtherHead>,
+    pub(crate) other_head: Option<OtherHead>,
 }
 
 /// Every file from which a model is loaded: its configuration, and its weights in one file or as an index and shards.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there are no weights; [`Error::Malformed`] for an index that does not fit the folder.
-pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![folder.join("config.json")];
     files.extend(weight_files(folder)?);
     Ok(files)
@@ -71,7 +71,7 @@ pub fn load_classifier(
 ///
 /// # Errors
 /// Those of reading the weights.
-pub fn has_head(folder: &Path, config: &Config) -> Result<bool> {
+pub(crate) fn has_head(folder: &Path, config: &Config) -> Result<bool> {
     let names = architecture::of(config).names();
     let mut weights = Weights::read(folder)?;
     normalise_names(&mut weights, names)?;
@@ -244,7 +244,7 @@ fn write_tensors(path: &Path, mut tensors: Vec<(String, Tensor)>) -> Result<()> 
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Compute`] when a tensor cannot be copied from its device, and then the file is not whole.
-pub fn save_classifier(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
+pub(crate) fn save_classifier(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
     write_json(
         &folder.join("config.json"),
         &model.config().to_classifier_json(),

@@ -27,9 +27,9 @@ pub struct Config {
     /// Width of the feed-forward block.
     pub intermediate_size: usize,
     /// Its activation.
-    pub activation: Activation,
+    pub(crate) activation: Activation,
     /// Layer norm before each sub-layer rather than after.
-    pub pre_norm: bool,
+    pub(crate) pre_norm: bool,
     /// Rows of the position embeddings.
     pub max_position_embeddings: usize,
     /// The longest sequence that the positions allow.
@@ -39,37 +39,37 @@ pub struct Config {
     /// Id of the padding token; its embedding never receives a gradient.
     pub pad_token_id: u32,
     /// Id of the token that begins every sequence, when the configuration names it.
-    pub bos_token_id: Option<u32>,
+    pub(crate) bos_token_id: Option<u32>,
     /// ε of every layer norm.
     pub layer_norm_eps: f64,
     /// Dropout after embeddings and sub-layers.
-    pub hidden_dropout: f64,
+    pub(crate) hidden_dropout: f64,
     /// Dropout on attention probabilities.
-    pub attention_dropout: f64,
+    pub(crate) attention_dropout: f64,
     /// Dropout of the classification head, before its first layer.
-    pub head_dropout: f64,
+    pub(crate) head_dropout: f64,
     /// Dropout after XLM's summary.
-    pub summary_last_dropout: f64,
+    pub(crate) summary_last_dropout: f64,
     /// Whether XLM's summary ends with tanh.
-    pub summary_tanh: bool,
+    pub(crate) summary_tanh: bool,
     /// Probability of leaving a whole layer out in training (FlauBERT's `layerdrop`).
-    pub layer_drop: f64,
+    pub(crate) layer_drop: f64,
     /// Standard deviation of new weights.
-    pub initializer_range: f64,
+    pub(crate) initializer_range: f64,
     /// C, number of classes.
-    pub num_labels: usize,
+    pub(crate) num_labels: usize,
     pub(super) json: Map<String, Value>,
 }
 
 impl Config {
     /// The longest sequence that the position embeddings allow.
-    pub fn max_length(&self) -> usize {
+    pub(crate) fn max_length(&self) -> usize {
         self.max_length
     }
 
     /// Set every dropout of the network to `p`, layer drop too when `p` is 0. The configuration that is saved keeps
     /// its own values.
-    pub fn override_dropout(&mut self, p: f64) {
+    pub(crate) fn override_dropout(&mut self, p: f64) {
         for field in [
             &mut self.hidden_dropout,
             &mut self.attention_dropout,
@@ -84,7 +84,7 @@ impl Config {
     }
 
     /// Make it the configuration of a classifier with these class names, in the order of their ids.
-    pub fn set_labels(&mut self, names: &[String]) {
+    pub(crate) fn set_labels(&mut self, names: &[String]) {
         self.num_labels = names.len();
         let by_id = names
             .iter()
@@ -106,7 +106,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Malformed`] when the two lists contradict each other; `folder` is where `config.json` lies.
-    pub fn label_names(&self, folder: &Path) -> Result<Vec<String>> {
+    pub(crate) fn label_names(&self, folder: &Path) -> Result<Vec<String>> {
         let object = |key: &str| self.json.get(key).and_then(Value::as_object);
         let (by_id, by_name) = (object("id2label"), object("label2id"));
         let from_id = |i: usize| by_id?.get(&i.to_string())?.as_str();
@@ -135,19 +135,19 @@ impl Config {
     }
 
     /// The class of transformers that the checkpoint was saved from: the first of `architectures`.
-    pub fn architecture(&self) -> Option<&str> {
+    pub(crate) fn architecture(&self) -> Option<&str> {
         self.json.get("architectures")?.get(0)?.as_str()
     }
 
     /// What the checkpoint's head is for, as [`Self::architecture`] says. The weights may say otherwise:
     /// [`super::checkpoint::LoadReport::other_head`].
-    pub fn task(&self) -> Option<Task> {
+    pub(crate) fn task(&self) -> Option<Task> {
         self.architecture().and_then(Task::of_class)
     }
 
     /// What a head for sequences was trained for when that is not one class of several: `problem_type`, and regression where there
     /// is a single class, as transformers takes it.
-    pub fn other_problem(&self) -> Option<&str> {
+    pub(crate) fn other_problem(&self) -> Option<&str> {
         let named = self.json.get("problem_type").and_then(Value::as_str);
         match named {
             Some("single_label_classification") => None,
@@ -158,7 +158,7 @@ impl Config {
 
     /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the class names, and
     /// the Python class that loads it.
-    pub fn to_classifier_json(&self) -> Value {
+    pub(crate) fn to_classifier_json(&self) -> Value {
         let mut json = self.json.clone();
         json.insert("architectures".into(), json!([self.classifier_class]));
         json.insert("problem_type".into(), json!("single_label_classification"));
@@ -175,7 +175,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Mismatch`].
-    pub fn check_first_token(&self, ids: &[i32], folder: &Path) -> Result<()> {
+    pub(crate) fn check_first_token(&self, ids: &[i32], folder: &Path) -> Result<()> {
         match (self.bos_token_id, ids.first()) {
             (Some(bos), Some(&id)) if id as i64 != bos as i64 => Err(Error::Mismatch(format!(
                 "{}: its rows begin with token {id}, but the sequences of this {} model begin with {bos}: the data \
@@ -188,7 +188,7 @@ impl Config {
     }
 
     /// Heads and their size.
-    pub fn attention_shape(&self) -> AttentionShape {
+    pub(crate) fn attention_shape(&self) -> AttentionShape {
         AttentionShape {
             heads: self.num_heads,
             head_size: self.hidden_size / self.num_heads,
@@ -198,12 +198,12 @@ impl Config {
 
 /// A configuration being read: the file's keys, with the file's name for messages.
 pub(super) struct Reader<'a> {
-    pub path: &'a Path,
-    pub json: &'a Map<String, Value>,
+    pub(crate) path: &'a Path,
+    pub(crate) json: &'a Map<String, Value>,
 }
 
 impl Reader<'_> {
-    pub fn bad(&self, key: &str, expected: &str) -> Error {
+    pub(crate) fn bad(&self, key: &str, expected: &str) -> Error {
         let found = self
             .json
             .get(key)
@@ -211,11 +211,11 @@ impl Reader<'_> {
         Error::malformed(self.path, format!("key {key:?}"), found, expected)
     }
 
-    pub fn present(&self, key: &str) -> Option<&Value> {
+    pub(crate) fn present(&self, key: &str) -> Option<&Value> {
         self.json.get(key).filter(|v| !v.is_null())
     }
 
-    pub fn count(&self, key: &str, default: usize) -> Result<usize> {
+    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
         match self.present(key) {
             None => Ok(default),
             Some(v) => v
@@ -225,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    pub fn id(&self, key: &str) -> Result<Option<u32>> {
+    pub(crate) fn id(&self, key: &str) -> Result<Option<u32>> {
         self.present(key)
             .map(|id| {
                 let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
@@ -234,14 +234,14 @@ impl Reader<'_> {
             .transpose()
     }
 
-    pub fn size(&self, key: &str, default: usize) -> Result<usize> {
+    pub(crate) fn size(&self, key: &str, default: usize) -> Result<usize> {
         match self.count(key, default)? {
             n if (1..=1 << 24).contains(&n) => Ok(n),
             _ => Err(self.bad(key, "a size of at least 1")),
         }
     }
 
-    pub fn number(&self, key: &str, default: f64) -> Result<f64> {
+    pub(crate) fn number(&self, key: &str, default: f64) -> Result<f64> {
         match self.present(key) {
             None => Ok(default),
             Some(v) => v
@@ -252,7 +252,7 @@ impl Reader<'_> {
     }
 
     /// A number that cannot be negative.
-    pub fn amount(&self, key: &str, default: f64) -> Result<f64> {
+    pub(crate) fn amount(&self, key: &str, default: f64) -> Result<f64> {
         match self.number(key, default)? {
             x if x >= 0.0 => Ok(x),
             _ => Err(self.bad(key, "a number of at least 0")),
@@ -260,28 +260,28 @@ impl Reader<'_> {
     }
 
     /// The number of layers: the deepest published encoders have below a hundred.
-    pub fn layers(&self, key: &str, default: usize) -> Result<usize> {
+    pub(crate) fn layers(&self, key: &str, default: usize) -> Result<usize> {
         match self.size(key, default)? {
             n if n <= 1000 => Ok(n),
             _ => Err(self.bad(key, "1 to 1000 layers")),
         }
     }
 
-    pub fn probability(&self, key: &str, default: f64) -> Result<f64> {
+    pub(crate) fn probability(&self, key: &str, default: f64) -> Result<f64> {
         match self.number(key, default)? {
             p if (0.0..=1.0).contains(&p) => Ok(p),
             _ => Err(self.bad(key, "a probability between 0 and 1")),
         }
     }
 
-    pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
+    pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool> {
         match self.present(key) {
             None => Ok(default),
             Some(v) => v.as_bool().ok_or_else(|| self.bad(key, "true or false")),
         }
     }
 
-    pub fn text(&self, key: &str, default: &str) -> Result<String> {
+    pub(crate) fn text(&self, key: &str, default: &str) -> Result<String> {
         match self.present(key) {
             None => Ok(default.into()),
             Some(v) => v
@@ -292,7 +292,7 @@ impl Reader<'_> {
     }
 
     /// Refuse a value that asks for a network that is not provided here.
-    pub fn require(&self, key: &str, default: Value) -> Result<()> {
+    pub(crate) fn require(&self, key: &str, default: Value) -> Result<()> {
         match self.present(key) {
             Some(v) if *v != default => {
                 Err(self.bad(key, &format!("{default}: nothing else is supported")))
@@ -301,7 +301,7 @@ impl Reader<'_> {
         }
     }
 
-    pub fn num_labels(&self) -> Result<usize> {
+    pub(crate) fn num_labels(&self) -> Result<usize> {
         const MOST: usize = 1000;
         let listed = ["id2label", "label2id"].into_iter().find_map(|key| {
             let labels = self.present(key).and_then(Value::as_object)?;
@@ -318,7 +318,7 @@ impl Reader<'_> {
     }
 
     /// The id of the padding token, a row of the word embeddings.
-    pub fn padding(&self, keys: &[&str], default: u32, vocab_size: usize) -> Result<u32> {
+    pub(crate) fn padding(&self, keys: &[&str], default: u32, vocab_size: usize) -> Result<u32> {
         let key = keys.iter().copied().find(|key| self.present(key).is_some());
         let id = key.map_or(Ok(None), |key| self.id(key))?.unwrap_or(default);
         if (id as usize) < vocab_size {

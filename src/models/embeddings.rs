@@ -29,7 +29,7 @@ pub(super) struct Embeddings {
 pub(super) struct Lookups(Vec<(usize, Tensor)>);
 
 impl Lookups {
-    pub fn new(ids: Vec<(usize, Vec<u32>)>, device: &Device) -> Result<Self> {
+    pub(crate) fn new(ids: Vec<(usize, Vec<u32>)>, device: &Device) -> Result<Self> {
         let on_device = |(table, ids): (usize, Vec<u32>)| {
             let tokens = ids.len();
             Ok((table, Tensor::from_vec(ids, tokens, device)?))
@@ -40,7 +40,7 @@ impl Lookups {
 
 impl Embeddings {
     /// Tables of these (name, rows, row that is padding), and the norm of that name.
-    pub fn load(
+    pub(crate) fn load(
         builder: &mut Builder<'_>,
         config: &Config,
         tables: &[(String, usize, Option<u32>)],
@@ -60,7 +60,7 @@ impl Embeddings {
     }
 
     /// The hidden state 0, (T, H), and the way back, which ends here.
-    pub fn forward<'a>(
+    pub(crate) fn forward<'a>(
         &'a self,
         lookups: Lookups,
         pass: Pass<'a>,

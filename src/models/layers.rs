@@ -12,9 +12,9 @@ use crate::nn::{self, Dropout, DropoutSeed, Owned, Sequences};
 /// What a pass over a batch is given everywhere in the network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass<'a> {
-    pub sequences: &'a Sequences,
+    pub(crate) sequences: &'a Sequences,
     /// Without one nothing is dropped.
-    pub dropout: Option<DropoutSeed>,
+    pub(crate) dropout: Option<DropoutSeed>,
 }
 
 /// The way back through a part of the network: from the gradient of its output to that of its input,
@@ -40,12 +40,12 @@ pub(super) const SITES_PER_LAYER: u32 = 4;
 
 impl Pass<'_> {
     /// The dropout of this pass with probability `p` at a site; `None` where nothing is dropped.
-    pub fn dropout(&self, p: f64, site: u32) -> Option<Dropout> {
+    pub(crate) fn dropout(&self, p: f64, site: u32) -> Option<Dropout> {
         Dropout::new(p, site, self.dropout?)
     }
 
     /// Dropout on a tensor of a classification head (B, ·) or on its gradient; `site` counts from 0.
-    pub fn drop_head(&self, x: &Tensor, p: f64, site: u32) -> Result<Tensor> {
+    pub(crate) fn drop_head(&self, x: &Tensor, p: f64, site: u32) -> Result<Tensor> {
         nn::dropout(x, self.dropout(p, HEAD_SITE + site))
     }
 }
@@ -53,23 +53,23 @@ impl Pass<'_> {
 /// A linear layer: weight (O, I) and bias (O).
 #[derive(Debug)]
 pub(super) struct Linear {
-    pub weight: Weight,
-    pub bias: Weight,
+    pub(crate) weight: Weight,
+    pub(crate) bias: Weight,
 }
 
 impl Linear {
     /// x·Wᵀ without the bias, which the next operation adds.
-    pub fn product(&self, x: &Tensor) -> Result<Owned> {
+    pub(crate) fn product(&self, x: &Tensor) -> Result<Owned> {
         nn::linear_no_bias(x, &self.weight.value)
     }
 
     /// x·Wᵀ + b.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(nn::add_bias(self.product(x)?, &self.bias.value)?.into_tensor())
     }
 
     /// Adds the gradients of weight and bias; returns that of `x`.
-    pub fn backward(
+    pub(crate) fn backward(
         &self,
         x: &Tensor,
         gradient: &Tensor,
@@ -84,14 +84,14 @@ impl Linear {
 /// A layer norm: γ and β (H), which checkpoints call `weight` and `bias`.
 #[derive(Debug)]
 pub(super) struct LayerNorm {
-    pub weight: Weight,
-    pub bias: Weight,
-    pub epsilon: f64,
+    pub(crate) weight: Weight,
+    pub(crate) bias: Weight,
+    pub(crate) epsilon: f64,
 }
 
 impl LayerNorm {
     /// The normed `x` (T, H), and the way back.
-    pub fn forward(
+    pub(crate) fn forward(
         &self,
         x: Tensor,
     ) -> Result<(

@@ -25,7 +25,6 @@ mod weights;
 
 pub use config::Config;
 pub use parameters::{Gradients, Parameter, Parameters};
-pub use task::{OtherHead, Task};
 
 #[cfg(test)]
 mod tests;
@@ -79,7 +78,7 @@ impl Loss {
     ///
     /// # Errors
     /// A candle error.
-    pub fn mean(&self) -> Result<f64> {
+    pub(crate) fn mean(&self) -> Result<f64> {
         let mean = self.mean.to_dtype(candle_core::DType::F64);
         mean.and_then(|m| m.to_scalar())
             .map_err(Error::compute("the loss of a batch"))

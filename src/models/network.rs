@@ -38,7 +38,7 @@ type WayBack<'a> = Box<dyn FnOnce(Tensor, &mut Gradients) -> Result<()> + 'a>;
 impl Network {
     /// The network that `config` describes, and the names of the head's tensors that were drawn
     /// anew; with a head when `head_seed` is given, which draws them.
-    pub fn build(
+    pub(crate) fn build(
         mut builder: Builder<'_>,
         device: &Device,
         config: Config,

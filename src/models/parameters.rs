@@ -7,11 +7,11 @@ use crate::nn::{self, GradientSlot, Owned};
 
 /// A trainable tensor as a layer holds it: the values, shared with the store, and its place there.
 #[derive(Debug, Clone)]
-pub struct Weight {
+pub(crate) struct Weight {
     /// The values; an update of the parameter is seen here.
-    pub value: Tensor,
+    pub(crate) value: Tensor,
     /// Its number in [`Parameters`] and [`Gradients`].
-    pub id: usize,
+    pub(crate) id: usize,
 }
 
 /// A parameter with the checkpoint's names for it. Query, key and value are one parameter with three names, its rows
@@ -19,13 +19,13 @@ pub struct Weight {
 #[derive(Debug)]
 pub struct Parameter {
     /// Names in the checkpoint, in the order of the rows.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// The values.
-    pub var: Var,
+    pub(crate) var: Var,
     /// Whether weight decay applies: not to biases nor to layer norms, as Trainer's `get_decay_parameter_names`.
-    pub decay: bool,
+    pub(crate) decay: bool,
     /// Whether it stays as it is.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
 }
 
 /// All parameters of a model, in the order in which they were loaded.
@@ -58,7 +58,7 @@ impl Parameters {
     }
 
     /// All of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Parameter> {
         self.0.iter()
     }
 
@@ -80,7 +80,7 @@ impl Parameters {
     }
 
     /// How many numbers.
-    pub fn num_elements(&self) -> usize {
+    pub(crate) fn num_elements(&self) -> usize {
         self.0.iter().map(|p| p.var.elem_count()).sum()
     }
 
@@ -88,7 +88,7 @@ impl Parameters {
     ///
     /// # Errors
     /// A candle error.
-    pub fn named_tensors(&self) -> Result<Vec<(String, Tensor)>> {
+    pub(crate) fn named_tensors(&self) -> Result<Vec<(String, Tensor)>> {
         let mut named = Vec::new();
         for p in &self.0 {
             let tensor = p.var.as_detached_tensor();
@@ -138,7 +138,7 @@ impl Gradients {
     ///
     /// # Errors
     /// A candle error.
-    pub fn norm(&self) -> Result<f64> {
+    pub(crate) fn norm(&self) -> Result<f64> {
         let squares = self
             .0
             .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What a head does with the states of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub(crate) enum Task {
     /// One class for a whole sequence: the only head that is run here.
     SequenceClassification,
     /// One class for each token.
@@ -21,7 +21,7 @@ pub enum Task {
 impl Task {
     /// The task of a class of transformers such as `CamembertForTokenClassification`; none for a bare encoder and for what is
     /// not known.
-    pub fn of_class(class: &str) -> Option<Self> {
+    pub(crate) fn of_class(class: &str) -> Option<Self> {
         const ENDINGS: [(&str, Task); 9] = [
             ("ForSequenceClassification", Task::SequenceClassification),
             ("ForTokenClassification", Task::TokenClassification),
@@ -52,11 +52,11 @@ impl fmt::Display for Task {
 
 /// A head that is not one for sequences.
 #[derive(Debug, Clone)]
-pub struct OtherHead {
+pub(crate) struct OtherHead {
     /// What it is for.
-    pub task: Task,
+    pub(crate) task: Task,
     /// Its tensors.
-    pub tensors: Vec<String>,
+    pub(crate) tensors: Vec<String>,
 }
 
 impl fmt::Display for OtherHead {

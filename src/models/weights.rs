@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::{presence, read_json};
 
 /// The tensors of a checkpoint by name, as f32 on the CPU.
-pub struct Weights {
+pub(crate) struct Weights {
     tensors: BTreeMap<String, Tensor>,
     source: PathBuf,
 }
@@ -20,7 +20,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there are none; [`Error::Malformed`] with the file and tensor that is wrong.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let WeightFiles {
             source,
             places,
@@ -55,7 +55,7 @@ impl Weights {
     }
 
     /// The file that was read, or the index of the shards.
-    pub fn source(&self) -> &Path {
+    pub(crate) fn source(&self) -> &Path {
         &self.source
     }
 
@@ -64,7 +64,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::Malformed`] when its shape is another, or a number is NaN or infinite.
-    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let Some(tensor) = self.tensors.remove(name) else {
             return Ok(None);
         };
@@ -95,12 +95,12 @@ impl Weights {
     }
 
     /// The names of the tensors that nobody took.
-    pub fn left(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn left(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
     /// Leave out the tensors whose name `of` picks.
-    pub fn discard(&mut self, of: impl Fn(&str) -> bool) {
+    pub(crate) fn discard(&mut self, of: impl Fn(&str) -> bool) {
         self.tensors.retain(|name, _| !of(name));
     }
 
@@ -108,7 +108,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::Malformed`] when two get the same one.
-    pub fn rename(&mut self, f: impl Fn(&str) -> String) -> Result<()> {
+    pub(crate) fn rename(&mut self, f: impl Fn(&str) -> String) -> Result<()> {
         let mut renamed = BTreeMap::new();
         for (old, tensor) in std::mem::take(&mut self.tensors) {
             let name = f(&old);

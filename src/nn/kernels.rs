@@ -45,7 +45,7 @@ fn expect_dims(what: &str, t: &Tensor, dims: &[usize]) -> Result<()> {
 /// # Errors
 /// [`Error::Mismatch`] when the shapes do not fit; a candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Owned> {
+pub(crate) fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Owned> {
     expect_dims("a weight", weight, &[weight.dim(0)?, x.dim(1)?])?;
     match Backend::of(x) {
         Backend::Cpu => cpu::linear_no_bias(x, weight),
@@ -58,7 +58,7 @@ pub fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Owned> {
+pub(crate) fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Owned> {
     expect_dims("a weight", weight, &[gradient.dim(1)?, weight.dim(1)?])?;
     match Backend::of(gradient) {
         Backend::Cpu => cpu::linear_backward(weight, gradient),
@@ -71,7 +71,11 @@ pub fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn weight_backward(x: &Tensor, gradient: &Tensor, slot: &mut GradientSlot) -> Result<()> {
+pub(crate) fn weight_backward(
+    x: &Tensor,
+    gradient: &Tensor,
+    slot: &mut GradientSlot,
+) -> Result<()> {
     expect_dims("a gradient", gradient, &[x.dim(0)?, gradient.dim(1)?])?;
     match Backend::of(x) {
         Backend::Cpu => cpu::weight_backward(x, gradient, slot),
@@ -84,7 +88,7 @@ pub fn weight_backward(x: &Tensor, gradient: &Tensor, slot: &mut GradientSlot) -
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn add_bias(x: Owned, bias: &Tensor) -> Result<Owned> {
+pub(crate) fn add_bias(x: Owned, bias: &Tensor) -> Result<Owned> {
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::add_bias(x, bias),
@@ -97,7 +101,7 @@ pub fn add_bias(x: Owned, bias: &Tensor) -> Result<Owned> {
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn bias_backward(gradient: &Tensor) -> Result<Owned> {
+pub(crate) fn bias_backward(gradient: &Tensor) -> Result<Owned> {
     match Backend::of(gradient) {
         Backend::Cpu => cpu::bias_backward(gradient),
         Backend::Plain => Ok(Owned::new(gradient.sum(0)?)),
@@ -113,7 +117,7 @@ pub fn bias_backward(gradient: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn layer_norm(
+pub(crate) fn layer_norm(
     x: &Tensor,
     gamma: &Tensor,
     beta: &Tensor,
@@ -136,7 +140,7 @@ pub fn layer_norm(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn layer_norm_backward(
+pub(crate) fn layer_norm_backward(
     x: &Tensor,
     statistics: &Tensor,
     gamma: &Tensor,
@@ -161,7 +165,7 @@ pub fn layer_norm_backward(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<(Tensor, Owned)> {
+pub(crate) fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<(Tensor, Owned)> {
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_activation(x, bias, f),
@@ -174,7 +178,7 @@ pub fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<(Tensor
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -> Result<Owned> {
+pub(crate) fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -> Result<Owned> {
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_activation_in_place(x, bias, f),
@@ -189,7 +193,7 @@ pub fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -> Resul
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn bias_activation_backward(u: Owned, f: Activation) -> Result<(Tensor, Tensor)> {
+pub(crate) fn bias_activation_backward(u: Owned, f: Activation) -> Result<(Tensor, Tensor)> {
     match Backend::of(u.tensor()) {
         Backend::Cpu => cpu::bias_activation_backward(u, f),
         Backend::Plain => plain::activation_backward(u.tensor(), f),
@@ -205,7 +209,7 @@ pub fn bias_activation_backward(u: Owned, f: Activation) -> Result<(Tensor, Tens
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn bias_dropout_residual(
+pub(crate) fn bias_dropout_residual(
     x: Owned,
     bias: &Tensor,
     residual: &Tensor,
@@ -226,7 +230,7 @@ pub fn bias_dropout_residual(
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
+pub(crate) fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
     let Some(dropout) = dropout else {
         return Ok(x.clone());
     };
@@ -245,7 +249,7 @@ pub fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn attention(
+pub(crate) fn attention(
     qkv: &Tensor,
     sequences: &Sequences,
     queries: Queries,
@@ -265,7 +269,7 @@ pub fn attention(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn attention_backward(
+pub(crate) fn attention_backward(
     qkv: &Tensor,
     sequences: &Sequences,
     queries: Queries,
@@ -292,7 +296,7 @@ pub fn attention_backward(
 /// [`Error::Mismatch`] unless there is one list of ids a table, all of T, and on the CPU for an id
 /// outside its table; a candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
+pub(crate) fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
     let (Some(first), Some(tokens)) = (tables.first(), ids.first()) else {
         return Err(Error::Mismatch("a sum of no embeddings".into()));
     };
@@ -318,7 +322,7 @@ pub fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
 /// # Errors
 /// As [`embedding_sum`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn embedding_sum_backward(
+pub(crate) fn embedding_sum_backward(
     gradient: &Tensor,
     ids: &[&Tensor],
     rows: usize,
@@ -340,7 +344,7 @@ pub fn embedding_sum_backward(
 /// # Errors
 /// [`Error::Mismatch`] when a label is not below C or their number is not B.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
+pub(crate) fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
     let (rows, classes) = logits.dims2()?;
     if rows != labels.len() || labels.iter().any(|&l| l as usize >= classes) {
         return Err(Error::Mismatch(format!(
@@ -358,7 +362,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn add_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
+pub(crate) fn add_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
     expect_dims("a term", b, a.tensor().dims())?;
     match Backend::of(a.tensor()) {
         Backend::Cpu => cpu::add_in_place(a, b),
@@ -371,7 +375,7 @@ pub fn add_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn multiply_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
+pub(crate) fn multiply_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
     expect_dims("a factor", b, a.tensor().dims())?;
     match Backend::of(a.tensor()) {
         Backend::Cpu => cpu::multiply_in_place(a, b),
@@ -384,7 +388,7 @@ impl GradientSlot {
     ///
     /// # Errors
     /// As [`add_in_place`].
-    pub fn add(&mut self, gradient: Owned) -> Result<()> {
+    pub(crate) fn add(&mut self, gradient: Owned) -> Result<()> {
         *self = Self::Partial(match std::mem::take(self) {
             Self::Partial(sum) => add_in_place(sum, gradient.tensor())?,
             Self::Empty | Self::Stale(_) => gradient,
@@ -399,7 +403,7 @@ impl Sequences {
     ///
     /// # Errors
     /// As [`add_in_place`].
-    pub fn add(&self, x: Owned, part: &Tensor, queries: Queries) -> Result<Owned> {
+    pub(crate) fn add(&self, x: Owned, part: &Tensor, queries: Queries) -> Result<Owned> {
         if queries == Queries::All {
             return add_in_place(x, part);
         }
@@ -417,7 +421,7 @@ impl Sequences {
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn sum_of_squares(x: &Owned) -> Result<f64> {
+pub(crate) fn sum_of_squares(x: &Owned) -> Result<f64> {
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::sum_of_squares(x.tensor()),
         Backend::Plain => plain::sum_of_squares(x.tensor()),
@@ -433,7 +437,7 @@ pub fn sum_of_squares(x: &Owned) -> Result<f64> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub fn adamw_step(
+pub(crate) fn adamw_step(
     parameter: &Var,
     gradient: &Owned,
     moments: &[Var; 2],

@@ -19,7 +19,7 @@ pub struct DropoutSeed {
 /// The decision for column `j` of row `r` is word `j mod 4` of Philox4x32-10 (Salmon et al. 2011) with counter
 /// `(j / 4, r, site, step)` and the seed as key: an interrupted run, or another number of threads, draws the same.
 #[derive(Debug, Clone, Copy)]
-pub struct Dropout {
+pub(crate) struct Dropout {
     p: f32,
     site: u32,
     step: u32,
@@ -28,7 +28,7 @@ pub struct Dropout {
 
 impl Dropout {
     /// The dropout with probability `p` at place `site` of the network; `None` when nothing is ever dropped.
-    pub fn new(p: f64, site: u32, seed: DropoutSeed) -> Option<Self> {
+    pub(crate) fn new(p: f64, site: u32, seed: DropoutSeed) -> Option<Self> {
         if p <= 0.0 {
             return None;
         }
@@ -69,7 +69,13 @@ impl Dropout {
     ///
     /// # Errors
     /// A candle error.
-    pub fn mask(&self, first: usize, rows: usize, width: usize, device: &Device) -> Result<Tensor> {
+    pub(crate) fn mask(
+        &self,
+        first: usize,
+        rows: usize,
+        width: usize,
+        device: &Device,
+    ) -> Result<Tensor> {
         let mut mask = vec![0f32; rows * width];
         for (r, row) in mask.chunks_mut(width.max(1)).enumerate() {
             self.fill(first + r, row);
@@ -80,7 +86,7 @@ impl Dropout {
 
 /// The function between the two linear layers of a feed-forward block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
+pub(crate) enum Activation {
     /// x·Φ(x) with the exact normal distribution function, by erf (Hendrycks and Gimpel 2016);
     /// transformers' "gelu".
     Gelu,
@@ -91,7 +97,7 @@ pub enum Activation {
 impl Activation {
     /// From the `hidden_act` of a configuration. "gelu" means the exact form, as in transformers.
     /// `None` for a function that is not provided.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "gelu" => Some(Self::Gelu),
             "relu" => Some(Self::Relu),
@@ -102,42 +108,42 @@ impl Activation {
 
 /// The heads of an attention layer.
 #[derive(Debug, Clone, Copy)]
-pub struct AttentionShape {
+pub(crate) struct AttentionShape {
     /// Number of heads, A.
-    pub heads: usize,
+    pub(crate) heads: usize,
     /// Size of a head, H / A.
-    pub head_size: usize,
+    pub(crate) head_size: usize,
 }
 
 impl AttentionShape {
     /// H.
-    pub fn hidden(self) -> usize {
+    pub(crate) fn hidden(self) -> usize {
         self.heads * self.head_size
     }
 
     /// What scores are multiplied by: 1/√(head size).
-    pub fn scale(self) -> f64 {
+    pub(crate) fn scale(self) -> f64 {
         1.0 / (self.head_size as f64).sqrt()
     }
 }
 
 /// The numbers of one AdamW update, all of them after bias correction.
 #[derive(Debug, Clone, Copy)]
-pub struct AdamWStep {
+pub(crate) struct AdamWStep {
     /// Learning rate of this step.
-    pub learning_rate: f64,
+    pub(crate) learning_rate: f64,
     /// Decay rate of the first moment.
-    pub beta1: f64,
+    pub(crate) beta1: f64,
     /// Decay rate of the second moment.
-    pub beta2: f64,
+    pub(crate) beta2: f64,
     /// Added to the root of the second moment.
-    pub epsilon: f64,
+    pub(crate) epsilon: f64,
     /// Decoupled weight decay of this parameter.
-    pub weight_decay: f64,
+    pub(crate) weight_decay: f64,
     /// The gradient is multiplied by this first (gradient clipping).
-    pub gradient_scale: f64,
+    pub(crate) gradient_scale: f64,
     /// 1-based number of this update.
-    pub step: u64,
+    pub(crate) step: u64,
 }
 
 impl AdamWStep {
@@ -149,11 +155,11 @@ impl AdamWStep {
 }
 
 /// The mean cross-entropy of a batch, with what follows from the same pass.
-pub struct CrossEntropy {
+pub(crate) struct CrossEntropy {
     /// Mean over the B rows of −ln softmax(logits)_label, in nats; one number in f64.
-    pub loss: Tensor,
+    pub(crate) loss: Tensor,
     /// Its gradient with respect to the logits, (B, C).
-    pub gradient: Tensor,
+    pub(crate) gradient: Tensor,
     /// The loss of each row (B), in f64.
-    pub per_row: Tensor,
+    pub(crate) per_row: Tensor,
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 /// A tensor whose storage nobody else holds: only such a one may be written over. What a kernel
 /// makes anew is one; once given away as a [`Tensor`], which can be cloned, it is one no more.
 #[derive(Debug)]
-pub struct Owned(Tensor);
+pub(crate) struct Owned(Tensor);
 
 impl Owned {
     /// For what was just made and is contiguous; the caller keeps no other handle on it.
@@ -19,7 +19,7 @@ impl Owned {
     ///
     /// # Errors
     /// A candle error.
-    pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
+    pub(crate) fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
         Ok(Self(Tensor::zeros(shape, dtype, device)?))
     }
 
@@ -28,7 +28,7 @@ impl Owned {
     /// # Errors
     /// A candle error.
     #[cfg(test)]
-    pub fn copy_of(t: &Tensor) -> Result<Self> {
+    pub(crate) fn copy_of(t: &Tensor) -> Result<Self> {
         Ok(Self(t.force_contiguous()?.detach()))
     }
 
@@ -37,12 +37,12 @@ impl Owned {
     /// # Errors
     /// A candle error.
     #[cfg(test)]
-    pub fn to_tensor(&self) -> Result<Tensor> {
+    pub(crate) fn to_tensor(&self) -> Result<Tensor> {
         Ok(self.0.copy()?)
     }
 
     /// Give it away: from now on it may be shared, and is not written over any more.
-    pub fn into_tensor(self) -> Tensor {
+    pub(crate) fn into_tensor(self) -> Tensor {
         self.0
     }
 
@@ -55,7 +55,7 @@ impl Owned {
 /// The gradient of one parameter, whose memory lives from step to step: fresh memory for every
 /// gradient would cost a page fault for each 4 KiB of it.
 #[derive(Debug, Default)]
-pub enum GradientSlot {
+pub(crate) enum GradientSlot {
     /// Nothing was added yet.
     #[default]
     Empty,
@@ -67,7 +67,7 @@ pub enum GradientSlot {
 
 impl GradientSlot {
     /// Start anew, keeping the memory.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = match std::mem::take(self) {
             Self::Partial(memory) => Self::Stale(memory),
             other => other,
@@ -75,7 +75,7 @@ impl GradientSlot {
     }
 
     /// The sum; `None` when nothing was added.
-    pub fn get(&self) -> Option<&Owned> {
+    pub(crate) fn get(&self) -> Option<&Owned> {
         match self {
             Self::Partial(sum) => Some(sum),
             Self::Empty | Self::Stale(_) => None,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// A candle error, or [`Error::Mismatch`] when an input receives no gradient, which means that an operation
 /// without a backward pass was used.
-pub fn vjp(
+pub(crate) fn vjp(
     inputs: &[&Tensor],
     gradient: &Tensor,
     f: impl FnOnce(&[Tensor]) -> Result<Tensor>,
@@ -39,7 +39,12 @@ pub fn vjp(
 ///
 /// # Errors
 /// A candle error.
-pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result<Tensor> {
+pub(crate) fn layer_norm(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+) -> Result<Tensor> {
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
     let normalised = centred.broadcast_div(&(variance + epsilon)?.sqrt()?)?;
@@ -82,7 +87,7 @@ pub(super) fn layer_norm_backward(
 ///
 /// # Errors
 /// A candle error.
-pub fn activation(u: &Tensor, f: Activation) -> Result<Tensor> {
+pub(crate) fn activation(u: &Tensor, f: Activation) -> Result<Tensor> {
     Ok(match f {
         Activation::Gelu => u.gelu_erf()?,
         // candle's own has the derivative 1 at 0, torch's and the kernels' 0.
@@ -117,7 +122,7 @@ pub(super) fn activation_backward(u: &Tensor, f: Activation) -> Result<(Tensor, 
 ///
 /// # Errors
 /// A candle error.
-pub fn dropout(x: &Tensor, dropout: Dropout) -> Result<Tensor> {
+pub(crate) fn dropout(x: &Tensor, dropout: Dropout) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     let mask = dropout.mask(0, rows, width, x.device())?;
     Ok(x.mul(&mask.to_dtype(x.dtype())?)?)
@@ -127,7 +132,7 @@ pub fn dropout(x: &Tensor, dropout: Dropout) -> Result<Tensor> {
 ///
 /// # Errors
 /// A candle error.
-pub fn bias_dropout_residual(
+pub(crate) fn bias_dropout_residual(
     x: &Tensor,
     bias: &Tensor,
     residual: &Tensor,
@@ -154,7 +159,7 @@ fn softmax(scores: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// A candle error.
-pub fn attention(
+pub(crate) fn attention(
     qkv: &Tensor,
     sequences: &Sequences,
     queries: Queries,

@@ -26,7 +26,7 @@ impl Sequences {
     ///
     /// # Errors
     /// [`Error::Mismatch`] unless the bounds begin with 0 and never go down; a candle error.
-    pub fn new(bounds: &[usize], device: &Device) -> Result<Self> {
+    pub(crate) fn new(bounds: &[usize], device: &Device) -> Result<Self> {
         if bounds.first() != Some(&0) || !bounds.is_sorted() {
             return Err(Error::Mismatch(format!(
                 "the bounds of sequences begin with 0 and go up: {bounds:?}"
@@ -40,17 +40,17 @@ impl Sequences {
     }
 
     /// The first row of each sequence, and T.
-    pub fn bounds(&self) -> &[usize] {
+    pub(crate) fn bounds(&self) -> &[usize] {
         &self.bounds
     }
 
     /// T.
-    pub fn num_tokens(&self) -> usize {
+    pub(crate) fn num_tokens(&self) -> usize {
         *self.bounds.last().expect("bounds hold at least a 0")
     }
 
     /// How many rows belong to `queries`.
-    pub fn num_rows(&self, queries: Queries) -> usize {
+    pub(crate) fn num_rows(&self, queries: Queries) -> usize {
         match queries {
             Queries::All => self.num_tokens(),
             Queries::First => self.bounds.len() - 1,
@@ -66,7 +66,7 @@ impl Sequences {
     ///
     /// # Errors
     /// A candle error.
-    pub fn select(&self, x: &Tensor, queries: Queries) -> Result<Tensor> {
+    pub(crate) fn select(&self, x: &Tensor, queries: Queries) -> Result<Tensor> {
         match queries {
             Queries::All => Ok(x.clone()),
             Queries::First => Ok(x.index_select(&self.first_rows, 0)?),

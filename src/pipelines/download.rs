@@ -13,31 +13,31 @@ use crate::hub::{Hub, HubOptions, is_repository};
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Checkpoints whose weights are wanted, by the names that the run gets.
-    pub checkpoints: Vec<String>,
+    pub(crate) checkpoints: Vec<String>,
     /// Checkpoints whose tokenizers are enough.
-    pub tokenizers: Vec<String>,
+    pub(crate) tokenizers: Vec<String>,
     /// The reviews by their name (none for FLUE CLS), when the run reads reviews at all.
-    pub source: Option<Option<String>>,
+    pub(crate) source: Option<Option<String>>,
     /// Where names are looked up.
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
 }
 
 /// Where everything is now.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of each checkpoint in the cache.
-    pub checkpoints: BTreeMap<String, PathBuf>,
+    pub(crate) checkpoints: BTreeMap<String, PathBuf>,
     /// The files of the reviews.
-    pub data: Vec<PathBuf>,
+    pub(crate) data: Vec<PathBuf>,
     /// Names of local folders, which need not exist yet: there is nothing to fetch.
-    pub local: Vec<String>,
+    pub(crate) local: Vec<String>,
 }
 
 /// Fetch what is not in the cache.
 ///
 /// # Errors
 /// Those of [`Hub::checkpoint`] and [`Hub::flue_cls`]; [`Error::Usage`] with `offline`. What came whole stays.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     if config.hub.offline {
         return Err(Error::Usage("nothing can be fetched offline".into()));
     }

@@ -12,51 +12,51 @@ use crate::artifact::Manifest;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Original {
     /// What files and tables call it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What people call it.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// The names that its repository has on the hub; the first is the one that the study used.
     repositories: &'static [&'static str],
     /// The `model_type` of its configuration.
-    pub model_type: &'static str,
+    pub(crate) model_type: &'static str,
     /// The folder of its tokenized reviews.
-    pub data: &'static str,
+    pub(crate) data: &'static str,
     /// The name of its folder after fine-tuning, before the number of epochs.
-    pub tuned: &'static str,
+    pub(crate) tuned: &'static str,
     /// The tiny model that takes its place in a demonstration.
-    pub sample: &'static str,
+    pub(crate) sample: &'static str,
     /// Epochs of its probes below the last layer, and at it.
     probe_epochs: [usize; 2],
     /// Before fine-tuning.
-    pub raw: Variant,
+    pub(crate) raw: Variant,
     /// After fine-tuning.
-    pub fine_tuned: Variant,
+    pub(crate) fine_tuned: Variant,
 }
 
 /// A model before or after fine-tuning.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Variant {
     /// The stem of its file of `[CLS]` states, and its name in tables.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What pictures call it.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// Adam's step size of its probe at the last layer.
     probe_rate: f64,
     /// What was published of it; after fine-tuning, of one epoch on 5,000 reviews.
-    pub published: Published,
+    pub(crate) published: Published,
 }
 
 /// The published figures of a model.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Published {
     /// Median cosine of two tokens of a sentence, at the last layer.
-    pub median_cosine: f64,
+    pub(crate) median_cosine: f64,
     /// Median trace of a sentence's covariance, at the last layer.
-    pub trace: f64,
+    pub(crate) trace: f64,
     /// Effective rank, at the last layer.
-    pub erank: f64,
+    pub(crate) erank: f64,
     /// The accuracies of the probes at [`LAYERS`].
-    pub accuracy: [f64; 5],
+    pub(crate) accuracy: [f64; 5],
 }
 
 /// FlauBERT, base and cased.

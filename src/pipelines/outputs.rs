@@ -10,7 +10,7 @@ use crate::files::{AtomicDir, OutputLock, folder_of, name_of, names};
 
 /// Whether an output may be the very folder that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Same {
+pub(crate) enum Same {
     /// It is read before it is replaced, and its user named it twice.
     Replaced,
     /// What is in it would be lost.
@@ -22,7 +22,7 @@ pub enum Same {
 ///
 /// # Errors
 /// [`Error::Usage`] that names both; [`Error::Io`] when the output cannot be looked at.
-pub fn keep_inputs<P: AsRef<Path>>(
+pub(crate) fn keep_inputs<P: AsRef<Path>>(
     output: &Path,
     inputs: impl IntoIterator<Item = P>,
     same: Same,

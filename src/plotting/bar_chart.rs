@@ -10,24 +10,24 @@ use super::scene::{Anchor, Ink, Scene, Shape, width_of};
 
 /// Bars by category, one per series side by side, with their values above them.
 #[derive(Debug, Clone)]
-pub struct BarChart {
+pub(crate) struct BarChart {
     /// The words around it.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The names of the categories, from left to right.
-    pub categories: Vec<String>,
+    pub(crate) categories: Vec<String>,
     /// The series.
-    pub series: Vec<BarSeries>,
+    pub(crate) series: Vec<BarSeries>,
     /// Values from elsewhere.
-    pub marks: Vec<Mark>,
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// One bar per category.
 #[derive(Debug, Clone)]
-pub struct BarSeries {
+pub(crate) struct BarSeries {
     /// Its name in the legend.
-    pub name: String,
+    pub(crate) name: String,
     /// The heights; NaN where there is no bar.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 impl Chart for BarChart {

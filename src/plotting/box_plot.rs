@@ -7,26 +7,26 @@ use super::scene::{Ink, Scene, Shape};
 
 /// Boxes by category (a layer), one per series (raw, fine-tuned) side by side.
 #[derive(Debug, Clone)]
-pub struct BoxPlot {
+pub(crate) struct BoxPlot {
     /// The words around it.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The names of the categories, from left to right.
-    pub categories: Vec<String>,
+    pub(crate) categories: Vec<String>,
     /// The series.
-    pub series: Vec<BoxSeries>,
+    pub(crate) series: Vec<BoxSeries>,
     /// The vertical axis.
-    pub axis: Axis,
+    pub(crate) axis: Axis,
     /// Values from elsewhere.
-    pub marks: Vec<Mark>,
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// One box per category.
 #[derive(Debug, Clone)]
-pub struct BoxSeries {
+pub(crate) struct BoxSeries {
     /// Its name in the legend.
-    pub name: String,
+    pub(crate) name: String,
     /// Minimum, lower quartile, median, upper quartile, maximum; NaN where there is no box.
-    pub boxes: Vec<[f64; 5]>,
+    pub(crate) boxes: Vec<[f64; 5]>,
 }
 
 impl Chart for BoxPlot {

@@ -6,15 +6,15 @@ use super::scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, Words, size_within,
 
 /// The words around a chart.
 #[derive(Debug, Clone, Default)]
-pub struct Labels {
+pub(crate) struct Labels {
     /// Above it.
-    pub title: String,
+    pub(crate) title: String,
     /// In smaller letters under the title: what a box or a line means.
-    pub subtitle: String,
+    pub(crate) subtitle: String,
     /// Under the horizontal axis, with its unit.
-    pub x: String,
+    pub(crate) x: String,
     /// Beside the vertical axis, with its unit.
-    pub y: String,
+    pub(crate) y: String,
 }
 
 /// The area that the axes enclose.
@@ -148,15 +148,15 @@ pub(super) fn category_axis(scene: &mut Scene, names: &[String]) -> (Vec<f64>, f
 
 /// A value from elsewhere, beside that of a series.
 #[derive(Debug, Clone)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// The place of its category, from 0.
-    pub category: usize,
+    pub(crate) category: usize,
     /// The place of its series, from 0.
-    pub series: usize,
+    pub(crate) series: usize,
     /// Where it stands on the vertical axis.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Where it is from: what a pointer over it reveals.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// Half the width of a mark.

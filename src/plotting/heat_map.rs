@@ -6,22 +6,22 @@ use super::scene::{Anchor, Ink, Scene, Shape, width_of};
 
 /// Values by row and column. Colours span the values that are there.
 #[derive(Debug, Clone)]
-pub struct HeatMap {
+pub(crate) struct HeatMap {
     /// The words around it.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The names of the rows, from top to bottom.
-    pub rows: Vec<String>,
+    pub(crate) rows: Vec<String>,
     /// The names of the columns, from left to right.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The values by row; NaN leaves a cell empty.
-    pub values: Vec<Vec<f64>>,
+    pub(crate) values: Vec<Vec<f64>>,
     /// How values are written in the cells.
-    pub format: CellFormat,
+    pub(crate) format: CellFormat,
 }
 
 /// How a heat map writes its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CellFormat {
+pub(crate) enum CellFormat {
     /// 0.5 as 50.0 %.
     Percent,
     /// With two decimals.

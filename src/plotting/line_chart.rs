@@ -7,26 +7,26 @@ use super::scene::{Ink, Scene, Shape};
 
 /// One line per series; series of one name share their colour and their place in the legend.
 #[derive(Debug, Clone)]
-pub struct LineChart {
+pub(crate) struct LineChart {
     /// The words around it.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The series.
-    pub series: Vec<LineSeries>,
+    pub(crate) series: Vec<LineSeries>,
     /// The vertical axis.
-    pub axis: Axis,
+    pub(crate) axis: Axis,
 }
 
 /// A line.
 #[derive(Debug, Clone)]
-pub struct LineSeries {
+pub(crate) struct LineSeries {
     /// Its name in the legend.
-    pub name: String,
+    pub(crate) name: String,
     /// Its points from left to right; those with a NaN are left out.
-    pub points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
     /// Dashed instead of solid.
-    pub dashed: bool,
+    pub(crate) dashed: bool,
     /// An interval around each point, low and high; empty for none.
-    pub band: Vec<(f64, f64)>,
+    pub(crate) band: Vec<(f64, f64)>,
 }
 
 impl Chart for LineChart {

@@ -22,18 +22,18 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::files::AtomicFile;
 
-pub use bar_chart::{BarChart, BarSeries};
-pub use box_plot::{BoxPlot, BoxSeries};
-pub use frame::{Labels, Mark};
-pub use heat_map::{CellFormat, HeatMap};
-pub use line_chart::{LineChart, LineSeries};
-pub use scale::Axis;
-pub use scatter::{Scatter, ScatterSeries};
-pub use scene::Scene;
-pub use svg::STYLE;
+pub(crate) use bar_chart::{BarChart, BarSeries};
+pub(crate) use box_plot::{BoxPlot, BoxSeries};
+pub(crate) use frame::{Labels, Mark};
+pub(crate) use heat_map::{CellFormat, HeatMap};
+pub(crate) use line_chart::{LineChart, LineSeries};
+pub(crate) use scale::Axis;
+pub(crate) use scatter::{Scatter, ScatterSeries};
+pub(crate) use scene::Scene;
+pub(crate) use svg::STYLE;
 
 /// Something that can be drawn.
-pub trait Chart {
+pub(crate) trait Chart {
     /// Its shapes and words, laid out.
     fn scene(&self) -> Scene;
 }
@@ -42,7 +42,7 @@ pub trait Chart {
 ///
 /// # Errors
 /// [`Error::Io`] when they cannot be written, [`Error::Compute`] when drawing fails.
-pub fn save(chart: &dyn Chart, folder: &Path, stem: &str) -> Result<()> {
+pub(crate) fn save(chart: &dyn Chart, folder: &Path, stem: &str) -> Result<()> {
     let scene = chart.scene();
     let files = [
         (format!("{stem}.svg"), scene.to_svg().into_bytes()),

@@ -2,7 +2,7 @@
 
 /// How the values of an axis are spread.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Axis {
+pub(crate) enum Axis {
     /// Evenly, over the values and 0 when it is near.
     Linear,
     /// Evenly, over exactly this range or more when values lie outside.
@@ -20,12 +20,16 @@ pub(super) struct Scale {
     from: f64,
     to: f64,
     /// Values with a mark and their words.
-    pub ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Scale {
     /// The scale of `values` along `axis`, between the pixels `from` and `to`.
-    pub fn new(axis: Axis, values: impl Iterator<Item = f64>, (from, to): (f64, f64)) -> Self {
+    pub(crate) fn new(
+        axis: Axis,
+        values: impl Iterator<Item = f64>,
+        (from, to): (f64, f64),
+    ) -> Self {
         let log = axis == Axis::Log;
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         if let Axis::Range(a, b) = axis {
@@ -113,14 +117,14 @@ impl Scale {
     }
 
     /// The pixel of a value; those beyond an end stay at it.
-    pub fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let v = if self.log { value.log10() } else { value };
         let share = (v - self.low) / (self.high - self.low);
         self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
     /// Whether the value can stand on the axis.
-    pub fn holds(&self, value: f64) -> bool {
+    pub(crate) fn holds(&self, value: f64) -> bool {
         value.is_finite() && (!self.log || value > 0.0)
     }
 }

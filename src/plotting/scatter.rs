@@ -7,24 +7,24 @@ use super::scene::{Ink, Scene, Shape};
 
 /// Points of several series; where they are many, they are small and let others shine through.
 #[derive(Debug, Clone)]
-pub struct Scatter {
+pub(crate) struct Scatter {
     /// The words around it.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The series.
-    pub series: Vec<ScatterSeries>,
+    pub(crate) series: Vec<ScatterSeries>,
     /// The horizontal axis.
-    pub x_axis: Axis,
+    pub(crate) x_axis: Axis,
     /// The vertical axis.
-    pub y_axis: Axis,
+    pub(crate) y_axis: Axis,
 }
 
 /// The points of one label.
 #[derive(Debug, Clone)]
-pub struct ScatterSeries {
+pub(crate) struct ScatterSeries {
     /// Its name in the legend.
-    pub name: String,
+    pub(crate) name: String,
     /// The points; those with a NaN are left out.
-    pub points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Chart for Scatter {

@@ -83,14 +83,14 @@ pub(super) enum Anchor {
 /// Words at a place.
 #[derive(Debug, Clone)]
 pub(super) struct Words {
-    pub text: String,
+    pub(crate) text: String,
     /// Where the anchor stands; y is the middle of the line.
-    pub at: (f64, f64),
-    pub size: f64,
-    pub ink: Ink,
-    pub anchor: Anchor,
+    pub(crate) at: (f64, f64),
+    pub(crate) size: f64,
+    pub(crate) ink: Ink,
+    pub(crate) anchor: Anchor,
     /// Read from bottom to top.
-    pub upwards: bool,
+    pub(crate) upwards: bool,
 }
 
 /// One thing to draw. Coordinates are in pixels, y downwards.
@@ -126,7 +126,7 @@ pub(super) enum Shape {
 
 /// A picture of 1200×600.
 #[derive(Debug, Clone, Default)]
-pub struct Scene {
+pub(crate) struct Scene {
     /// What the picture shows, in words, for those who cannot see it.
     pub(super) description: String,
     /// Each shape with what a pointer over it reveals. Of many dots: a line for all of them, then
@@ -143,7 +143,7 @@ impl Scene {
     }
 
     /// The same with a comma in all numbers, as French writes them.
-    pub fn with_decimal_comma(mut self) -> Self {
+    pub(crate) fn with_decimal_comma(mut self) -> Self {
         for (shape, hover) in &mut self.shapes {
             if let Shape::Words(words) = shape {
                 words.text = decimal_comma(&words.text);

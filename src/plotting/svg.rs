@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// The style sheet that gives inline pictures their colours, by variables of the page that may
 /// change with its theme: `--text`, `--muted`, `--grid`, `--axis` and `--series-1` to `--series-7`.
-pub const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 svg.chart{width:100%;height:auto;font-family:inherit}\
 .f-text{fill:var(--text)}.f-muted{fill:var(--muted)}.f-grid{fill:var(--grid)}.f-axis{fill:var(--axis)}\
 .s-text{stroke:var(--text)}.s-muted{stroke:var(--muted)}.s-grid{stroke:var(--grid)}.s-axis{stroke:var(--axis)}\
@@ -44,7 +44,7 @@ enum Paint {
 
 impl Scene {
     /// A file of its own, on white.
-    pub fn to_svg(&self) -> String {
+    pub(crate) fn to_svg(&self) -> String {
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
              role=\"img\" font-family=\"{FONTS}\">\n<desc>{}</desc>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
@@ -59,7 +59,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`Error::Compute`] when drawing fails.
-    pub fn to_png(&self) -> Result<Vec<u8>> {
+    pub(crate) fn to_png(&self) -> Result<Vec<u8>> {
         let options = Options {
             fontdb: BITMAP_FONT.clone(),
             ..Options::default()
@@ -74,7 +74,7 @@ impl Scene {
     }
 
     /// An element for a page that has [`STYLE`].
-    pub fn to_inline_svg(&self) -> String {
+    pub(crate) fn to_inline_svg(&self) -> String {
         let mut out = format!(
             "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
             escape(&self.description)

@@ -11,7 +11,7 @@ use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Pr
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Nothing (the default of the library).
     Silent = 0,
     /// A log line every few seconds.
@@ -24,13 +24,13 @@ static MODE: AtomicU8 = AtomicU8::new(Mode::Silent as u8);
 
 /// Choose how all later steps are shown. The programs call it once: silent with `--quiet`, else
 /// [`Mode::detect`].
-pub fn set_mode(mode: Mode) {
+pub(crate) fn set_mode(mode: Mode) {
     MODE.store(mode as u8, Ordering::Relaxed);
 }
 
 impl Mode {
     /// A bar when stderr is a terminal, lines otherwise.
-    pub fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         if std::io::stderr().is_terminal() {
             Mode::Bar
         } else {
@@ -52,7 +52,7 @@ static BARS: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
 
 /// Write to the terminal by `f`, above the bars that it shows.
-pub fn above<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn above<R>(f: impl FnOnce() -> R) -> R {
     match Mode::current() {
         Mode::Bar => BARS.suspend(f),
         Mode::Lines | Mode::Silent => f(),
@@ -65,7 +65,7 @@ const BYTES: &str = "bytes";
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The progress of one step, counted in `total` units. Finished when dropped.
-pub struct Progress {
+pub(crate) struct Progress {
     name: String,
     unit: &'static str,
     bar: ProgressBar,
@@ -79,7 +79,7 @@ pub struct Progress {
 impl Progress {
     /// A step called `name` ("tokenize train") of `total` units called `unit` ("rows"; "bytes" are
     /// shown as MB, with a speed). A `total` of 0 means unknown.
-    pub fn new(name: impl Into<String>, total: u64, unit: &'static str) -> Self {
+    pub(crate) fn new(name: impl Into<String>, total: u64, unit: &'static str) -> Self {
         let (name, mode, now) = (name.into(), Mode::current(), Instant::now());
         let bar = if total == 0 {
             ProgressBar::no_length()
@@ -116,7 +116,7 @@ impl Progress {
     }
 
     /// A step of which `n` units were done before: they count, but not for the speed.
-    pub fn from(mut self, n: u64) -> Self {
+    pub(crate) fn from(mut self, n: u64) -> Self {
         self.bar.set_position(n);
         self.bar.reset_eta();
         self.from = n;
@@ -124,7 +124,7 @@ impl Progress {
     }
 
     /// Count `n` more units.
-    pub fn advance(&mut self, n: u64) {
+    pub(crate) fn advance(&mut self, n: u64) {
         self.bar.inc(n);
         if self.mode == Mode::Lines && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
@@ -133,7 +133,7 @@ impl Progress {
     }
 
     /// Words after the counts: a loss, a rate.
-    pub fn message(&self, text: impl Into<String>) {
+    pub(crate) fn message(&self, text: impl Into<String>) {
         self.bar.set_message(text.into());
     }
 

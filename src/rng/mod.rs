@@ -4,5 +4,5 @@
 mod numpy;
 mod philox;
 
-pub use numpy::numpy_permutation;
+pub(crate) use numpy::numpy_permutation;
 pub use philox::{Stream, philox4x32};

@@ -8,7 +8,7 @@
 //! 1.17 to 2.4.
 
 /// What `np.random.default_rng(seed).permutation(n)` gives.
-pub fn numpy_permutation(seed: u64, n: usize) -> Vec<usize> {
+pub(crate) fn numpy_permutation(seed: u64, n: usize) -> Vec<usize> {
     let mut generator = Pcg64::new(seed);
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {

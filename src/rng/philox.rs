@@ -63,13 +63,13 @@ impl Stream {
     /// The four words of block `index`, wherever the stream stands: random access for masks and
     /// parallel loops. The sequential functions take their words from blocks 0, 1, 2...
     #[inline(always)]
-    pub fn block(&self, index: u64) -> [u32; 4] {
+    pub(crate) fn block(&self, index: u64) -> [u32; 4] {
         let [low, high] = split(index);
         philox4x32([low, high, self.name[0], self.name[1]], self.key)
     }
 
     /// The next 32 random bits.
-    pub fn next_u32(&mut self) -> u32 {
+    pub(crate) fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
             self.words = self.block(self.block);
             self.block += 1;
@@ -80,7 +80,7 @@ impl Stream {
     }
 
     /// The next 64 random bits: two words, the first one low.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         let low = u64::from(self.next_u32());
         low | u64::from(self.next_u32()) << 32
     }
@@ -120,7 +120,7 @@ impl Stream {
     }
 
     /// A random order of `0..n` (Fisher and Yates).
-    pub fn permutation(&mut self, n: usize) -> Vec<usize> {
+    pub(crate) fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {
             order.swap(i, self.below(i + 1));

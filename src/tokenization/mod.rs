@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result, interrupt};
 use crate::files::presence;
 
-pub mod camembert;
+pub(crate) mod camembert;
 mod files;
 pub mod flaubert;
 mod special_tokens;
@@ -22,12 +22,12 @@ mod word_cache;
 
 use camembert::CamembertTokenizer;
 use files::JsonFile;
-pub use files::Settings;
+pub(crate) use files::Settings;
 use flaubert::FlaubertTokenizer;
 
 /// Every file that belongs to a tokenizer: these are copied along with a checkpoint when they are
 /// there.
-pub const TOKENIZER_FILES: &[&str] = &[
+pub(crate) const TOKENIZER_FILES: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -39,7 +39,7 @@ pub const TOKENIZER_FILES: &[&str] = &[
 
 /// The largest length that a tokenizer announces: what the original study stores, and all the
 /// encoders' positions.
-pub const MAX_LENGTH: usize = 512;
+pub(crate) const MAX_LENGTH: usize = 512;
 
 /// The tokens of one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub enum TokenizerKind {
 
 impl TokenizerKind {
     /// What the family is called in summaries.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Camembert => "camembert",
             Self::Flaubert => "flaubert",
@@ -101,7 +101,7 @@ pub enum Side {
 
 impl Side {
     /// As `tokenizer_config.json` has it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Right => "right",
             Self::Left => "left",

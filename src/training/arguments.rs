@@ -11,38 +11,38 @@ use crate::error::{Error, Result};
 #[allow(missing_docs)] // the names are those of `TrainingArguments`, documented there and in `--help`
 pub struct TrainingArguments {
     pub learning_rate: f64,
-    pub per_device_train_batch_size: usize,
-    pub per_device_eval_batch_size: usize,
-    pub num_train_epochs: usize,
-    pub weight_decay: f64,
-    pub adam_beta1: f64,
-    pub adam_beta2: f64,
-    pub adam_epsilon: f64,
-    pub max_grad_norm: f64,
-    pub lr_scheduler_type: SchedulerType,
-    pub warmup_steps: Steps,
-    pub gradient_accumulation_steps: usize,
+    pub(crate) per_device_train_batch_size: usize,
+    pub(crate) per_device_eval_batch_size: usize,
+    pub(crate) num_train_epochs: usize,
+    pub(crate) weight_decay: f64,
+    pub(crate) adam_beta1: f64,
+    pub(crate) adam_beta2: f64,
+    pub(crate) adam_epsilon: f64,
+    pub(crate) max_grad_norm: f64,
+    pub(crate) lr_scheduler_type: SchedulerType,
+    pub(crate) warmup_steps: Steps,
+    pub(crate) gradient_accumulation_steps: usize,
     pub seed: u64,
-    pub logging_steps: Steps,
+    pub(crate) logging_steps: Steps,
     /// A checkpoint every so many steps; 0 for none.
-    pub save_steps: Steps,
+    pub(crate) save_steps: Steps,
     /// Whether every epoch has another random order.
-    pub shuffle: bool,
+    pub(crate) shuffle: bool,
     /// Whether the model sees the `token_type_ids` column, as it does under Trainer.
-    pub use_token_type_ids: bool,
+    pub(crate) use_token_type_ids: bool,
     /// Batches of rows of similar lengths.
-    pub group_by_length: bool,
+    pub(crate) group_by_length: bool,
     /// Keep only the input of each layer and compute the rest again on the way back.
-    pub gradient_checkpointing: bool,
+    pub(crate) gradient_checkpointing: bool,
     /// With `Some(n)` the embeddings and the lowest n encoder layers stay as they are.
-    pub freeze: Option<usize>,
-    pub eval_strategy: EvalStrategy,
+    pub(crate) freeze: Option<usize>,
+    pub(crate) eval_strategy: EvalStrategy,
     /// Updates between two evaluations; `None` for `logging_steps`.
-    pub eval_steps: Option<Steps>,
-    pub load_best_model_at_end: bool,
-    pub metric_for_best_model: BestMetric,
+    pub(crate) eval_steps: Option<Steps>,
+    pub(crate) load_best_model_at_end: bool,
+    pub(crate) metric_for_best_model: BestMetric,
     /// Stop after so many evaluations in a row without a better metric.
-    pub early_stopping_patience: Option<u64>,
+    pub(crate) early_stopping_patience: Option<u64>,
 }
 
 impl Default for TrainingArguments {
@@ -82,7 +82,7 @@ impl TrainingArguments {
     ///
     /// # Errors
     /// [`Error::Usage`] with the option and what it takes.
-    pub fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         let sizes = [
             (
                 "--per-device-train-batch-size",
@@ -193,12 +193,12 @@ impl TrainingArguments {
     }
 
     /// Rows that one update sees at most.
-    pub fn rows_per_update(&self) -> usize {
+    pub(crate) fn rows_per_update(&self) -> usize {
         self.per_device_train_batch_size * self.gradient_accumulation_steps
     }
 
     /// Updates in one epoch over `rows` rows, at least 1, as Trainer counts them.
-    pub fn updates_per_epoch(&self, rows: usize) -> u64 {
+    pub(crate) fn updates_per_epoch(&self, rows: usize) -> u64 {
         rows.div_ceil(self.per_device_train_batch_size)
             .div_ceil(self.gradient_accumulation_steps)
             .max(1) as u64

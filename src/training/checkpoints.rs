@@ -100,7 +100,7 @@ fn is_ours(name: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Io`] when one cannot be removed.
-pub fn clear_checkpoints(folder: &Path) -> Result<()> {
+pub(crate) fn clear_checkpoints(folder: &Path) -> Result<()> {
     Checkpoints::new(folder.to_path_buf()).clear()
 }
 

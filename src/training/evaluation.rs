@@ -18,30 +18,30 @@ use crate::progress::Progress;
 
 /// What an evaluation found.
 #[derive(Debug, Clone)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// Mean cross-entropy, in nats; NaN without a row.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// Share of rows whose highest logit is their label; NaN without a row.
-    pub accuracy: f64,
+    pub(crate) accuracy: f64,
     /// Seconds it took.
-    pub runtime: f64,
+    pub(crate) runtime: f64,
     /// The predicted class of each row.
-    pub predictions: Vec<u32>,
+    pub(crate) predictions: Vec<u32>,
     /// The label of each row.
-    pub labels: Vec<u32>,
+    pub(crate) labels: Vec<u32>,
     /// Batches computed.
-    pub steps: usize,
+    pub(crate) steps: usize,
 }
 
 /// The keys of Trainer's `evaluate()`.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)] // the names are Trainer's
-pub struct EvaluationRecord {
-    pub eval_loss: f64,
-    pub eval_accuracy: f64,
-    pub eval_runtime: f64,
-    pub eval_samples_per_second: f64,
-    pub eval_steps_per_second: f64,
+pub(crate) struct EvaluationRecord {
+    pub(crate) eval_loss: f64,
+    pub(crate) eval_accuracy: f64,
+    pub(crate) eval_runtime: f64,
+    pub(crate) eval_samples_per_second: f64,
+    pub(crate) eval_steps_per_second: f64,
 }
 
 impl Evaluation {
@@ -49,7 +49,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// None that data from [`evaluate`] can cause.
-    pub fn confusion(&self) -> Result<ConfusionMatrix> {
+    pub(crate) fn confusion(&self) -> Result<ConfusionMatrix> {
         let both = || self.labels.iter().chain(&self.predictions);
         let mut matrix = ConfusionMatrix::new(both().max().map_or(0, |&c| c as usize + 1));
         for (&label, &prediction) in self.labels.iter().zip(&self.predictions) {
@@ -59,7 +59,7 @@ impl Evaluation {
     }
 
     /// The mean F1 of the classes; NaN when there is no row.
-    pub fn macro_f1(&self) -> f64 {
+    pub(crate) fn macro_f1(&self) -> f64 {
         let confusion = self.confusion();
         confusion.expect("no class is above the highest").macro_f1()
     }
@@ -72,7 +72,7 @@ impl Evaluation {
     }
 
     /// The evaluation under Trainer's names.
-    pub fn record(&self) -> EvaluationRecord {
+    pub(crate) fn record(&self) -> EvaluationRecord {
         let seconds = self.runtime.max(1e-9);
         EvaluationRecord {
             eval_loss: self.loss,
@@ -88,7 +88,7 @@ impl Evaluation {
 ///
 /// # Errors
 /// What reading a row or the model gives; [`crate::error::Error::Interrupted`] after a signal.
-pub fn evaluate(
+pub(crate) fn evaluate(
     model: &dyn SequenceClassifier,
     split: &Split,
     rows: &[usize],

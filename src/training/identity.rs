@@ -13,11 +13,11 @@ const HARMLESS: [&str; 3] = ["logging_steps", "save_steps", "gradient_checkpoint
 
 /// Every setting that changes the result of a run, by its option.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Identity(Vec<(String, Value)>);
+pub(crate) struct Identity(Vec<(String, Value)>);
 
 impl Identity {
     /// Of `others`, the settings that training itself does not know, and then of `arguments`.
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         arguments: &TrainingArguments,
         others: impl IntoIterator<Item = (&'a str, Value)>,
     ) -> Self {
@@ -42,7 +42,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Error::Mismatch`] that names the option and, where they are words or numbers, both values.
-    pub fn check(&self, made_by: &Self, folder: &Path) -> Result<()> {
+    pub(crate) fn check(&self, made_by: &Self, folder: &Path) -> Result<()> {
         let absent = Value::Null;
         let of = |run: &'_ Self, option: &str| {
             let found = run.0.iter().find(|(o, _)| o == option);

@@ -13,15 +13,15 @@ mod trainer;
 mod trainer_state;
 
 pub use arguments::TrainingArguments;
-pub use checkpoints::clear_checkpoints;
-pub use evaluation::{Evaluation, EvaluationRecord, evaluate};
-pub use identity::Identity;
+pub(crate) use checkpoints::clear_checkpoints;
+pub(crate) use evaluation::{Evaluation, EvaluationRecord, evaluate};
+pub(crate) use identity::Identity;
 pub use optimizer::AdamW;
 pub use scheduler::{SchedulerType, learning_rate};
 pub use selection::{BestMetric, EvalStrategy};
 pub use steps::Steps;
-pub use trainer::{TrainOutput, Trainer};
-pub use trainer_state::{LogEntry, TrainerState};
+pub(crate) use trainer::{TrainOutput, Trainer};
+pub(crate) use trainer_state::{LogEntry, TrainerState};
 
 #[cfg(test)]
 mod tests;

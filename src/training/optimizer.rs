@@ -79,7 +79,7 @@ impl AdamW {
     }
 
     /// The moments by name (`m.` and `v.` before the parameter's first name), to be saved.
-    pub fn named_moments(&self, parameters: &Parameters) -> Vec<(String, Tensor)> {
+    pub(crate) fn named_moments(&self, parameters: &Parameters) -> Vec<(String, Tensor)> {
         let named = parameters.iter().zip(&self.moments);
         named
             .filter_map(|(p, moments)| Some((p, moments.as_ref()?)))
@@ -96,7 +96,7 @@ impl AdamW {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when one is absent or has another shape.
-    pub fn restore(
+    pub(crate) fn restore(
         &mut self,
         parameters: &Parameters,
         steps: u64,

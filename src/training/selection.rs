@@ -30,7 +30,7 @@ pub enum BestMetric {
 
 impl BestMetric {
     /// This figure of an evaluation.
-    pub fn of(self, evaluation: &Evaluation) -> f64 {
+    pub(crate) fn of(self, evaluation: &Evaluation) -> f64 {
         match self {
             Self::Loss => evaluation.loss,
             Self::Accuracy => evaluation.accuracy,
@@ -39,7 +39,7 @@ impl BestMetric {
     }
 
     /// Whether `value` is better than `best`; an equal one is not.
-    pub fn is_better(self, value: f64, best: f64) -> bool {
+    pub(crate) fn is_better(self, value: f64, best: f64) -> bool {
         match self {
             Self::Loss => value < best,
             Self::Accuracy | Self::F1 => value > best,

@@ -19,7 +19,7 @@ pub enum Steps {
 impl Steps {
     /// The number of updates in a run of `max_steps`: a share is rounded up, as `TrainerState.compute_steps` and
     /// `TrainingArguments.get_warmup_steps` do it.
-    pub fn of(self, max_steps: u64) -> u64 {
+    pub(crate) fn of(self, max_steps: u64) -> u64 {
         match self {
             Self::Count(steps) => steps,
             Self::Share(share) => (max_steps as f64 * share).ceil() as u64,

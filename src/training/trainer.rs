@@ -18,40 +18,40 @@ use crate::nn::DropoutSeed;
 use crate::progress::Progress;
 
 /// Fine-tunes a classifier on rows of a split.
-pub struct Trainer<'a> {
+pub(crate) struct Trainer<'a> {
     /// The model; its parameters change.
-    pub model: &'a dyn SequenceClassifier,
+    pub(crate) model: &'a dyn SequenceClassifier,
     /// The settings.
-    pub arguments: &'a TrainingArguments,
+    pub(crate) arguments: &'a TrainingArguments,
     /// The data.
-    pub split: &'a Split,
+    pub(crate) split: &'a Split,
     /// The rows to train on, in sequential order.
-    pub rows: &'a [usize],
+    pub(crate) rows: &'a [usize],
     /// The data of evaluations during training.
-    pub eval_split: &'a Split,
+    pub(crate) eval_split: &'a Split,
     /// The rows of it to evaluate on.
-    pub eval_rows: &'a [usize],
+    pub(crate) eval_rows: &'a [usize],
     /// Where checkpoints go while the run is under way.
-    pub checkpoints: PathBuf,
+    pub(crate) checkpoints: PathBuf,
     /// Go on from the newest checkpoint, when there is one.
-    pub resume: bool,
+    pub(crate) resume: bool,
     /// What must be the same for a run to go on from a checkpoint.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
 }
 
 /// The end of a run, under Trainer's names.
 #[derive(Debug, Clone)]
-pub struct TrainOutput {
+pub(crate) struct TrainOutput {
     /// Mean loss over all updates.
-    pub train_loss: f64,
+    pub(crate) train_loss: f64,
     /// Seconds, of this process.
-    pub train_runtime: f64,
+    pub(crate) train_runtime: f64,
     /// Rows seen by this process, per second.
-    pub train_samples_per_second: f64,
+    pub(crate) train_samples_per_second: f64,
     /// Updates of this process, per second.
-    pub train_steps_per_second: f64,
+    pub(crate) train_steps_per_second: f64,
     /// The log.
-    pub state: TrainerState,
+    pub(crate) state: TrainerState,
 }
 
 impl Trainer<'_> {
@@ -61,7 +61,7 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// [`crate::error::Error::Interrupted`] after a signal; what reading rows, the model or the disk gives.
-    pub fn train(&self) -> Result<TrainOutput> {
+    pub(crate) fn train(&self) -> Result<TrainOutput> {
         let arguments = self.arguments;
         let checkpoints = Checkpoints::new(self.checkpoints.clone());
         let mut optimizer = AdamW::new(self.model.parameters())?;
@@ -134,7 +134,7 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] when one cannot be removed.
-    pub fn clear_checkpoints(&self) -> Result<()> {
+    pub(crate) fn clear_checkpoints(&self) -> Result<()> {
         Checkpoints::new(self.checkpoints.clone()).clear()
     }
 

@@ -6,46 +6,46 @@ use serde_json::{Map, Value, json};
 use super::BestMetric;
 
 /// One line of the log: of training, of an evaluation, or of the end.
-pub type LogEntry = Map<String, Value>;
+pub(crate) type LogEntry = Map<String, Value>;
 
 /// Where a run stands and what it has logged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct TrainerState {
+pub(crate) struct TrainerState {
     /// Updates done.
-    pub global_step: u64,
+    pub(crate) global_step: u64,
     /// Updates of the whole run.
-    pub max_steps: u64,
+    pub(crate) max_steps: u64,
     /// Epochs done, with decimals.
-    pub epoch: f64,
+    pub(crate) epoch: f64,
     /// Epochs of the whole run.
-    pub num_train_epochs: usize,
+    pub(crate) num_train_epochs: usize,
     /// Rows of a micro-batch.
-    pub train_batch_size: usize,
+    pub(crate) train_batch_size: usize,
     /// Updates between two log lines. This and the next two are numbers, also where the settings are shares of the run.
-    pub logging_steps: u64,
+    pub(crate) logging_steps: u64,
     /// Updates between two evaluations, where these are counted in updates.
-    pub eval_steps: Option<u64>,
+    pub(crate) eval_steps: Option<u64>,
     /// Updates between two checkpoints; 0 for none.
-    pub save_steps: u64,
+    pub(crate) save_steps: u64,
     /// The log, oldest first.
-    pub log_history: Vec<LogEntry>,
+    pub(crate) log_history: Vec<LogEntry>,
     /// Sum of the losses of all updates so far, so that a resumed run reports the same mean.
-    pub total_loss: f64,
+    pub(crate) total_loss: f64,
     /// Sum of the losses since the last log line.
-    pub pending_loss: f64,
+    pub(crate) pending_loss: f64,
     /// Updates since the last log line.
-    pub pending_steps: u64,
+    pub(crate) pending_steps: u64,
     /// The best `metric_for_best_model` so far.
-    pub best_metric: Option<f64>,
+    pub(crate) best_metric: Option<f64>,
     /// The update after which it was found.
-    pub best_global_step: Option<u64>,
+    pub(crate) best_global_step: Option<u64>,
     /// The folder that keeps the weights of that moment while the run is under way, when they are wanted at its end.
-    pub best_model_checkpoint: Option<String>,
+    pub(crate) best_model_checkpoint: Option<String>,
     /// Evaluations since the best one.
-    pub early_stopping_patience_counter: u64,
+    pub(crate) early_stopping_patience_counter: u64,
     /// The update after which the model was evaluated last; 0 before the first evaluation.
-    pub evaluated_step: u64,
+    pub(crate) evaluated_step: u64,
 }
 
 impl TrainerState {
@@ -73,7 +73,7 @@ impl TrainerState {
     }
 
     /// Append an entry, completed by `epoch` and `step`.
-    pub fn push(&mut self, entry: Value) {
+    pub(crate) fn push(&mut self, entry: Value) {
         let Value::Object(mut entry) = entry else {
             unreachable!("an entry of the log is an object, not {entry}")
         };

@@ -99,7 +99,7 @@ impl<W: Write + Seek> NpyWriter<W> {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Mismatch`] when the array ends before them.
-    pub fn write_bytes(&mut self, array: usize, first: usize, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_bytes(&mut self, array: usize, first: usize, bytes: &[u8]) -> Result<()> {
         self.place(array, first, None, bytes)
     }
 

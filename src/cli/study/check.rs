@@ -29,7 +29,7 @@ pub(super) struct CheckArgs {
 
 impl CheckArgs {
     /// Check and print; nothing is left to print.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let config = Config {
             expected: self.expected.clone(),
             device: common.device.clone(),

@@ -129,12 +129,12 @@ struct SizesArgs {
 
 impl LayersArgs {
     /// The checkpoints that are read.
-    pub fn checkpoints(&self) -> Vec<String> {
+    pub(crate) fn checkpoints(&self) -> Vec<String> {
         vec![self.checkpoint.clone()]
     }
 
     /// Run the study; its summary as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let title = self.title.clone();
         let config = layers::Config {
             data: self.data.clone(),
@@ -162,12 +162,12 @@ fn keep_what_is_read(studies: &[layers::Config]) -> Result<()> {
 
 impl RawArgs {
     /// The checkpoints that are read.
-    pub fn checkpoints(&self) -> Vec<String> {
+    pub(crate) fn checkpoints(&self) -> Vec<String> {
         vec![self.flaubert.clone(), self.camembert.clone()]
     }
 
     /// Run both studies; their summaries as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let checkpoints = [self.flaubert.clone(), self.camembert.clone()];
         self.data.run(checkpoints, ("raw", "raw"), common)
     }
@@ -175,13 +175,13 @@ impl RawArgs {
 
 impl FineTuningArgs {
     /// The checkpoints that are read, where they are named.
-    pub fn checkpoints(&self) -> Vec<String> {
+    pub(crate) fn checkpoints(&self) -> Vec<String> {
         let named = self.flaubert.iter().chain(&self.camembert);
         named.cloned().collect()
     }
 
     /// Run both studies; their summaries as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let n = self.num_epochs;
         let given = [&self.flaubert, &self.camembert];
         let checkpoints = std::array::from_fn(|i| match given[i] {
@@ -256,7 +256,7 @@ pub(super) struct SentencesArgs {
 
 impl SentencesArgs {
     /// What is looked at, the further measures included; `seed` decides their sample of tokens and their bootstrap.
-    pub fn amounts(&self, seed: u64) -> Amounts {
+    pub(crate) fn amounts(&self, seed: u64) -> Amounts {
         let of = |own: Option<Count>, notebooks: usize| {
             own.or(self.sentences).unwrap_or(Count::First(notebooks))
         };

@@ -106,7 +106,7 @@ impl PipelineArgs {
     }
 
     /// Run the pipeline; the main figures as a table, the report's name last.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let config = self.config(common);
         if common.download_only {
             let needs = download::Config {

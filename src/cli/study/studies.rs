@@ -67,7 +67,7 @@ struct ArraysArgs {
 
 impl ClsArgs {
     /// Run the study; its summary as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let found = cls::run(&cls::Config {
             npy: self.arrays.npy.clone(),
             out: self.out.clone(),
@@ -84,7 +84,7 @@ impl ClsArgs {
 
 impl ConeArgs {
     /// Run the study; its summary as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let found = cone::run(&cone::Config {
             npy: self.arrays.npy.clone(),
             out: self.out.clone(),
@@ -174,12 +174,12 @@ pub(super) struct ConvergenceArgs {
 
 impl CompareArgs {
     /// The checkpoints that are read.
-    pub fn checkpoints(&self) -> Vec<String> {
+    pub(crate) fn checkpoints(&self) -> Vec<String> {
         vec![self.checkpoint.clone(), self.other.clone()]
     }
 
     /// Run the study; its summary as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let both = || format!("{}, {}", self.checkpoint, self.other);
         to_json(&compare::run(&compare::Config {
             data: self.data.clone(),
@@ -196,12 +196,12 @@ impl CompareArgs {
 
 impl ConvergenceArgs {
     /// The checkpoints that are read.
-    pub fn checkpoints(&self) -> Vec<String> {
+    pub(crate) fn checkpoints(&self) -> Vec<String> {
         vec![self.checkpoint.clone()]
     }
 
     /// Run the study; its summary as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let title = self.title.clone();
         to_json(&convergence::run(&convergence::Config {
             data: self.data.clone(),
@@ -248,7 +248,7 @@ pub(super) struct ExportArgs {
 
 impl ReportArgs {
     /// Write the page; what it holds as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let out = self.out.clone();
         let found = report::run(&report::Config {
             results: self.results.clone(),
@@ -262,7 +262,7 @@ impl ReportArgs {
 
 impl ExportArgs {
     /// Write the files; what they hold as JSON.
-    pub fn run(&self, common: &CommonArgs) -> Result<String> {
+    pub(crate) fn run(&self, common: &CommonArgs) -> Result<String> {
         let found = export::run(&export::Config {
             results: self.results.clone(),
             out: self

@@ -62,29 +62,29 @@ pub(in crate::models) trait Architecture: Debug + Send + Sync {
 #[derive(Debug)]
 pub(in crate::models) struct Names {
     /// Those of the encoder, in the checkpoint of a model with a head.
-    pub prefix: &'static str,
+    pub(crate) prefix: &'static str,
     /// Those of the classification head, with the whole prefix.
-    pub head: &'static [&'static str],
+    pub(crate) head: &'static [&'static str],
     /// Those that only pre-training needs, with the whole prefix.
-    pub pretraining: &'static [&'static str],
+    pub(crate) pretraining: &'static [&'static str],
     /// Those of heads for other tasks.
-    pub other_heads: &'static [(&'static str, Task)],
+    pub(crate) other_heads: &'static [(&'static str, Task)],
 }
 
 impl Names {
     /// Whether a tensor belongs to a classification head of sequences.
-    pub fn is_head(&self, tensor: &str) -> bool {
+    pub(crate) fn is_head(&self, tensor: &str) -> bool {
         self.head.iter().any(|h| tensor.starts_with(h))
     }
 
     /// The task of the other head that a tensor belongs to.
-    pub fn other_task(&self, tensor: &str) -> Option<Task> {
+    pub(crate) fn other_task(&self, tensor: &str) -> Option<Task> {
         let found = self.other_heads.iter().find(|(p, _)| tensor.starts_with(p));
         found.map(|(_, task)| *task)
     }
 
     /// Whether only pre-training needs a tensor.
-    pub fn is_pretraining(&self, tensor: &str) -> bool {
+    pub(crate) fn is_pretraining(&self, tensor: &str) -> bool {
         self.pretraining.iter().any(|p| tensor.starts_with(p))
     }
 }

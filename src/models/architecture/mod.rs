@@ -43,7 +43,7 @@ impl Config {
     ///
     /// # Errors
     /// See [`Config::read`].
-    pub fn from_json(path: &Path, json: Map<String, Value>) -> Result<Self> {
+    pub(crate) fn from_json(path: &Path, json: Map<String, Value>) -> Result<Self> {
         let reader = Reader { path, json: &json };
         let Some(architecture) = of_model_type(&reader.text("model_type", "")?) else {
             let types = ARCHITECTURES.iter().flat_map(|a| a.model_types());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::models::checkpoint::LoadReport;
+use crate::models::task::Task;
 
 /// Names and shapes.
 type Tensors = [(&'static str, &'static [usize])];

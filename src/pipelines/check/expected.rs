@@ -12,7 +12,7 @@ use crate::files::read_json;
 /// A value that is expected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// Hidden states of an encoder.
     States(States),
     /// The ids of a text.
@@ -38,25 +38,25 @@ pub enum Expected {
 /// The first numbers of the first tokens at one layer of an encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct States {
+pub(crate) struct States {
     /// A folder or a name on the hub.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The input, special tokens included. As many at its end are padding as there are ids of padding: what FlauBERT makes of
     /// ids without a mask.
-    pub ids: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
     /// The layer, 0 for the embeddings; the last without it.
-    pub layer: Option<usize>,
+    pub(crate) layer: Option<usize>,
     /// The first numbers of each of the first tokens.
-    pub values: Vec<Vec<f64>>,
+    pub(crate) values: Vec<Vec<f64>>,
     /// The largest difference that still agrees.
-    pub tolerance: f64,
+    pub(crate) tolerance: f64,
     /// Who published them.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
 }
 
 impl Expected {
     /// What is looked at, in words.
-    pub fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         match self {
             Self::States(s) => {
                 let layer = s
@@ -78,7 +78,7 @@ impl Expected {
     }
 
     /// Who published it.
-    pub fn source(&self) -> Option<&str> {
+    pub(crate) fn source(&self) -> Option<&str> {
         match self {
             Self::States(States { source, .. })
             | Self::Tokens { source, .. }
@@ -87,7 +87,7 @@ impl Expected {
     }
 
     /// The value itself.
-    pub fn expected(&self) -> Value {
+    pub(crate) fn expected(&self) -> Value {
         match self {
             Self::States(s) => json!(s.values),
             Self::Tokens { ids, .. } => json!(ids),
@@ -96,7 +96,7 @@ impl Expected {
     }
 
     /// The checkpoint that is needed, and whether its weights are.
-    pub fn checkpoint(&self) -> Option<(&str, bool)> {
+    pub(crate) fn checkpoint(&self) -> Option<(&str, bool)> {
         match self {
             Self::States(s) => Some((&s.checkpoint, true)),
             Self::Tokens { checkpoint, .. } => Some((checkpoint, false)),

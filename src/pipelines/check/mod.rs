@@ -21,17 +21,17 @@ mod expected;
 
 use expected::States;
 
-pub use expected::Expected;
+pub(crate) use expected::Expected;
 
 /// What to check.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// A file of expected values; without one, those that come with the program.
-    pub expected: Option<PathBuf>,
+    pub(crate) expected: Option<PathBuf>,
     /// Device by name.
-    pub device: Option<String>,
+    pub(crate) device: Option<String>,
     /// Where checkpoints and the corpus are looked up.
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
 }
 
 impl Config {
@@ -39,7 +39,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Malformed`] for a file that does not hold such values.
-    pub fn values(&self) -> Result<Vec<Expected>> {
+    pub(crate) fn values(&self) -> Result<Vec<Expected>> {
         match &self.expected {
             Some(file) => expected::read(file),
             None => Ok(expected::published()),
@@ -50,7 +50,7 @@ impl Config {
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// What was found is what was expected.
     Agreed,
     /// It is something else.
@@ -61,41 +61,41 @@ pub enum Outcome {
 
 /// One value beside the one that was expected.
 #[derive(Debug, Clone, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was looked at.
-    pub what: String,
+    pub(crate) what: String,
     /// Who published the expected value.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Ids, rows of states, or numbers of rows by split.
-    pub expected: Value,
+    pub(crate) expected: Value,
     /// The same of this build; null where nothing could be checked.
-    pub found: Value,
+    pub(crate) found: Value,
     /// How this ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Of states, the largest difference.
-    pub difference: Option<f64>,
+    pub(crate) difference: Option<f64>,
     /// Why nothing could be checked.
-    pub problem: Option<String>,
+    pub(crate) problem: Option<String>,
 }
 
 /// All checks.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Checks that agreed.
-    pub agreed: usize,
+    pub(crate) agreed: usize,
     /// Checks that did not.
-    pub disagreed: usize,
+    pub(crate) disagreed: usize,
     /// Values that could not be checked.
-    pub not_checked: usize,
+    pub(crate) not_checked: usize,
     /// Each of them, in the order of the expected values.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 /// Check every value. One that cannot be checked does not end the others.
 ///
 /// # Errors
 /// Those of [`Config::values`] and of the device; [`Error::Interrupted`].
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     let values = config.values()?;
     let device = crate::device::select(config.device.as_deref())?;
     let hub = Hub::new(config.hub.clone());

@@ -28,7 +28,7 @@ pub(super) struct NpyFile {
 }
 
 impl NpyFile {
-    pub fn create(job: &Job<'_>) -> Result<Self> {
+    pub(crate) fn create(job: &Job<'_>) -> Result<Self> {
         let file = AtomicFile::create(&job.run.out, job.overwrite)?;
         let dtype = match job.config.dtype {
             StorageType::F16 => DType::F16,
@@ -81,7 +81,7 @@ pub(super) struct TensorFile<'a> {
 }
 
 impl<'a> TensorFile<'a> {
-    pub fn create(job: &'a Job<'a>, categories: &[Option<Categories>; 2]) -> Result<Self> {
+    pub(crate) fn create(job: &'a Job<'a>, categories: &[Option<Categories>; 2]) -> Result<Self> {
         let mut names: Vec<String> = Vec::new();
         for name in categories.iter().flatten().flat_map(Categories::names) {
             if !names.contains(name) {

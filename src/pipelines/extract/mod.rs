@@ -23,73 +23,73 @@ use crate::hub::{Hub, HubOptions};
 use crate::models::{self, checkpoint::load_encoder};
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_splits, side_by_side};
 
-pub use crate::artifact::{Part, Shard};
-pub use crate::feature_extraction::Tokens;
+pub(crate) use crate::artifact::{Part, Shard};
+pub(crate) use crate::feature_extraction::Tokens;
 use options::Format;
-pub use options::{LayerList, StorageType};
+pub(crate) use options::{LayerList, StorageType};
 
 /// The splits in the order of the original's arrays.
 const SPLITS: [&str; 2] = ["train", "test"];
 
 /// One file to make.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub(crate) struct Run {
     /// The `DatasetDict` folder.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The checkpoint: a folder or a name.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The file to write; its ending chooses the format: npy, parquet, arrow or safetensors.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// What to extract.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The files to make, in order.
-    pub runs: Vec<Run>,
+    pub(crate) runs: Vec<Run>,
     /// Which layers.
-    pub layers: LayerList,
+    pub(crate) layers: LayerList,
     /// The most rows computed together.
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// Only the first rows of each split.
-    pub limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     /// Which states.
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
     /// How numbers are stored.
-    pub dtype: StorageType,
+    pub(crate) dtype: StorageType,
     /// Which part of the work.
-    pub part: Part,
+    pub(crate) part: Part,
     /// Begin even where the disk seems too small.
-    pub force: bool,
+    pub(crate) force: bool,
     /// Replace files that exist, and what was begun with other settings.
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
     /// Device by name.
-    pub device: Option<String>,
+    pub(crate) device: Option<String>,
     /// Other names for the classes of the data.
-    pub label_map: LabelMap,
+    pub(crate) label_map: LabelMap,
     /// Where checkpoints are looked up.
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
 }
 
 /// One file that was made.
 #[derive(Debug, Clone, Serialize)]
-pub struct RunSummary {
+pub(crate) struct RunSummary {
     /// Its path, or that of the shard.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Rows of `train` and `test`, of all shards.
-    pub rows: [usize; 2],
+    pub(crate) rows: [usize; 2],
     /// The shard, as i/N.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shard: Option<String>,
+    pub(crate) shard: Option<String>,
     /// Seconds it took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// All files that were made.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// In the order of the runs.
-    pub runs: Vec<RunSummary>,
+    pub(crate) runs: Vec<RunSummary>,
 }
 
 /// A run whose inputs were opened.
@@ -107,7 +107,7 @@ struct Opened<'a> {
 /// [`Error::Usage`] for an unknown ending or layer, [`Error::OutputExists`], [`Error::Mismatch`] when data and model do not fit
 /// or the output was begun with other settings, [`Error::NotFound`] for shards that a merge misses, [`Error::Io`] for a disk that
 /// is too small, [`Error::Interrupted`] after a signal (what is complete stays), and what reading and writing give.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     if config.batch_size == 0 {
         return Err(Error::Usage(
             "batches of 0 rows: expected at least 1".into(),

@@ -12,7 +12,7 @@ use crate::feature_extraction::Tokens;
 
 /// A list of layers of a model whose number of layers is not known yet, in the words of the command line: `5,7,9`, `0-12`, `all`, `-1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerList(Vec<Item>);
+pub(crate) struct LayerList(Vec<Item>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Item {
@@ -58,7 +58,7 @@ impl LayerList {
     ///
     /// # Errors
     /// [`Error::Usage`] for a layer that the model lacks or that is named twice.
-    pub fn of(&self, last: usize, model: &str) -> Result<Vec<usize>> {
+    pub(crate) fn of(&self, last: usize, model: &str) -> Result<Vec<usize>> {
         let mut layers = Vec::new();
         for item in &self.0 {
             match *item {
@@ -93,7 +93,7 @@ fn absent(layer: isize, last: usize, model: &str) -> Error {
 /// How a number of a state is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StorageType {
+pub(crate) enum StorageType {
     /// As computed.
     F32,
     /// IEEE half precision: 11 bits, nothing beyond 65,504.
@@ -158,7 +158,7 @@ pub(super) enum Format {
 
 impl Format {
     /// By the ending of `path`, where it can hold these states.
-    pub fn of(path: &Path, tokens: Tokens, dtype: StorageType) -> Result<Self> {
+    pub(crate) fn of(path: &Path, tokens: Tokens, dtype: StorageType) -> Result<Self> {
         let refused = |why: &str| Err(Error::Usage(format!("{}: {why}", path.display())));
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let format = match ending {

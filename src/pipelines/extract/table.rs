@@ -108,7 +108,7 @@ fn properties(job: &Job<'_>) -> Result<WriterProperties> {
 }
 
 impl<'a> TableFile<'a> {
-    pub fn create(job: &'a Job<'a>) -> Result<Self> {
+    pub(crate) fn create(job: &'a Job<'a>) -> Result<Self> {
         let schema = schema(job);
         let out = &job.run.out;
         let file = AtomicFile::create(out, job.overwrite)?;

@@ -25,7 +25,7 @@ use crate::models::{Config as ModelConfig, SequenceClassifier};
 pub use crate::training::{BestMetric, EvalStrategy, SchedulerType, Steps, TrainingArguments};
 use crate::training::{EvaluationRecord, Identity, Trainer, clear_checkpoints, evaluate};
 use output::Results;
-pub use seeds::{SeedsSummary, run_seeds};
+pub(crate) use seeds::run_seeds;
 
 /// The seed of `datasets.shuffle(seed=42)` in the original script: which rows `-a` and `-b` take.
 const SUBSET_SEED: u64 = 42;
@@ -37,31 +37,31 @@ const SPLITS: [&str; 2] = ["train", "test"];
 #[derive(Debug, Clone)]
 pub struct Config {
     /// A `DatasetDict` folder with splits `train` and `test`; without one the corpus is prepared first.
-    pub datasets: Option<PathBuf>,
+    pub(crate) datasets: Option<PathBuf>,
     /// Where the corpus comes from when it is prepared first.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// How it is read where it can be read in several ways, and what its classes are called.
-    pub reading: ReadOptions,
+    pub(crate) reading: ReadOptions,
     /// Rows of `train`; `None` for all.
-    pub num_train: Option<usize>,
+    pub(crate) num_train: Option<usize>,
     /// Rows of `test`; `None` for all.
-    pub num_test: Option<usize>,
+    pub(crate) num_test: Option<usize>,
     /// The checkpoint to start from: a folder or a name.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The folder to write; without one, the checkpoint's basename.
-    pub save: Option<PathBuf>,
+    pub(crate) save: Option<PathBuf>,
     /// Trainer's settings.
-    pub arguments: TrainingArguments,
+    pub(crate) arguments: TrainingArguments,
     /// Overrides every dropout of the model.
-    pub dropout: Option<f64>,
+    pub(crate) dropout: Option<f64>,
     /// Go on from the newest checkpoint of an interrupted run.
-    pub resume: bool,
+    pub(crate) resume: bool,
     /// Replace `save` when it exists.
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
     /// Device by name.
-    pub device: Option<String>,
+    pub(crate) device: Option<String>,
     /// Where checkpoints are looked up.
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
 }
 
 impl Config {
@@ -91,16 +91,16 @@ impl Config {
 
 /// The evaluation on the rows of `test`, under Trainer's names.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Loss, accuracy and speed.
     #[serde(flatten)]
-    pub evaluation: EvaluationRecord,
+    pub(crate) evaluation: EvaluationRecord,
     /// Epochs that were trained.
-    pub epoch: f64,
+    pub(crate) epoch: f64,
 }
 
 /// The last part of a checkpoint's name: `camembert-base`, `flaubert_base_cased`.
-pub fn basename(checkpoint: &str) -> &str {
+pub(crate) fn basename(checkpoint: &str) -> &str {
     checkpoint
         .trim_end_matches('/')
         .rsplit('/')
@@ -113,7 +113,7 @@ pub fn basename(checkpoint: &str) -> &str {
 /// # Errors
 /// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`], [`Error::OutputBusy`], [`Error::Mismatch`] when data and model
 /// do not fit, [`Error::Interrupted`] with a checkpoint saved, and what reading and writing give.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     config.validate()?;
     let save = config.save_folder();
     config.keep_inputs(&save)?;

@@ -21,13 +21,13 @@ const FIGURES: [&str; 4] = ["eval_loss", "eval_accuracy", "eval_f1", "train_loss
 
 /// One figure over all runs.
 #[derive(Debug, Clone, Serialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The mean.
-    pub mean: f64,
+    pub(crate) mean: f64,
     /// The sample standard deviation, with n − 1; null for a single run.
-    pub std: Option<f64>,
+    pub(crate) std: Option<f64>,
     /// The figure of each run, in the order of the seeds.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 impl Spread {
@@ -45,12 +45,12 @@ impl Spread {
 
 /// What several runs gave.
 #[derive(Debug, Clone, Serialize)]
-pub struct SeedsSummary {
+pub(crate) struct SeedsSummary {
     /// The seeds.
-    pub seeds: Vec<u64>,
+    pub(crate) seeds: Vec<u64>,
     /// Loss, accuracy and macro-F1 of the evaluation, and the training loss, under their names in `all_results.json`.
     #[serde(flatten)]
-    pub figures: BTreeMap<&'static str, Spread>,
+    pub(crate) figures: BTreeMap<&'static str, Spread>,
 }
 
 /// Fine-tune once with each seed into `SAVEDIR/seed-N`, and leave `SAVEDIR/summary.json`.
@@ -60,7 +60,7 @@ pub struct SeedsSummary {
 /// # Errors
 /// [`Error::Usage`] for a seed given twice, [`Error::OutputBusy`] when another run writes into the folder, [`Error::Mismatch`]
 /// for a complete run with other settings, and those of [`super::run`].
-pub fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
+pub(crate) fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     config.validate()?;
     if let Some((_, twice)) = (1..).zip(seeds).find(|(i, s)| seeds[*i..].contains(s)) {
         return Err(Error::setting("seeds", twice, "it is given twice"));

@@ -31,54 +31,54 @@ use steps::Run;
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The reviews: a path or the word `sample`; none for FLUE CLS.
-    pub data: Option<String>,
+    pub(crate) data: Option<String>,
     /// How it is read where it can be read in several ways.
-    pub reading: ReadOptions,
+    pub(crate) reading: ReadOptions,
     /// A folder or a name for each of the original's models, in their order.
-    pub checkpoints: [String; 2],
+    pub(crate) checkpoints: [String; 2],
     /// Rows to fine-tune on; `None` for all.
-    pub num_train: Option<usize>,
+    pub(crate) num_train: Option<usize>,
     /// Rows to evaluate on; `None` for all.
-    pub num_test: Option<usize>,
+    pub(crate) num_test: Option<usize>,
     /// Trainer's settings.
-    pub arguments: TrainingArguments,
+    pub(crate) arguments: TrainingArguments,
     /// Layers of the files that the notebooks read; probes and cones see all of them.
-    pub layers: Vec<usize>,
+    pub(crate) layers: Vec<usize>,
     /// What the statistics by layer look at.
-    pub amounts: Amounts,
+    pub(crate) amounts: Amounts,
     /// The folder of all outputs.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// How models are run; `overwrite` runs every step again.
-    pub execution: Execution,
+    pub(crate) execution: Execution,
 }
 
 /// What came out.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The page to open.
-    pub report: PathBuf,
+    pub(crate) report: PathBuf,
     /// The main figures of the four models.
-    pub figures: Vec<Figures>,
+    pub(crate) figures: Vec<Figures>,
     /// Seconds of this run.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// The main figures of one model before or after fine-tuning.
 #[derive(Debug, Clone, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// `flaubert_raw`, `flaubert_ft`, `camembert_raw` or `camembert_ft`.
-    pub model: String,
+    pub(crate) model: String,
     /// Accuracy of the fine-tuned classifier on `test`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub eval_accuracy: Option<f64>,
+    pub(crate) eval_accuracy: Option<f64>,
     /// Median cosine of two tokens of a sentence, at the last layer.
-    pub cosine_median: f64,
+    pub(crate) cosine_median: f64,
     /// Median trace of a sentence's covariance, at the last layer.
-    pub trace_median: f64,
+    pub(crate) trace_median: f64,
     /// Effective rank of all tokens, at the last layer.
-    pub erank: f64,
+    pub(crate) erank: f64,
     /// Accuracy of the original's probe on the last layer.
-    pub probe_accuracy: f64,
+    pub(crate) probe_accuracy: f64,
 }
 
 /// Run every step whose output is not there yet.
@@ -86,7 +86,7 @@ pub struct Figures {
 /// # Errors
 /// [`Error::Mismatch`] when `out` holds the outputs of other settings, or of other programs; [`Error::OutputBusy`] when another run is at work
 /// there; those of every step. What is complete stays.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
     config.arguments.validate()?;
     let inputs: Vec<&String> = config.checkpoints.iter().chain(&config.data).collect();

@@ -14,25 +14,25 @@ pub(super) enum Stage {
 
 impl Stage {
     /// In their order.
-    pub const BOTH: [Self; 2] = [Self::Raw, Self::FineTuned];
+    pub(crate) const BOTH: [Self; 2] = [Self::Raw, Self::FineTuned];
 }
 
 /// One of the two models, with the names of its outputs.
 pub(super) struct Model<'a> {
     /// What the original study calls it.
-    pub original: &'static Original,
+    pub(crate) original: &'static Original,
     /// What it is before fine-tuning.
-    pub base: &'a str,
+    pub(crate) base: &'a str,
     /// Its dataset.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Its folder after fine-tuning.
-    pub tuned: PathBuf,
+    pub(crate) tuned: PathBuf,
     config: &'a Config,
 }
 
 impl<'a> Model<'a> {
     /// FlauBERT and CamemBERT.
-    pub fn both(config: &'a Config) -> [Self; 2] {
+    pub(crate) fn both(config: &'a Config) -> [Self; 2] {
         let epochs = config.arguments.num_train_epochs;
         std::array::from_fn(|i| {
             let original = MODELS[i];
@@ -47,7 +47,7 @@ impl<'a> Model<'a> {
     }
 
     /// The names of a stage.
-    pub fn variant(&self, stage: Stage) -> &'static Variant {
+    pub(crate) fn variant(&self, stage: Stage) -> &'static Variant {
         match stage {
             Stage::Raw => &self.original.raw,
             Stage::FineTuned => &self.original.fine_tuned,
@@ -55,12 +55,12 @@ impl<'a> Model<'a> {
     }
 
     /// The stem of its file of `[CLS]` states, and its name in tables.
-    pub fn arrays(&self, stage: Stage) -> &'static str {
+    pub(crate) fn arrays(&self, stage: Stage) -> &'static str {
         self.variant(stage).name
     }
 
     /// Its weights.
-    pub fn checkpoint(&self, stage: Stage) -> String {
+    pub(crate) fn checkpoint(&self, stage: Stage) -> String {
         match stage {
             Stage::Raw => self.base.into(),
             Stage::FineTuned => self.tuned.to_string_lossy().into_owned(),
@@ -68,18 +68,18 @@ impl<'a> Model<'a> {
     }
 
     /// Its `[CLS]` states of all layers.
-    pub fn all_layers(&self, stage: Stage) -> PathBuf {
+    pub(crate) fn all_layers(&self, stage: Stage) -> PathBuf {
         all_layers(self.config).join(format!("{}.npy", self.arrays(stage)))
     }
 
     /// The same of the layers that the notebooks read.
-    pub fn selected(&self, stage: Stage) -> PathBuf {
+    pub(crate) fn selected(&self, stage: Stage) -> PathBuf {
         let folder = self.config.out.join("numpy_save");
         folder.join(format!("{}.npy", self.arrays(stage)))
     }
 
     /// `flaubert_raw`, `camembert_ft_1`, ...: the name of its statistics by layer.
-    pub fn layers_name(&self, stage: Stage) -> String {
+    pub(crate) fn layers_name(&self, stage: Stage) -> String {
         let epochs = self.config.arguments.num_train_epochs;
         match stage {
             Stage::Raw => self.arrays(stage).into(),
@@ -88,17 +88,17 @@ impl<'a> Model<'a> {
     }
 
     /// The folder of its statistics by layer.
-    pub fn layers(&self, stage: Stage) -> PathBuf {
+    pub(crate) fn layers(&self, stage: Stage) -> PathBuf {
         results(self.config).join(self.layers_name(stage))
     }
 
     /// The name of the comparison of its stages.
-    pub fn compare_name(&self) -> String {
+    pub(crate) fn compare_name(&self) -> String {
         format!("compare_{}", self.original.name)
     }
 
     /// The name of what its fine-tuned classifier was asked.
-    pub fn convergence_name(&self) -> String {
+    pub(crate) fn convergence_name(&self) -> String {
         format!("convergence_{}", self.original.name)
     }
 

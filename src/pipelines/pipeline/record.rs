@@ -48,7 +48,7 @@ impl Record {
     /// # Errors
     /// [`Error::Mismatch`] when that run had other settings or sources, or an output that no pipeline made stands in the folder, and
     /// they are not to be replaced; [`Error::Io`] when a source cannot be read.
-    pub fn open(config: &Config, sources: &Inputs) -> Result<Self> {
+    pub(crate) fn open(config: &Config, sources: &Inputs) -> Result<Self> {
         let path = config.out.join(RECORD);
         let settings = settings(config);
         let mut digests = Digests::default();
@@ -94,7 +94,7 @@ impl Record {
     ///
     /// # Errors
     /// Those of [`make`](Self::make), of reading the inputs, and of writing the summary.
-    pub fn step<S: Serialize>(
+    pub(crate) fn step<S: Serialize>(
         &mut self,
         name: String,
         output: &Path,
@@ -132,7 +132,11 @@ impl Record {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when what is there is not a pipeline's to replace; those of `work`, and of writing.
-    pub fn make<R>(&mut self, output: &Path, work: impl FnOnce(bool) -> Result<R>) -> Result<R> {
+    pub(crate) fn make<R>(
+        &mut self,
+        output: &Path,
+        work: impl FnOnce(bool) -> Result<R>,
+    ) -> Result<R> {
         let replace = self.may_replace(output)?;
         let name = self.name(output);
         if self.kept.begun.insert(name.clone()) {
@@ -150,7 +154,7 @@ impl Record {
     }
 
     /// The summary of a step that is done; null for any other.
-    pub fn summary(&self, step: &str) -> &Value {
+    pub(crate) fn summary(&self, step: &str) -> &Value {
         self.kept.summaries.get(step).unwrap_or(&Value::Null)
     }
 

@@ -47,8 +47,8 @@ fn folder(config: &Config, checkpoint: &str) -> Result<PathBuf> {
 
 /// A run with the steps done so far.
 pub(super) struct Run<'a> {
-    pub config: &'a Config,
-    pub record: Record,
+    pub(crate) config: &'a Config,
+    pub(crate) record: Record,
 }
 
 impl Run<'_> {
@@ -80,7 +80,7 @@ impl Run<'_> {
         arrays::inputs(files.collect::<Vec<_>>().iter())
     }
 
-    pub fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
+    pub(crate) fn prepare(&mut self, model: &Model<'_>) -> Result<()> {
         let name = format!("prepare {}", model.original.name);
         let config = preparation(self.config, model);
         let reads = prepare::inputs_of(&config)?;
@@ -94,7 +94,7 @@ impl Run<'_> {
         })
     }
 
-    pub fn finetune(&mut self, model: &Model<'_>) -> Result<()> {
+    pub(crate) fn finetune(&mut self, model: &Model<'_>) -> Result<()> {
         let c = self.config;
         let name = format!("fine-tune {}", model.original.name);
         let folder = folder(c, model.base)?;
@@ -120,7 +120,7 @@ impl Run<'_> {
     }
 
     /// The `[CLS]` states of all layers.
-    pub fn extract(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
+    pub(crate) fn extract(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
         let arrays = model.arrays(stage);
         let out = model.all_layers(stage);
         let run = extract::Run {
@@ -153,7 +153,7 @@ impl Run<'_> {
     }
 
     /// The layers that the notebooks read, out of all.
-    pub fn select(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
+    pub(crate) fn select(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
         let arrays = model.arrays(stage);
         let (from, to) = (model.all_layers(stage), model.selected(stage));
         let layers = &self.config.layers;
@@ -165,11 +165,11 @@ impl Run<'_> {
     }
 
     /// The name of the step [`layers`](Self::layers).
-    pub fn layers_step(&self, model: &Model<'_>, stage: Stage) -> String {
+    pub(crate) fn layers_step(&self, model: &Model<'_>, stage: Stage) -> String {
         format!("layers {}", model.layers_name(stage))
     }
 
-    pub fn layers(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
+    pub(crate) fn layers(&mut self, model: &Model<'_>, stage: Stage) -> Result<()> {
         let out = model.layers(stage);
         let mut config = layers::Config {
             data: model.data.clone(),
@@ -188,7 +188,7 @@ impl Run<'_> {
         })
     }
 
-    pub fn compare(&mut self, model: &Model<'_>) -> Result<()> {
+    pub(crate) fn compare(&mut self, model: &Model<'_>) -> Result<()> {
         let name = model.compare_name();
         let out = places::results(self.config).join(&name);
         let mut config = compare::Config {
@@ -208,7 +208,7 @@ impl Run<'_> {
         })
     }
 
-    pub fn convergence(&mut self, model: &Model<'_>) -> Result<()> {
+    pub(crate) fn convergence(&mut self, model: &Model<'_>) -> Result<()> {
         let name = model.convergence_name();
         let out = places::results(self.config).join(&name);
         let mut config = convergence::Config {
@@ -229,7 +229,7 @@ impl Run<'_> {
     }
 
     /// Probes on every layer.
-    pub fn cls(&mut self) -> Result<()> {
+    pub(crate) fn cls(&mut self) -> Result<()> {
         let out = places::cls(self.config);
         let config = cls::Config {
             npy: places::all_layers(self.config),
@@ -250,7 +250,7 @@ impl Run<'_> {
         })
     }
 
-    pub fn cone(&mut self) -> Result<()> {
+    pub(crate) fn cone(&mut self) -> Result<()> {
         let out = places::cone(self.config);
         let npy = places::all_layers(self.config);
         let label_map = self.config.reading.label_map.clone();
@@ -267,7 +267,7 @@ impl Run<'_> {
     }
 
     /// Always made anew, as the report.
-    pub fn export(&mut self) -> Result<()> {
+    pub(crate) fn export(&mut self) -> Result<()> {
         let results = places::results(self.config);
         let out = places::tables(self.config);
         tracing::info!("export");
@@ -282,7 +282,7 @@ impl Run<'_> {
     }
 
     /// The report is always made anew: it is quick, and reads all there is.
-    pub fn report(&mut self) -> Result<PathBuf> {
+    pub(crate) fn report(&mut self) -> Result<PathBuf> {
         let results = places::results(self.config);
         let out = places::report(self.config);
         tracing::info!("report");

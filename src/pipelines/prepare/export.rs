@@ -21,40 +21,40 @@ const BATCH: usize = 4096;
 
 /// What to export.
 #[derive(Debug, Clone)]
-pub struct ExportConfig {
+pub(crate) struct ExportConfig {
     /// A folder with a FlauBERT tokenizer, or a name on the hub.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// Reviews on which the export is compared with the tokenizer; none for no comparison.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// How tables of reviews are read.
-    pub reading: ReadOptions,
+    pub(crate) reading: ReadOptions,
     /// Lower-case the text first; none does as the Python class of the tokenizer does.
-    pub lowercase: Option<bool>,
+    pub(crate) lowercase: Option<bool>,
     /// How names are looked up.
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
     /// The folder to write.
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
     /// Replace the folder when it exists.
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// What was written, and how far it can be trusted.
 #[derive(Debug, Clone, Serialize)]
-pub struct ExportSummary {
+pub(crate) struct ExportSummary {
     /// The folder.
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
     /// The checkpoint that was asked for.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// Merges that the format cannot express.
-    pub dropped_merges: usize,
+    pub(crate) dropped_merges: usize,
     /// Reviews compared.
-    pub texts: usize,
+    pub(crate) texts: usize,
     /// Reviews to which the export gives other ids.
-    pub differing: usize,
+    pub(crate) differing: usize,
     /// Their share; none without reviews.
-    pub differing_share: Option<f64>,
+    pub(crate) differing_share: Option<f64>,
     /// How long it took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// Write `tokenizer.json` and `tokenizer_config.json` of a FlauBERT checkpoint into a folder of their own, and count on the
@@ -63,7 +63,7 @@ pub struct ExportSummary {
 /// # Errors
 /// [`Error::OutputExists`]; [`Error::Usage`] for a tokenizer that is not FlauBERT's; those of reading the checkpoint and
 /// the reviews. No folder is left behind then.
-pub fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
+pub(crate) fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
     let start = Instant::now();
     let source = config.source.as_ref().map(|s| Source::named(Some(s)));
     let read = source.as_ref().unwrap_or(&Source::Sample);

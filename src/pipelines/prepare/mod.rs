@@ -26,11 +26,11 @@ use crate::pipelines::{Same, keep_inputs};
 use crate::progress::Progress;
 use crate::tokenization::{Side, Tokenizer, TokenizerOptions, Transformers5, from_pretrained};
 
-pub use crate::artifact::Shard;
+pub(crate) use crate::artifact::Shard;
 pub use crate::dataset::Format;
 pub use crate::hub::HubOptions;
-pub use export::{ExportConfig, ExportSummary, export_tokenizer};
-pub use summary::{Counts, Summary};
+pub(crate) use export::{ExportConfig, export_tokenizer};
+pub(crate) use summary::{Counts, Summary};
 
 use rows::{BATCH_ROWS, Input};
 use summary::{finished, sum};
@@ -42,34 +42,34 @@ const PROGRAM: &str = "flue-cls-prepare";
 #[derive(Debug, Clone)]
 pub struct Config {
     /// A folder with a tokenizer, or a name on the hub.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The reviews: a path or the word `sample`; none for FLUE CLS.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// How it is read where it can be read in several ways.
-    pub reading: ReadOptions,
+    pub(crate) reading: ReadOptions,
     /// The greatest number of tokens of a review, special tokens included; none for the tokenizer's own.
-    pub max_length: Option<usize>,
+    pub(crate) max_length: Option<usize>,
     /// The format of the files.
-    pub format: Format,
+    pub(crate) format: Format,
     /// Lower-case the text first; none does as the Python class of the tokenizer does.
-    pub lowercase: Option<bool>,
+    pub(crate) lowercase: Option<bool>,
     /// Fill every row up to the maximum length, as the original does.
-    pub pad: bool,
+    pub(crate) pad: bool,
     /// Start another file before one passes this many bytes.
-    pub max_shard_bytes: u64,
+    pub(crate) max_shard_bytes: u64,
     /// Take these rows only, into `OUT.shards`.
-    pub shard: Option<Shard>,
+    pub(crate) shard: Option<Shard>,
     /// How names are looked up.
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
     /// The folder to write.
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
     /// Replace the folder when it exists.
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 impl Config {
     /// The original's settings: FLUE CLS for `flaubert/flaubert_base_cased`, padded, into `output`.
-    pub fn new(output: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(output: impl Into<PathBuf>) -> Self {
         Self {
             checkpoint: FLAUBERT.checkpoint().into(),
             source: None,
@@ -93,7 +93,7 @@ impl Config {
 /// [`Error::OutputExists`]; [`Error::NotFound`] for the checkpoint or the data; [`Error::Malformed`] with the file and
 /// the place of what cannot be read; [`Error::Mismatch`] for a shard that does not fit the others.
 /// No folder is left behind then.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
     let source = Source::named(config.source.as_deref());
     keep_what_is_read(&config.output, &config.checkpoint, &source, &config.hub)?;
@@ -260,11 +260,11 @@ fn manifest(config: &Config, max_length: usize) -> Manifest {
 
 /// What to merge.
 #[derive(Debug, Clone)]
-pub struct MergeConfig {
+pub(crate) struct MergeConfig {
     /// The folder to write; its shards are in `OUT.shards`.
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
     /// Replace the folder when it exists.
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// Make one folder of all shards, which stay where they are.
@@ -272,7 +272,7 @@ pub struct MergeConfig {
 /// # Errors
 /// [`Error::NotFound`] that names the shards that are missing; [`Error::Mismatch`] when their rows do not fit together;
 /// [`Error::OutputExists`].
-pub fn merge(config: &MergeConfig) -> Result<Summary> {
+pub(crate) fn merge(config: &MergeConfig) -> Result<Summary> {
     let start = Instant::now();
     let (set, begun) = ShardSet::open(&config.output)?;
     set.require_all()?;

@@ -35,7 +35,7 @@ pub(super) enum Input {
 
 impl Input {
     /// Find the reviews of `source`.
-    pub fn open(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Self> {
+    pub(crate) fn open(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Self> {
         match source {
             Source::Path(path) if DatasetDict::is_at(path) => {
                 let dict = DatasetDict::open(path)?;
@@ -51,7 +51,7 @@ impl Input {
     }
 
     /// Whether the rows have a column of categories, and whether they are laid out as those of FLUE CLS.
-    pub fn categories(&self) -> Result<(bool, bool)> {
+    pub(crate) fn categories(&self) -> Result<(bool, bool)> {
         match self {
             Input::Corpus(corpus) => Ok((corpus.has_categories()?, corpus.is_flue())),
             Input::Dataset { splits, .. } => Ok((
@@ -62,7 +62,7 @@ impl Input {
     }
 
     /// The names of the splits.
-    pub fn split_names(&self) -> Vec<String> {
+    pub(crate) fn split_names(&self) -> Vec<String> {
         match self {
             Input::Corpus(corpus) => {
                 let names = corpus.split_names();
@@ -73,7 +73,7 @@ impl Input {
     }
 
     /// The files behind them.
-    pub fn files(&self) -> Result<Vec<PathBuf>> {
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
         match self {
             Input::Corpus(corpus) => Ok(corpus.files()),
             Input::Dataset { dict, .. } => dict.files(dict.split_names()),
@@ -81,7 +81,11 @@ impl Input {
     }
 
     /// The files behind `source`.
-    pub fn files_of(source: &Source, hub: &Hub, options: &ReadOptions) -> Result<Vec<PathBuf>> {
+    pub(crate) fn files_of(
+        source: &Source,
+        hub: &Hub,
+        options: &ReadOptions,
+    ) -> Result<Vec<PathBuf>> {
         match source {
             Source::Path(path) if DatasetDict::is_at(path) => {
                 let dict = DatasetDict::open(path)?;
@@ -92,7 +96,7 @@ impl Input {
     }
 
     /// The number of rows of a split, 0 where only reading it would tell.
-    pub fn known_rows(&self, split: &str) -> u64 {
+    pub(crate) fn known_rows(&self, split: &str) -> u64 {
         match self {
             Input::Corpus(corpus) => corpus.known_rows(split).unwrap_or(0),
             Input::Dataset { splits, .. } => {
@@ -103,7 +107,7 @@ impl Input {
     }
 
     /// The reviews of a split in order.
-    pub fn reviews(&self, split: &str) -> Result<RowReader> {
+    pub(crate) fn reviews(&self, split: &str) -> Result<RowReader> {
         Ok(match self {
             Input::Corpus(corpus) => RowReader::Corpus(corpus.reviews(split)),
             Input::Dataset {
@@ -165,18 +169,18 @@ impl Iterator for RowReader {
 
 /// How reviews become rows.
 pub(super) struct Plan<'a> {
-    pub tokenizer: &'a dyn Tokenizer,
-    pub max_length: usize,
-    pub padding: Option<Padding>,
-    pub shard: Option<Shard>,
-    pub columns: Columns,
+    pub(crate) tokenizer: &'a dyn Tokenizer,
+    pub(crate) max_length: usize,
+    pub(crate) padding: Option<Padding>,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) columns: Columns,
     /// Finds the rows to which transformers 5 gives other ids, where there may be any.
-    pub other_ids: Option<&'a dyn OtherIds>,
+    pub(crate) other_ids: Option<&'a dyn OtherIds>,
 }
 
 impl Plan<'_> {
     /// Take the split `name` of `input` to `writer`.
-    pub fn run(&self, input: &Input, name: &str, writer: SplitWriter) -> Result<Counts> {
+    pub(crate) fn run(&self, input: &Input, name: &str, writer: SplitWriter) -> Result<Counts> {
         let reader = input.reviews(name)?;
         let known = input.known_rows(name);
         let total = self.shard.map_or(known, |shard| shard.rows_of(known));

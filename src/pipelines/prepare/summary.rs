@@ -12,27 +12,27 @@ use crate::pipelines::original::FLUE_ROWS;
 
 /// What was found in one split, or in all of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Reviews.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Reviews of each class.
-    pub labels: BTreeMap<String, u64>,
+    pub(crate) labels: BTreeMap<String, u64>,
     /// Reviews that were cut at the maximum length.
-    pub truncated: u64,
+    pub(crate) truncated: u64,
     /// Their share of all reviews.
-    pub truncated_share: f64,
+    pub(crate) truncated_share: f64,
     /// Tokens, special ones included, padding not.
-    pub tokens: u64,
+    pub(crate) tokens: u64,
     /// Tokens per review.
-    pub mean_tokens: f64,
+    pub(crate) mean_tokens: f64,
     /// Files written.
-    pub files: usize,
+    pub(crate) files: usize,
     /// Reviews to which transformers 5 gives other ids.
     #[serde(skip_serializing_if = "is_zero", default)]
-    pub other_ids_in_transformers_5: u64,
+    pub(crate) other_ids_in_transformers_5: u64,
     /// The first rows of them, counted from 0 in the split.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub rows_with_other_ids: Vec<u64>,
+    pub(crate) rows_with_other_ids: Vec<u64>,
 }
 
 /// Most rows that are listed one by one.
@@ -98,36 +98,36 @@ impl Counts {
 
 /// What was written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder.
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
     /// The checkpoint as it was named.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The family of its tokenizer: "camembert" or "flaubert".
-    pub tokenizer: String,
+    pub(crate) tokenizer: String,
     /// The greatest number of tokens of a review.
-    pub max_length: usize,
+    pub(crate) max_length: usize,
     /// Whether rows are filled up to it.
-    pub padded: bool,
+    pub(crate) padded: bool,
     /// The shard, as i/N.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub shard: Option<String>,
+    pub(crate) shard: Option<String>,
     /// Whether the shard was there already, so that nothing was done.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub skipped: bool,
+    pub(crate) skipped: bool,
     /// All splits together.
     #[serde(flatten)]
-    pub total: Counts,
+    pub(crate) total: Counts,
     /// Each split.
-    pub splits: BTreeMap<String, Counts>,
+    pub(crate) splits: BTreeMap<String, Counts>,
     /// Where the rows of FLUE CLS are not as many as they should be.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub differences: Vec<String>,
+    pub(crate) differences: Vec<String>,
     /// Whether transformers 5 cannot open the tokenizer.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub closed_to_transformers_5: bool,
+    pub(crate) closed_to_transformers_5: bool,
     /// How long it took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 impl Summary {
@@ -135,7 +135,7 @@ impl Summary {
     ///
     /// # Errors
     /// [`Error::NotFound`] with the splits that are there.
-    pub fn require_train_and_test(&self, source: Option<&str>) -> Result<()> {
+    pub(crate) fn require_train_and_test(&self, source: Option<&str>) -> Result<()> {
         let Some(missing) = ["train", "test"]
             .iter()
             .find(|s| !self.splits.contains_key(**s))

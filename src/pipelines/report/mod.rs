@@ -16,31 +16,31 @@ mod results;
 mod sections;
 mod words;
 
-pub use words::Language;
+pub(crate) use words::Language;
 
 /// What `study report` works on.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// The folder in which each study left its own.
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
     /// The page.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Its language.
-    pub language: Language,
+    pub(crate) language: Language,
     /// Replace a page that exists.
     #[serde(skip)]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// What the report holds.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The page.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The models whose layers were studied, by the names of their folders.
-    pub models: Vec<String>,
+    pub(crate) models: Vec<String>,
     /// The number of pictures.
-    pub pictures: usize,
+    pub(crate) pictures: usize,
 }
 
 /// Write the page.
@@ -48,7 +48,7 @@ pub struct Summary {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left anything, [`Error::Malformed`] for a
 /// broken table.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     let found = results::Results::read(&config.results)?;
     let mut file = AtomicFile::create(&config.out, config.overwrite)?;
     let links = page::Links::new(&config.results, config.out.parent());

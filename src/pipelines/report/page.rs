@@ -16,7 +16,7 @@ pub(super) struct Links {
 
 impl Links {
     /// The links of a page in the folder `page`, to tables in `results`.
-    pub fn new(results: &Path, page: Option<&Path>) -> Self {
+    pub(crate) fn new(results: &Path, page: Option<&Path>) -> Self {
         let page = page.filter(|p| !p.as_os_str().is_empty());
         let base = match page.map(|p| results.strip_prefix(p)) {
             Some(Ok(inside)) if inside.as_os_str().is_empty() => String::new(),
@@ -51,7 +51,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub fn new(language: Language, links: Links) -> Self {
+    pub(crate) fn new(language: Language, links: Links) -> Self {
         Self {
             language,
             links,
@@ -62,33 +62,33 @@ impl Page {
     }
 
     /// The language of the page.
-    pub fn language(&self) -> Language {
+    pub(crate) fn language(&self) -> Language {
         self.language
     }
 
     /// The words of the page's language.
-    pub fn words(&self) -> &'static Words {
+    pub(crate) fn words(&self) -> &'static Words {
         self.language.words()
     }
 
     /// Start a section with a place in the list of contents.
-    pub fn section(&mut self, id: &str, title: &str) {
+    pub(crate) fn section(&mut self, id: &str, title: &str) {
         self.sections.push((id.into(), title.into()));
         // Writing to a string cannot fail.
         let _ = writeln!(self.body, "<h2 id=\"{id}\">{}</h2>", escape(title));
     }
 
     /// A heading inside a section.
-    pub fn heading(&mut self, title: &str) {
+    pub(crate) fn heading(&mut self, title: &str) {
         let _ = writeln!(self.body, "<h3>{}</h3>", escape(title));
     }
 
-    pub fn paragraph(&mut self, text: &str) {
+    pub(crate) fn paragraph(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p>{}</p>", escape(text));
     }
 
     /// A list under a few words.
-    pub fn list(&mut self, title: &str, items: &[String]) {
+    pub(crate) fn list(&mut self, title: &str, items: &[String]) {
         let items: String = items
             .iter()
             .map(|item| format!("<li>{}</li>", escape(item)))
@@ -101,17 +101,17 @@ impl Page {
     }
 
     /// Lines as they are.
-    pub fn preformatted(&mut self, text: &str) {
+    pub(crate) fn preformatted(&mut self, text: &str) {
         let _ = writeln!(self.body, "<pre tabindex=\"0\">{}</pre>", escape(text));
     }
 
     /// A paragraph that stands out.
-    pub fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p class=\"note\">{}</p>", escape(text));
     }
 
     /// A box of figures: a title and lines of name, value and remark.
-    pub fn cards(&mut self, cards: &[(String, Vec<[String; 3]>)]) {
+    pub(crate) fn cards(&mut self, cards: &[(String, Vec<[String; 3]>)]) {
         self.body.push_str("<div class=\"cards\">");
         for (title, lines) in cards {
             let _ = write!(
@@ -134,7 +134,7 @@ impl Page {
     }
 
     /// A picture with links to its tables.
-    pub fn picture(&mut self, chart: &dyn Chart, tables: &[&Path]) {
+    pub(crate) fn picture(&mut self, chart: &dyn Chart, tables: &[&Path]) {
         self.pictures += 1;
         let links = self.anchors(tables);
         let scene = match self.language {
@@ -150,7 +150,7 @@ impl Page {
     }
 
     /// Links to the tables that rows above come from.
-    pub fn tables(&mut self, tables: &[&Table]) {
+    pub(crate) fn tables(&mut self, tables: &[&Table]) {
         let paths: Vec<&Path> = tables.iter().map(|t| t.path.as_path()).collect();
         let links = self.anchors(&paths);
         let _ = writeln!(self.body, "<p class=\"links\">{links}</p>");
@@ -165,12 +165,12 @@ impl Page {
     }
 
     /// A picture of one table.
-    pub fn picture_of(&mut self, chart: &dyn Chart, table: &Table) {
+    pub(crate) fn picture_of(&mut self, chart: &dyn Chart, table: &Table) {
         self.picture(chart, &[&table.path]);
     }
 
     /// A table; the first column holds names, the others numbers.
-    pub fn table(&mut self, columns: &[&str], rows: &[Vec<String>]) {
+    pub(crate) fn table(&mut self, columns: &[&str], rows: &[Vec<String>]) {
         self.body
             .push_str("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>");
         for column in columns {
@@ -191,14 +191,14 @@ impl Page {
     }
 
     /// A long table that opens on demand.
-    pub fn folded_table(&mut self, title: &str, columns: &[&str], rows: &[Vec<String>]) {
+    pub(crate) fn folded_table(&mut self, title: &str, columns: &[&str], rows: &[Vec<String>]) {
         let _ = write!(self.body, "<details><summary>{}</summary>", escape(title));
         self.table(columns, rows);
         self.body.push_str("</details>\n");
     }
 
     /// Something long that opens on demand.
-    pub fn details(&mut self, title: &str, text: &str) {
+    pub(crate) fn details(&mut self, title: &str, text: &str) {
         let _ = writeln!(
             self.body,
             "<details><summary>{}</summary><pre tabindex=\"0\">{}</pre></details>",
@@ -208,12 +208,12 @@ impl Page {
     }
 
     /// The number of pictures so far.
-    pub fn pictures(&self) -> usize {
+    pub(crate) fn pictures(&self) -> usize {
         self.pictures
     }
 
     /// The whole page.
-    pub fn finish(&self) -> String {
+    pub(crate) fn finish(&self) -> String {
         let words = self.words();
         let contents: String = self
             .sections

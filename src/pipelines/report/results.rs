@@ -16,14 +16,14 @@ use crate::pipelines::study::charts::Series;
 /// A CSV table, read whole.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
-    pub path: PathBuf,
-    pub columns: Vec<String>,
-    pub rows: Vec<Vec<String>>,
+    pub(crate) path: PathBuf,
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// The table at `path`, when it is there.
-    pub fn read(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         if !presence::is_file(path)? {
             return Ok(None);
         }
@@ -55,18 +55,18 @@ impl Table {
     }
 
     /// The words of a column.
-    pub fn words(&self, name: &str) -> Result<Vec<&str>> {
+    pub(crate) fn words(&self, name: &str) -> Result<Vec<&str>> {
         let at = self.column(name)?;
         Ok(self.rows.iter().map(|r| r[at].as_str()).collect())
     }
 
     /// The numbers of a column.
-    pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f64>> {
         self.parsed(name, "a number")
     }
 
     /// [`words`](Self::words) of several columns.
-    pub fn words_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<&str>; N]> {
+    pub(crate) fn words_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<&str>; N]> {
         let mut columns = [const { Vec::new() }; N];
         for (column, name) in columns.iter_mut().zip(names) {
             *column = self.words(name)?;
@@ -75,7 +75,7 @@ impl Table {
     }
 
     /// [`numbers`](Self::numbers) of several columns.
-    pub fn numbers_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<f64>; N]> {
+    pub(crate) fn numbers_of<const N: usize>(&self, names: [&str; N]) -> Result<[Vec<f64>; N]> {
         let mut columns = [const { Vec::new() }; N];
         for (column, name) in columns.iter_mut().zip(names) {
             *column = self.numbers(name)?;
@@ -104,20 +104,20 @@ impl Table {
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     /// The name of its folder.
-    pub folder: String,
+    pub(crate) folder: String,
     /// Its folder.
-    pub folder_path: PathBuf,
+    pub(crate) folder_path: PathBuf,
     /// The model of the original study whose name begins the folder's.
-    pub model: Option<&'static Original>,
+    pub(crate) model: Option<&'static Original>,
     /// `raw`, `ft_1`, ...: the rest of the folder's name.
-    pub stage: String,
-    pub layers: Vec<usize>,
-    pub series: Series,
+    pub(crate) stage: String,
+    pub(crate) layers: Vec<usize>,
+    pub(crate) series: Series,
     /// layer,measure,value,low,high
-    pub measures: Option<Table>,
+    pub(crate) measures: Option<Table>,
     /// layer_a,layer_b,cka
-    pub cka: Option<Table>,
-    pub manifest: Option<Manifest>,
+    pub(crate) cka: Option<Table>,
+    pub(crate) manifest: Option<Manifest>,
 }
 
 impl Run {
@@ -172,7 +172,7 @@ impl Run {
     }
 
     /// The values of a measure by layer with the ends of their intervals: (layer, value, low, high).
-    pub fn measure(&self, name: &str) -> Result<Vec<[f64; 4]>> {
+    pub(crate) fn measure(&self, name: &str) -> Result<Vec<[f64; 4]>> {
         let Some(table) = &self.measures else {
             return Ok(Vec::new());
         };
@@ -188,7 +188,7 @@ impl Run {
     }
 
     /// The accuracy that the classifier had after fine-tuning, from the results beside its weights; NaN when there are none.
-    pub fn classifier_accuracy(&self) -> Result<f64> {
+    pub(crate) fn classifier_accuracy(&self) -> Result<f64> {
         let results = match self.checkpoint() {
             Some(folder) => read_json(&folder.join("all_results.json"))?,
             None => None,
@@ -221,7 +221,7 @@ impl Run {
     }
 
     /// A setting of the study, by its path in the manifest.
-    pub fn setting(&self, pointer: &str) -> Option<&Value> {
+    pub(crate) fn setting(&self, pointer: &str) -> Option<&Value> {
         self.manifest.as_ref()?.config.pointer(pointer)
     }
 }
@@ -263,8 +263,8 @@ fn read_json(path: &Path) -> Result<Option<Value>> {
 #[derive(Debug, Clone)]
 pub(super) struct Titled {
     /// What its pictures call the model.
-    pub title: String,
-    pub table: Table,
+    pub(crate) title: String,
+    pub(crate) table: Table,
 }
 
 /// The five numbers of the traces of every layer.
@@ -291,23 +291,23 @@ fn five_by_layer(trace: &Table, layers: &[usize]) -> Result<Vec<[f64; 5]>> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Results {
     /// The statistics by layer: FlauBERT's, CamemBERT's, others; raw before fine-tuned.
-    pub runs: Vec<Run>,
-    pub treillis: Option<Table>,
-    pub probes: Option<Table>,
-    pub logistic: Option<Table>,
-    pub curves: Option<Table>,
-    pub classes: Option<Table>,
-    pub cone: Option<Table>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) treillis: Option<Table>,
+    pub(crate) probes: Option<Table>,
+    pub(crate) logistic: Option<Table>,
+    pub(crate) curves: Option<Table>,
+    pub(crate) classes: Option<Table>,
+    pub(crate) cone: Option<Table>,
     /// What `study compare` left: layer_a,layer_b,cka
-    pub comparisons: Vec<Titled>,
+    pub(crate) comparisons: Vec<Titled>,
     /// What `study convergence` left: target,group,layer,rows,spearman,low,high
-    pub convergence: Vec<Titled>,
+    pub(crate) convergence: Vec<Titled>,
     /// Whether the published figures may stand beside those found here.
-    pub comparable: bool,
+    pub(crate) comparable: bool,
     /// The manifests of all folders, by the names of these.
-    pub manifests: Vec<(String, Manifest)>,
+    pub(crate) manifests: Vec<(String, Manifest)>,
     /// The tables in all folders.
-    pub tables: Inputs,
+    pub(crate) tables: Inputs,
 }
 
 impl Results {
@@ -315,7 +315,7 @@ impl Results {
     ///
     /// # Errors
     /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken table.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let mut found = Results::default();
         for path in files::visible(folder)? {
             let name = path.file_name().expect("what a folder holds has a name");
@@ -383,7 +383,7 @@ impl Results {
     }
 
     /// The runs of each model of the original study, in order.
-    pub fn models(&self) -> Vec<(&'static Original, Vec<&Run>)> {
+    pub(crate) fn models(&self) -> Vec<(&'static Original, Vec<&Run>)> {
         let of = |model| {
             let own = self.runs.iter().filter(|run| run.model == Some(model));
             (model, own.collect::<Vec<_>>())

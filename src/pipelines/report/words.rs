@@ -7,7 +7,7 @@ use crate::pipelines::study::charts::{self, ChartWords};
 /// The language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Language {
+pub(crate) enum Language {
     /// English.
     En,
     /// French, with commas in numbers.
@@ -52,7 +52,7 @@ impl Language {
 
 impl Words {
     /// A group of sentences: `all`, a category, or a range of lengths.
-    pub fn group_name(&self, group: &str) -> String {
+    pub(crate) fn group_name(&self, group: &str) -> String {
         let category = self.categories.iter().find(|(name, _)| *name == group);
         match category {
             _ if group == "all" => self.all.into(),

@@ -15,20 +15,20 @@ use crate::pipelines::original::{LAYERS, MODELS, Original, Variant};
 /// One of the original's four files: of a model before or after fine-tuning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Source {
-    pub model: &'static Original,
-    pub variant: &'static Variant,
+    pub(crate) model: &'static Original,
+    pub(crate) variant: &'static Variant,
 }
 
 /// The vectors of one model: (sentences, hidden) by layer.
 pub(super) struct ClsArrays {
-    pub path: PathBuf,
-    pub layers: Vec<usize>,
-    pub train: Vec<Array2<f32>>,
-    pub test: Vec<Array2<f32>>,
-    pub train_labels: Vec<i64>,
-    pub test_labels: Vec<i64>,
+    pub(crate) path: PathBuf,
+    pub(crate) layers: Vec<usize>,
+    pub(crate) train: Vec<Array2<f32>>,
+    pub(crate) test: Vec<Array2<f32>>,
+    pub(crate) train_labels: Vec<i64>,
+    pub(crate) test_labels: Vec<i64>,
     /// The names of the classes, where the manifest beside the file has them.
-    pub class_names: Option<Vec<String>>,
+    pub(crate) class_names: Option<Vec<String>>,
 }
 
 impl ClsArrays {
@@ -36,7 +36,7 @@ impl ClsArrays {
     ///
     /// # Errors
     /// When two of them have one meaning.
-    pub fn classes(&self, map: &LabelMap) -> Result<Classes> {
+    pub(crate) fn classes(&self, map: &LabelMap) -> Result<Classes> {
         let source = self.path.display();
         match &self.class_names {
             Some(names) => Classes::declared(source, names, map),
@@ -48,7 +48,7 @@ impl ClsArrays {
     ///
     /// # Errors
     /// [`Error::Malformed`] for a label that is not a class.
-    pub fn relabel(&mut self, places: &[usize]) -> Result<()> {
+    pub(crate) fn relabel(&mut self, places: &[usize]) -> Result<()> {
         for labels in [&mut self.train_labels, &mut self.test_labels] {
             for label in labels {
                 let place = usize::try_from(*label).ok().and_then(|l| places.get(l));
@@ -108,7 +108,7 @@ pub(in crate::pipelines) fn inputs<'p>(files: impl Iterator<Item = &'p PathBuf>)
 /// # Errors
 /// [`Error::Usage`] for a layer that the file lacks; [`Error::OutputExists`] without `overwrite`; [`Error::Malformed`] for a
 /// file that is not laid out as `data-cls` does it.
-pub fn select(from: &Path, to: &Path, wanted: &[usize], overwrite: bool) -> Result<()> {
+pub(crate) fn select(from: &Path, to: &Path, wanted: &[usize], overwrite: bool) -> Result<()> {
     let arrays = read(from, None)?;
     let places = wanted.iter().map(|layer| {
         let place = arrays.layers.iter().position(|l| l == layer);

@@ -7,30 +7,30 @@ use crate::plotting::{Axis, BarChart, BarSeries, BoxPlot, BoxSeries, Labels, Lin
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Series {
     /// Its name in the legend.
-    pub name: String,
+    pub(crate) name: String,
     /// Minimum, quartiles and maximum of the cosines.
-    pub cosine: Vec<[f64; 5]>,
+    pub(crate) cosine: Vec<[f64; 5]>,
     /// Minimum, quartiles and maximum of the traces.
-    pub trace: Vec<[f64; 5]>,
+    pub(crate) trace: Vec<[f64; 5]>,
     /// The effective rank.
-    pub erank: Vec<f64>,
+    pub(crate) erank: Vec<f64>,
     /// The largest error of a quartile of the cosines.
-    pub error_bound: f64,
+    pub(crate) error_bound: f64,
 }
 
 /// The words around the pictures. `{}` stands for a number of sentences, or an error.
 pub(crate) struct ChartWords {
-    pub colon: &'static str,
-    pub layer: &'static str,
-    pub cosine_title: &'static str,
-    pub cosine_axis: &'static str,
-    pub trace_title: &'static str,
-    pub trace_axis: &'static str,
-    pub erank_title: &'static str,
-    pub erank_axis: &'static str,
-    pub boxes: &'static str,
-    pub within: &'static str,
-    pub stacked: &'static str,
+    pub(crate) colon: &'static str,
+    pub(crate) layer: &'static str,
+    pub(crate) cosine_title: &'static str,
+    pub(crate) cosine_axis: &'static str,
+    pub(crate) trace_title: &'static str,
+    pub(crate) trace_axis: &'static str,
+    pub(crate) erank_title: &'static str,
+    pub(crate) erank_axis: &'static str,
+    pub(crate) boxes: &'static str,
+    pub(crate) within: &'static str,
+    pub(crate) stacked: &'static str,
 }
 
 /// In English.
@@ -82,9 +82,9 @@ pub(crate) fn accuracy_axis(series: &[LineSeries]) -> Axis {
 
 /// The three pictures of `study layers`, by the stem of their files.
 pub(crate) struct Charts {
-    pub cosine: BoxPlot,
-    pub trace: BoxPlot,
-    pub erank: BarChart,
+    pub(crate) cosine: BoxPlot,
+    pub(crate) trace: BoxPlot,
+    pub(crate) erank: BarChart,
 }
 
 /// The pictures of `series`, whose layers have these numbers; `title` begins every title.

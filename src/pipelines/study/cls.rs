@@ -24,48 +24,48 @@ use crate::progress::Progress;
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// The folder of the arrays: `{flaubert,camembert}_{raw,ft}.npy`.
-    pub npy: PathBuf,
+    pub(crate) npy: PathBuf,
     /// The folder that receives tables and pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The layers that the files hold, when they do not say.
-    pub layers: Option<Vec<usize>>,
+    pub(crate) layers: Option<Vec<usize>>,
     /// Other names for the classes.
-    pub label_map: LabelMap,
+    pub(crate) label_map: LabelMap,
     /// The same number of epochs for every probe instead of the original's.
-    pub epochs: Option<usize>,
+    pub(crate) epochs: Option<usize>,
     /// Train logistic regression with its strength chosen by cross-validation, and the control on shuffled labels, too.
-    pub logistic: bool,
+    pub(crate) logistic: bool,
     /// Decides initial weights, order and dropout of the probes, folds and shuffled labels.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Replace an output that exists.
     #[serde(skip)]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// What `study cls` found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of tables and pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// One per model and layer.
-    pub probes: Vec<Accuracy>,
+    pub(crate) probes: Vec<Accuracy>,
 }
 
 /// The accuracy of one probe.
 #[derive(Debug, Clone, Serialize)]
-pub struct Accuracy {
+pub(crate) struct Accuracy {
     /// `flaubert_raw`, `flaubert_ft`, `camembert_raw` or `camembert_ft`.
-    pub model: String,
+    pub(crate) model: String,
     /// The layer.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// The share of right answers on the test rows after the last epoch.
-    pub accuracy: f64,
+    pub(crate) accuracy: f64,
     /// The same of logistic regression.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub logistic: Option<f64>,
+    pub(crate) logistic: Option<f64>,
     /// How much better logistic regression does than on shuffled labels (Hewitt and Liang 2019).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub selectivity: Option<f64>,
+    pub(crate) selectivity: Option<f64>,
 }
 
 /// What was found on one layer of one model.
@@ -83,7 +83,7 @@ struct Trained {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
 /// files of other classes than the first one's.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
     let models = arrays::find(&config.npy)?;

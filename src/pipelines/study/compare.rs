@@ -31,44 +31,44 @@ const SAMPLE: usize = 2000;
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// A `DatasetDict` folder with a `test` split.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The first model: a local folder or a name on the hub.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The second model, of the same tokens.
-    pub other: String,
+    pub(crate) other: String,
     /// The folder that receives the table and the pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// What the pictures call the two.
-    pub title: String,
+    pub(crate) title: String,
     /// Rows whose tokens are sampled.
-    pub sentences: Count,
+    pub(crate) sentences: Count,
     /// Decides the sample of tokens.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// How models are run.
     #[serde(flatten)]
-    pub execution: Execution,
+    pub(crate) execution: Execution,
 }
 
 /// What `study compare` found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of the table and the pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Tokens in the sample.
-    pub tokens: usize,
+    pub(crate) tokens: usize,
     /// The likeness of the same layers of both models.
-    pub layers: Vec<LayerLikeness>,
+    pub(crate) layers: Vec<LayerLikeness>,
 }
 
 /// The likeness of a layer of one model and the same layer of the other.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct LayerLikeness {
+pub(crate) struct LayerLikeness {
     /// 0 for the embeddings.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Linear CKA, 0 to 1.
-    pub cka: f64,
+    pub(crate) cka: f64,
     /// Its 95 % interval over sentences.
-    pub interval: Interval,
+    pub(crate) interval: Interval,
 }
 
 impl LayerLikeness {
@@ -85,7 +85,7 @@ impl LayerLikeness {
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     let models = [&config.checkpoint, &config.other].map(Path::new);
     let inputs = models.into_iter().chain([config.data.as_path()]);
     keep_inputs(&config.out, inputs, Same::Replaced)?;

@@ -18,38 +18,38 @@ use crate::plotting::{self, Axis, Scatter, ScatterSeries};
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// The folder of the arrays: `{flaubert,camembert}_{raw,ft}.npy`.
-    pub npy: PathBuf,
+    pub(crate) npy: PathBuf,
     /// The folder that receives the table and the pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The layers that the files hold, when they do not say.
-    pub layers: Option<Vec<usize>>,
+    pub(crate) layers: Option<Vec<usize>>,
     /// Other names for the classes.
-    pub label_map: LabelMap,
+    pub(crate) label_map: LabelMap,
     /// Replace an output that exists.
     #[serde(skip)]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// What `study cone` found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of the table and the pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// One per model.
-    pub cones: Vec<Cone>,
+    pub(crate) cones: Vec<Cone>,
 }
 
 /// The mean cosines of one model.
 #[derive(Debug, Clone, Serialize)]
-pub struct Cone {
+pub(crate) struct Cone {
     /// `flaubert_raw`, `flaubert_ft`, `camembert_raw` or `camembert_ft`.
-    pub model: String,
+    pub(crate) model: String,
     /// The layer: the last one stored.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// The mean cosine of the negative reviews with the first review.
-    pub negative: f64,
+    pub(crate) negative: f64,
     /// The mean cosine of the positive ones.
-    pub positive: f64,
+    pub(crate) positive: f64,
 }
 
 /// Compare every row of `train`, then of `test`, with the very first, in the last layer stored; leave `cone` as CSV and
@@ -58,7 +58,7 @@ pub struct Cone {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
 /// classes that are not negative and positive.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
     let models = arrays::find(&config.npy)?;

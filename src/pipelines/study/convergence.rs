@@ -31,52 +31,52 @@ use crate::progress::Progress;
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// A `DatasetDict` folder with a `test` split.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// A fine-tuned classifier: a local folder or a name on the hub.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The folder that receives tables and pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// What the pictures call the model.
-    pub title: String,
+    pub(crate) title: String,
     /// Rows to look at.
-    pub sentences: Count,
+    pub(crate) sentences: Count,
     /// Give the classifier the token types of the data, as Trainer did when it was fine-tuned.
-    pub use_token_type_ids: bool,
+    pub(crate) use_token_type_ids: bool,
     /// Other names for the classes of the data and of the classifier.
-    pub label_map: LabelMap,
+    pub(crate) label_map: LabelMap,
     /// How models are run.
     #[serde(flatten)]
-    pub execution: Execution,
+    pub(crate) execution: Execution,
 }
 
 /// What `study convergence` found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of tables and pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Sentences that were classified.
-    pub sentences: usize,
+    pub(crate) sentences: usize,
     /// The share that was classified right.
-    pub accuracy: f64,
+    pub(crate) accuracy: f64,
     /// The correlations over all sentences at the last layer.
-    pub last_layer: Vec<Correlation>,
+    pub(crate) last_layer: Vec<Correlation>,
 }
 
 /// A correlation over a group of sentences.
 #[derive(Debug, Clone, Serialize)]
-pub struct Correlation {
+pub(crate) struct Correlation {
     /// `correct`, `confidence` or `loss`.
-    pub target: &'static str,
+    pub(crate) target: &'static str,
     /// `all`, a category, or a range of lengths.
-    pub group: String,
+    pub(crate) group: String,
     /// The layer whose cosines were taken.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Sentences in the group.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Spearman's correlation; NaN where one side does not vary.
-    pub spearman: f64,
+    pub(crate) spearman: f64,
     /// Its 95 % interval, as if neither side had ties: rougher for `correct`, which has two values.
-    pub interval: Interval,
+    pub(crate) interval: Interval,
 }
 
 /// Classify the first rows of `test`, correlate, and leave `convergence`, `sentences` and `cosines` as CSV and Parquet, three pictures and
@@ -85,7 +85,7 @@ pub struct Correlation {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a trained head; those of the checkpoint, the
 /// dataset and the forward passes.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     let inputs = [config.data.as_path(), Path::new(&config.checkpoint)];
     keep_inputs(&config.out, inputs, Same::Replaced)?;
     let out = AtomicDir::create(&config.out, config.execution.overwrite)?;

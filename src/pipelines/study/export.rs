@@ -22,21 +22,21 @@ use crate::pipelines::{Same, keep_inputs};
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// The folder in which each study left its own.
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
     /// The folder that receives the files.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Replace an output that exists.
     #[serde(skip)]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// What was exported.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of the files.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Rows by file.
-    pub tables: BTreeMap<String, u64>,
+    pub(crate) tables: BTreeMap<String, u64>,
 }
 
 /// A table of one run.
@@ -51,7 +51,7 @@ struct Source {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left a table, [`Error::Mismatch`] when two runs have
 /// different columns, [`Error::Malformed`] for a broken table or manifest.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.results], Same::Refused)?;
     let sources = find(&config.results)?;
     let tables = sources.values().flatten().map(|source| &source.path);

@@ -26,61 +26,61 @@ use crate::plotting;
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// A `DatasetDict` folder with a `test` split.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// A local folder or a name on the hub.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// The folder that receives tables and pictures.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// What the pictures call the model.
-    pub title: String,
+    pub(crate) title: String,
     /// What is looked at.
     #[serde(flatten)]
-    pub amounts: Amounts,
+    pub(crate) amounts: Amounts,
     /// Which part of the work.
     #[serde(skip)]
-    pub part: Part,
+    pub(crate) part: Part,
     /// How the model is run.
     #[serde(flatten)]
-    pub execution: Execution,
+    pub(crate) execution: Execution,
 }
 
 /// What `study layers` found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The folder of tables and pictures, or of the shard.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The shard, as i/N.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shard: Option<String>,
+    pub(crate) shard: Option<String>,
     /// The checkpoint that was studied.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// Its `model_type`.
-    pub model_type: String,
+    pub(crate) model_type: String,
     /// Sentences that were read.
-    pub sentences: usize,
+    pub(crate) sentences: usize,
     /// Their tokens.
-    pub tokens: u64,
+    pub(crate) tokens: u64,
     /// Seconds of the forward passes, reading included.
-    pub forward_seconds: f64,
+    pub(crate) forward_seconds: f64,
     /// Seconds of all statistics.
-    pub statistics_seconds: f64,
+    pub(crate) statistics_seconds: f64,
     /// The largest error of a quartile of the cosines.
-    pub cosine_error_bound: f64,
+    pub(crate) cosine_error_bound: f64,
     /// The main figures by layer.
-    pub layers: Vec<LayerFigures>,
+    pub(crate) layers: Vec<LayerFigures>,
 }
 
 /// The main figures of one layer.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct LayerFigures {
+pub(crate) struct LayerFigures {
     /// 0 for the embeddings.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// The median cosine of two tokens of a sentence.
-    pub cosine_median: f64,
+    pub(crate) cosine_median: f64,
     /// The median trace of a sentence's covariance.
-    pub trace_median: f64,
+    pub(crate) trace_median: f64,
     /// The effective rank of all tokens.
-    pub erank: f64,
+    pub(crate) erank: f64,
 }
 
 /// Run the model over the first rows of the `test` split and leave `cosine`, `cosine_variance`, `trace` and `erank` as CSV
@@ -90,7 +90,7 @@ pub struct LayerFigures {
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
 /// [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the dataset and the forward passes.
-pub fn run(config: &Config) -> Result<Summary> {
+pub(crate) fn run(config: &Config) -> Result<Summary> {
     files::check(&config.out, config.execution.overwrite, files::Kind::Folder)
         .inspect_err(|_| ShardSet::remove_if_done(&config.out))?;
     let folder = Hub::new(config.execution.hub.clone()).checkpoint(&config.checkpoint)?;

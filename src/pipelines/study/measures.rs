@@ -65,7 +65,7 @@ pub(super) struct Measures {
 impl Measures {
     /// Nothing seen yet. With `shared` spectra the effective ranks of the same sentences are given to
     /// [`finish`](Self::finish).
-    pub fn new(first: &FirstLook, seed: u64, shared: bool) -> Result<Self> {
+    pub(crate) fn new(first: &FirstLook, seed: u64, shared: bool) -> Result<Self> {
         let seen = first.seen();
         Ok(Self {
             seed,
@@ -78,7 +78,7 @@ impl Measures {
     }
 
     /// Add the states of sentence number `sentence`; what was found of it in each layer.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         sentence: usize,
         states: &[(usize, ArrayView2<'_, f32>)],
@@ -103,7 +103,7 @@ impl Measures {
     }
 
     /// Take in all sentences of another part of the same study.
-    pub fn merge(&mut self, other: &Self) -> Result<()> {
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
         if self.layers.len() != other.layers.len() {
             return Err(Error::Mismatch(
                 "parts of studies of different numbers of layers".into(),
@@ -117,7 +117,7 @@ impl Measures {
 
     /// Write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers and the effective ranks of
     /// the statistics.
-    pub fn finish(self, folder: &Path, ranks: &[(usize, &EffectiveRank)]) -> Result<()> {
+    pub(crate) fn finish(self, folder: &Path, ranks: &[(usize, &EffectiveRank)]) -> Result<()> {
         let numbers: Vec<usize> = ranks.iter().map(|r| r.0).collect();
         let numbers = &numbers[..];
         let samples: Vec<_> = (0..numbers.len()).map(|i| self.sample.layer(i)).collect();
@@ -343,7 +343,7 @@ struct Seen {
 
 impl FirstLook {
     /// Add the states of one sentence: (tokens, hidden) of every layer.
-    pub fn add(&mut self, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
+    pub(crate) fn add(&mut self, states: &[(usize, ArrayView2<'_, f32>)]) -> Result<()> {
         if self.layers.is_empty() {
             self.layers = states.iter().map(|s| LayerLook::new(s.1.ncols())).collect();
         }

@@ -13,13 +13,13 @@ use crate::files::AtomicDir;
 use crate::hub::HubOptions;
 use crate::pipelines::inputs::{Reads, add_checkpoint, add_splits};
 
-pub mod arrays;
-pub mod cls;
-pub mod compare;
-pub mod cone;
-pub mod convergence;
-pub mod export;
-pub mod layers;
+pub(crate) mod arrays;
+pub(crate) mod cls;
+pub(crate) mod compare;
+pub(crate) mod cone;
+pub(crate) mod convergence;
+pub(crate) mod export;
+pub(crate) mod layers;
 
 pub(crate) mod charts;
 mod measures;
@@ -70,39 +70,39 @@ fn leave(out: AtomicDir, manifest: &Manifest) -> Result<()> {
 
 /// How a study runs its models: it changes time, memory and place, not the figures.
 #[derive(Debug, Clone, Serialize)]
-pub struct Execution {
+pub(crate) struct Execution {
     /// Sentences per forward pass.
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// Where tensors live; the best device compiled in without it.
-    pub device: Option<String>,
+    pub(crate) device: Option<String>,
     /// Where a checkpoint's name is looked up.
     #[serde(skip)]
-    pub hub: HubOptions,
+    pub(crate) hub: HubOptions,
     /// Replace an output that exists.
     #[serde(skip)]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// What the statistics by layer look at.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Amounts {
+pub(crate) struct Amounts {
     /// Rows whose cosines are taken.
-    pub cosine_sentences: Count,
+    pub(crate) cosine_sentences: Count,
     /// Rows whose covariance is taken.
-    pub trace_sentences: Count,
+    pub(crate) trace_sentences: Count,
     /// Rows whose tokens are stacked for the effective rank.
-    pub erank_sentences: Count,
+    pub(crate) erank_sentences: Count,
     /// Rows of the further measures; as many as the largest of the three without it.
-    pub measure_sentences: Option<Count>,
+    pub(crate) measure_sentences: Option<Count>,
     /// Take the further measures at all.
-    pub measures: bool,
+    pub(crate) measures: bool,
     /// Decides the sample of tokens and the bootstrap.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// How many of the first rows a statistic looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
+pub(crate) enum Count {
     /// The first N, or all when there are fewer.
     First(usize),
     /// Every row.
@@ -111,7 +111,7 @@ pub enum Count {
 
 impl Count {
     /// The number of rows out of `available`.
-    pub fn of(self, available: usize) -> usize {
+    pub(crate) fn of(self, available: usize) -> usize {
         match self {
             Count::First(n) => n.min(available),
             Count::All => available,

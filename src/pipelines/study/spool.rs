@@ -17,7 +17,7 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Open or make the file; of an older run the first `rows` rows stay.
-    pub fn open(path: &Path, width: usize, rows: u64) -> Result<Self> {
+    pub(crate) fn open(path: &Path, width: usize, rows: u64) -> Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).open(path);
         let file = file.map_err(Error::io(path, "write"))?;
@@ -40,7 +40,7 @@ impl Spool {
     }
 
     /// Append a row.
-    pub fn push(&mut self, row: &[f64]) -> Result<()> {
+    pub(crate) fn push(&mut self, row: &[f64]) -> Result<()> {
         debug_assert_eq!(row.len(), self.width);
         for value in row {
             self.file
@@ -52,7 +52,7 @@ impl Spool {
     }
 
     /// Put everything on the disk; the number of rows.
-    pub fn sync(&mut self) -> Result<u64> {
+    pub(crate) fn sync(&mut self) -> Result<u64> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_all())
@@ -71,7 +71,7 @@ pub(super) struct SpoolReader {
 
 impl SpoolReader {
     /// Each file's rows have rising numbers.
-    pub fn open(paths: &[PathBuf], width: usize) -> Result<Self> {
+    pub(crate) fn open(paths: &[PathBuf], width: usize) -> Result<Self> {
         let open = |path: &PathBuf| {
             let file = open_file(path)?;
             Ok((path.clone(), BufReader::new(file)))
@@ -109,7 +109,7 @@ impl SpoolReader {
     }
 
     /// The row of the lowest sentence that was not read yet.
-    pub fn next_row(&mut self) -> Result<Option<Vec<f64>>> {
+    pub(crate) fn next_row(&mut self) -> Result<Option<Vec<f64>>> {
         let rows = self.next.iter().enumerate();
         let waiting = rows.filter_map(|(i, row)| Some((i, row.as_ref()?[0])));
         let lowest = waiting.min_by(|(_, a), (_, b)| a.total_cmp(b));

@@ -17,16 +17,16 @@ use crate::error::{Error, Result};
 /// How many sentences each statistic looks at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sizes {
-    pub cosine: usize,
-    pub trace: usize,
-    pub erank: usize,
+    pub(crate) cosine: usize,
+    pub(crate) trace: usize,
+    pub(crate) erank: usize,
     /// 0 for none.
-    pub measures: usize,
+    pub(crate) measures: usize,
 }
 
 impl Sizes {
     /// The number of sentences that must be read.
-    pub fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.cosine
             .max(self.trace)
             .max(self.erank)
@@ -45,10 +45,10 @@ struct Layer {
 
 /// What a layer's accumulators found.
 pub(super) struct LayerSummary {
-    pub number: usize,
-    pub cosine: CosineSummary,
-    pub trace: [f64; 5],
-    pub erank: f64,
+    pub(crate) number: usize,
+    pub(crate) cosine: CosineSummary,
+    pub(crate) trace: [f64; 5],
+    pub(crate) erank: f64,
 }
 
 /// What is found of a sentence in one layer: the variance of its cosines, the trace of its covariance, tokens, norm, cosine,
@@ -72,7 +72,7 @@ pub(super) struct Statistics {
 
 impl Statistics {
     /// Nothing seen yet.
-    pub fn new(sizes: Sizes, measures: Option<Measures>) -> Self {
+    pub(crate) fn new(sizes: Sizes, measures: Option<Measures>) -> Self {
         Self {
             sizes,
             layers: Vec::new(),
@@ -83,17 +83,17 @@ impl Statistics {
     }
 
     /// Sentences seen so far.
-    pub fn sentences(&self) -> usize {
+    pub(crate) fn sentences(&self) -> usize {
         self.sentences
     }
 
     /// Tokens seen so far.
-    pub fn tokens(&self) -> u64 {
+    pub(crate) fn tokens(&self) -> u64 {
         self.tokens
     }
 
     /// Add the states of sentence number `sentence`: (tokens, hidden) of every layer. Gives its row for the spool.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         sentence: usize,
         states: &[(usize, ArrayView2<'_, f32>)],
@@ -156,7 +156,7 @@ impl Statistics {
     }
 
     /// Take in all sentences of another part of the same study.
-    pub fn merge(&mut self, other: &Self) -> Result<()> {
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
         if other.sentences == 0 {
             return Ok(());
         }
@@ -181,7 +181,7 @@ impl Statistics {
     }
 
     /// Write the tables into `folder`, those by sentence from `spool`, and return what they hold.
-    pub fn finish(self, folder: &Path, spool: SpoolReader) -> Result<Vec<LayerSummary>> {
+    pub(crate) fn finish(self, folder: &Path, spool: SpoolReader) -> Result<Vec<LayerSummary>> {
         self.write_by_sentence(folder, spool)?;
         let summaries: Vec<LayerSummary> = self
             .layers

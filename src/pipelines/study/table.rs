@@ -90,7 +90,7 @@ impl Builder {
 
 impl TableWriter {
     /// Start both files in `folder`, with these columns.
-    pub fn create(folder: &Path, stem: &str, columns: &[(&str, Kind)]) -> Result<Self> {
+    pub(crate) fn create(folder: &Path, stem: &str, columns: &[(&str, Kind)]) -> Result<Self> {
         let (csv_path, parquet_path) = (
             folder.join(format!("{stem}.csv")),
             folder.join(format!("{stem}.parquet")),
@@ -137,7 +137,7 @@ impl TableWriter {
     ///
     /// # Errors
     /// [`Error::Mismatch`] for other cells; [`Error::Compute`] when a file cannot be written.
-    pub fn row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
+    pub(crate) fn row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
         if cells.len() != self.columns.len() {
             return Err(self.wrong_row(cells));
         }
@@ -190,7 +190,7 @@ impl TableWriter {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Compute`] when they cannot be written.
-    pub fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(mut self) -> Result<()> {
         self.write_group()?;
         self.csv
             .flush()

@@ -33,7 +33,7 @@ use pipeline::Pipeline;
 use rebuilt::Recipe;
 
 /// `CamembertTokenizerFast`, `RobertaTokenizerFast` or `XLMRobertaTokenizerFast` of transformers.
-pub struct CamembertTokenizer {
+pub(crate) struct CamembertTokenizer {
     /// The file that it came from, for messages.
     path: PathBuf,
     pipeline: Pipeline,
@@ -52,7 +52,7 @@ impl CamembertTokenizer {
     /// # Errors
     /// When neither is there, a file is malformed, there is no padding token, or a token that every
     /// text gets is one that the model lacks.
-    pub fn open(folder: &Path, options: &TokenizerOptions) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, options: &TokenizerOptions) -> Result<Self> {
         let config = JsonFile::open(folder, "tokenizer_config.json")?;
         let class = Class::of(folder, &config)?;
         let release = Class::release(&config)?;

@@ -32,7 +32,7 @@ pub struct Export {
     /// The text of `tokenizer.json`.
     pub json: String,
     /// The text of the `tokenizer_config.json` that goes with it, for `PreTrainedTokenizerFast`.
-    pub config: String,
+    pub(crate) config: String,
     /// Merges left out because they make, or take, a symbol that has no id: the crate refuses them.
     pub dropped_merges: usize,
 }
