@@ -1,8 +1,8 @@
 //! Running the real programs in a fresh folder, and comparing floats.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -75,42 +75,17 @@ impl Workspace {
     }
 }
 
-impl Workspace {
-    /// Run `line`, which makes `out`, again and again, killed `kills` times after so many milliseconds, and then to its end.
-    /// Where the program was quicker than the kill, `out` is removed.
-    pub fn killed_and_run_again(
-        &self,
-        line: &str,
-        out: &str,
-        kills: u64,
-        moment: impl Fn(u64) -> u64,
-    ) {
-        let (mut killed, out) = (0, self.path(out));
-        for round in 0..400 {
-            let mut child = self.command(line).stdout(Stdio::null()).spawn().unwrap();
-            let last = killed >= kills;
-            if !last {
-                std::thread::sleep(Duration::from_millis(moment(round)));
-                child.kill().unwrap();
-            }
-            let status = child.wait().unwrap();
-            killed += u64::from(status.code().is_none());
-            assert!(!status.success() || out.exists(), "{line} left nothing");
-            if last {
-                assert!(status.success(), "{line}: {status}");
-                return;
-            }
-            if out.is_dir() {
-                std::fs::remove_dir_all(&out).unwrap();
-            } else if out.exists() {
-                std::fs::remove_file(&out).unwrap();
-            }
-        }
-        panic!("only {killed} kills of {line}");
+/// Wait for what a program brings about; fail where that does not happen in two minutes.
+#[track_caller]
+pub fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_there() {
+        assert!(start.elapsed() < Duration::from_secs(120), "no {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-fn show(output: &Output) -> String {
+pub fn show(output: &Output) -> String {
     format!(
         "status {}\n--- stdout\n{}\n--- stderr\n{}",
         output.status,
@@ -124,10 +99,11 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// The folder of real files beside the repository, when it is there: tests that want it return early otherwise.
-pub fn real() -> Option<PathBuf> {
+/// The folder of real files beside the repository, for tests that are ignored unless asked for.
+pub fn real() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/real");
-    path.is_dir().then_some(path)
+    assert!(path.is_dir(), "{} is not there", path.display());
+    path
 }
 
 /// Require `|got - want| <= atol + rtol * |want|` everywhere; says where the largest difference is.

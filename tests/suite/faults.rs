@@ -1,4 +1,4 @@
-//! Faults while the programs run: killed at random moments, another run at the same output, disks that are full or
+//! Faults while the programs run: killed at any step, another run at the same output, disks that are full or
 //! read-only, folders that disappear, clocks that jump.
 
 mod disk;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use flue_study::hub::{FlueCls, HubOptions};
 use tempfile::TempDir;
 
-use crate::common::Workspace;
+use crate::common::{Workspace, wait_for};
 use crate::hub::{MODEL, hub_in, message, online, served};
 use crate::hub_server::{COMMIT, Fault, HubServer};
+use crate::hub_whole::longest;
 
 /// A proxy on the loopback address that tunnels as `CONNECT` asks; the targets it was asked for, and the credentials.
 fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
@@ -312,13 +313,7 @@ fn a_download_that_is_killed_is_taken_up_by_the_next_run() {
     let line = "data-cls -q --data x --checkpoint owner/model --out o.npy --download-only";
     let mut first = connected(&w, &server, line).spawn().unwrap();
     let blobs = w.path("cache/hub/models--owner--model/blobs");
-    let arrived = || {
-        let entries = fs::read_dir(&blobs).into_iter().flatten().flatten();
-        entries.map(|e| e.metadata().map_or(0, |m| m.len())).max() == Some(300_000)
-    };
-    while !arrived() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for("bytes", || longest(&blobs) == Some(300_000));
     first.kill().unwrap();
     first.wait().unwrap();
     assert!(connected(&w, &server, line).status().unwrap().success());

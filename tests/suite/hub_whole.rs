@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flue_study::hub::HubOptions;
 use tempfile::TempDir;
 
-use crate::common::Workspace;
+use crate::common::{Workspace, wait_for};
 use crate::hub::{MODEL, hub_in, message, offline, online, served};
 use crate::hub_network::connected;
 use crate::hub_server::{COMMIT, Fault, HubServer, sha256};
@@ -217,16 +217,15 @@ fn interrupted(w: &Workspace, server: &HubServer, size: u64) -> (Option<i32>, Du
     let line = "data-cls -q --data x --checkpoint owner/model --out o.npy --download-only";
     let mut child = connected(w, server, line).spawn().unwrap();
     let blobs = w.path("cache/hub/models--owner--model/blobs");
-    while longest(&blobs) != Some(size) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for("bytes", || longest(&blobs) == Some(size));
     let start = Instant::now();
     let pid = child.id().to_string();
     Command::new("kill").args(["-INT", &pid]).status().unwrap();
     (child.wait().unwrap().code(), start.elapsed())
 }
 
-fn longest(folder: &Path) -> Option<u64> {
+/// The size of the longest file of a folder.
+pub fn longest(folder: &Path) -> Option<u64> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|e| e.metadata().map_or(0, |m| m.len())).max()
 }
@@ -244,9 +243,7 @@ fn a_signal_does_not_wait_for_a_silent_server() {
     let line = "data-cls -q --data x --checkpoint owner/model --out o.npy --download-only";
     let before = server.requests("/api/").len();
     let mut child = connected(&w, &server, line).spawn().unwrap();
-    while server.requests("/api/").len() == before {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for("request", || server.requests("/api/").len() > before);
     let start = Instant::now();
     let pid = child.id().to_string();
     Command::new("kill").args(["-INT", &pid]).status().unwrap();

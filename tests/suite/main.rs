@@ -31,6 +31,7 @@ mod other_heads;
 mod prepare;
 mod python;
 mod real_study;
+mod steps;
 mod streams;
 mod study;
 mod tokenization;

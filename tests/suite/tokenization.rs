@@ -1,7 +1,6 @@
 //! The tokenizers against what transformers and sacremoses made of the same texts.
 //!
-//! `tests/fixtures/tokenization/README.md` says how the fixtures are made and how the differential test is run at
-//! any size.
+//! `tests/fixtures/tokenization/README.md` says how the fixtures are made.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,15 +9,13 @@ use std::path::{Path, PathBuf};
 use flue_study::tokenization::flaubert::{
     Comparison, FlaubertTokenizer, export_tokenizer_json, moses,
 };
-use flue_study::tokenization::{
-    Tokenizer, TokenizerKind, TokenizerOptions, Transformers5, from_pretrained,
-};
+use flue_study::tokenization::{Tokenizer, TokenizerKind, TokenizerOptions, from_pretrained};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::common::{fixtures, real};
 
+mod differential;
 mod folders;
 mod offsets;
 mod properties;
@@ -85,64 +82,6 @@ fn flaubert_gives_the_ids_of_transformers() {
     assert!(tokenizer.has_token_type_ids());
 }
 
-/// `FLUE_TOKENIZER=folder FLUE_TOKENIZER_CASES=a.jsonl:b.jsonl cargo test --release --test suite -- --ignored differential`
-#[test]
-#[ignore = "needs files made by make_cases.py"]
-fn differential() {
-    let tokenizer = std::env::var("FLUE_TOKENIZER").unwrap();
-    let options = TokenizerOptions::default();
-    let tokenizer = FlaubertTokenizer::open(Path::new(&tokenizer), &options).unwrap();
-    let mut all = 0;
-    for path in std::env::var("FLUE_TOKENIZER_CASES").unwrap().split(':') {
-        let cases = lines(Path::new(path));
-        check(&tokenizer, &cases);
-        all += cases.len();
-    }
-    println!("{all} texts agree");
-}
-
-/// The ids of both releases: `FLUE_TOKENIZER=folder FLUE_TOKENIZER_CASES_4=a.jsonl FLUE_TOKENIZER_CASES_5=b.jsonl`, files of
-/// the same texts. Ours are 4.57's, and what 5 changes is known.
-#[test]
-#[ignore = "needs files made by make_camembert.py or make_cases.py under both releases"]
-fn differential_between_releases() {
-    let variable = |name: &str| std::env::var(name).unwrap();
-    let tokenizer = open(Path::new(&variable("FLUE_TOKENIZER")));
-    let cases = |version: &str| -> Vec<Vec<Value>> {
-        lines(Path::new(&variable(&format!(
-            "FLUE_TOKENIZER_CASES_{version}"
-        ))))
-    };
-    let ids = |case: &[Value]| serde_json::from_value::<Vec<u32>>(case[1].clone()).unwrap();
-    let other = tokenizer.under_transformers_5().unwrap();
-    let (four, five) = (cases("4"), cases("5"));
-    assert_eq!(four.len(), five.len());
-    let (mut from_four, mut from_five, mut told) = (0, 0, 0);
-    for (one, two) in four.iter().zip(&five) {
-        let text = one[0].as_str().unwrap();
-        assert_eq!(two[0], text);
-        let ours = tokenizer.encode(text, None).unwrap();
-        if ours.ids != ids(one) {
-            from_four += 1;
-            println!("4.57 differs: {text:?}");
-        }
-        let differs = ours.ids != ids(two);
-        from_five += usize::from(differs);
-        let found = match &other {
-            Transformers5::Other(other) => other.differing(&[text], &[ours], None).unwrap()[0],
-            _ => false,
-        };
-        told += usize::from(found);
-        if found != differs {
-            println!("5.24 differs: {differs}, told: {found}: {text:?}");
-        }
-    }
-    let all = four.len();
-    println!(
-        "{all} texts: {from_four} differ from 4.57, {from_five} from 5.24, of which {told} were told"
-    );
-}
-
 #[test]
 fn other_settings_of_flaubert_give_the_ids_of_transformers() {
     // The lengths are those of the peer's tokenizers.
@@ -190,9 +129,9 @@ fn camembert_and_its_family_give_the_ids_of_transformers() {
 }
 
 #[test]
+#[ignore = "needs the real files of ../shared/real"]
 fn the_real_camembert_tokenizer_opens() {
-    let Some(real) = real() else { return };
-    let tokenizer = open(&real.join("camembert-base"));
+    let tokenizer = open(&real().join("camembert-base"));
     // From `CamembertTokenizerFast`, transformers 4.57.1.
     assert_eq!(tokenizer.vocab_size(), 32005);
     assert_eq!(tokenizer.pad_token_id(), 1);

@@ -1,14 +1,11 @@
-//! Each program killed at fifty random moments: its output is absent, the old one or complete, and the next run finishes.
+//! Each program killed at fifty of its steps, from the first to the last: its output is absent, the old one or complete, and the next run finishes.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-use flue_study::rng::Stream;
 
 use crate::common::Workspace;
+use crate::steps::{SIGKILL, remove, spread};
 
 const KILLS: usize = 50;
 
@@ -53,62 +50,47 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn remove(path: &Path) {
-    if path.is_dir() {
-        fs::remove_dir_all(path).unwrap();
-    } else if path.exists() {
-        fs::remove_file(path).unwrap();
-    }
+/// The signal of a round: mostly SIGKILL, which nobody can catch; SIGINT and SIGTERM in between.
+fn signal(round: usize) -> i32 {
+    [SIGKILL, 2, SIGKILL, 15, SIGKILL][round % 5]
 }
 
-/// Mostly SIGKILL, which nobody can catch; SIGINT and SIGTERM in between. Whether the run ended by it: with the exit status
+/// Run `line` until the signal of this round comes before so many steps. Whether the run ended by it: with the exit status
 /// that is promised, if it lived to see it.
-fn stop(mut child: Child, round: usize) -> bool {
-    let (name, number) = [
-        ("KILL", 9),
-        ("INT", 2),
-        ("KILL", 9),
-        ("TERM", 15),
-        ("KILL", 9),
-    ][round % 5];
-    let pid = child.id().to_string();
-    let _ = Command::new("kill")
-        .args([&format!("-{name}"), &pid])
-        .stderr(Stdio::null())
-        .status();
-    let status = child.wait().unwrap();
+fn stopped(w: &Workspace, line: &str, step: usize, round: usize) -> bool {
+    let signal = signal(round);
+    let status = w.kill_at(line, step, signal);
     let code = status.code();
+    let fine = match signal {
+        SIGKILL => [None, Some(0)].contains(&code),
+        _ => [Some(128 + signal), Some(0)].contains(&code),
+    };
     assert!(
-        [None, Some(0), Some(128 + number)].contains(&code),
-        "SIG{name}: {status}"
+        fine,
+        "signal {signal} before step {step} of {line}: {status}"
     );
     code != Some(0)
 }
 
 /// Run `line` with the output `out` killed again and again, in turn with nothing there and with an old output to replace.
 fn killed(w: &Workspace, line: &str, whole: &str, out: &str) {
-    let start = Instant::now();
-    w.run(&line.replace("OUT", whole));
-    let longest = start.elapsed().as_secs_f64() * 1.1;
+    let steps = w.watch(&line.replace("OUT", whole)).steps;
     let complete = content(&w.path(whole));
     let old = BTreeMap::from([(String::new(), b"mine".to_vec())]);
     let before = names(&w.path("."));
-    let mut stream = Stream::new(11, line);
-    let (mut kills, mut rounds) = (0, 0);
+    let (mut kills, mut round) = (0, 0);
     while kills < KILLS {
-        rounds += 1;
-        assert!(rounds < 10 * KILLS, "only {kills} kills in {rounds} rounds");
-        let replaced = rounds % 2 == 0;
+        assert!(round < 10 * KILLS, "only {kills} kills in {round} rounds");
+        // Both kinds of rounds come to every part.
+        let step = spread(round / 2, KILLS / 2, steps);
+        let replaced = round % 2 == 1;
         remove(&w.path(out));
         let mut line = line.replace("OUT", out);
         if replaced {
             fs::write(w.path(out), "mine").unwrap();
             line += " --overwrite";
         }
-        let mut command = w.command(&line);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        std::thread::sleep(Duration::from_secs_f64(stream.uniform() * longest));
-        kills += usize::from(stop(child.unwrap(), rounds));
+        kills += usize::from(stopped(w, &line, step, round));
         let found = content(&w.path(out));
         let fine = found == complete
             || if replaced {
@@ -116,11 +98,9 @@ fn killed(w: &Workspace, line: &str, whole: &str, out: &str) {
             } else {
                 found.is_empty()
             };
-        assert!(
-            fine,
-            "round {rounds}: {:?}",
-            found.keys().collect::<Vec<_>>()
-        );
+        let files = found.keys().collect::<Vec<_>>();
+        assert!(fine, "round {round}, step {step}: {files:?}");
+        round += 1;
     }
     remove(&w.path(out));
     w.run(&line.replace("OUT", out));
@@ -158,12 +138,11 @@ fn finetune_killed_fifty_times() {
 fn finetune_that_prepares_first_leaves_no_data_behind() {
     let w = Workspace::new();
     let line = "flue-cls-finetune -q -a 16 -b 8 --resume --data sample -c tiny-camembert -s out";
-    for _ in 0..3 {
-        let mut command = w.command(line);
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(250));
-        child.kill().unwrap();
-        child.wait().unwrap();
+    let steps = w.watch(line).steps;
+    remove(&w.path("out"));
+    for round in 0..10 {
+        let status = w.kill_at(line, spread(round, 10, steps), SIGKILL);
+        assert!(status.success() || status.code().is_none(), "{status}");
         remove(&w.path("out"));
     }
     w.run(line);
@@ -254,23 +233,18 @@ fn the_pipeline_killed_fifty_times_goes_on() {
     }
     let line = "study pipeline -q --data rows --flaubert tiny-flaubert --camembert tiny-camembert -a 24 -b 16 \
                 --cosine-sentences 5 --trace-sentences 5 --erank-sentences 5 --save-steps 1 --out";
-    let start = Instant::now();
-    w.run(&format!("{line} whole"));
-    // Long enough for every step to be done at some time, short enough for fifty kills.
-    let longest = start.elapsed().as_secs_f64() / 4.0;
-    let mut stream = Stream::new(12, line);
-    let (mut kills, mut rounds) = (0, 0);
+    let steps = w.watch(&format!("{line} whole")).steps;
+    let out = format!("{line} out");
+    let (mut kills, mut round) = (0, 0);
     while kills < KILLS {
-        rounds += 1;
-        assert!(rounds < 10 * KILLS, "only {kills} kills in {rounds} rounds");
-        let mut command = w.command(&format!("{line} out"));
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        std::thread::sleep(Duration::from_secs_f64(stream.uniform() * longest));
-        let ended = stop(child.unwrap(), rounds);
+        assert!(round < 10 * KILLS, "only {kills} kills in {round} rounds");
+        // Each run goes on where the last one stopped: fifty kills lead through all steps a few times.
+        let ended = stopped(&w, &out, spread(round, KILLS, steps / 4), round);
         kills += usize::from(ended);
         if !ended {
             remove(&w.path("out"));
         }
+        round += 1;
     }
     w.run(&format!("{line} out"));
     let (mut got, mut want) = (content(&w.path("out")), content(&w.path("whole")));

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use flue_study::files::OutputLock;
 
-use crate::common::Workspace;
+use crate::common::{Workspace, wait_for};
 
 #[test]
 fn every_program_refuses_an_output_that_another_run_is_writing() {
@@ -64,12 +64,8 @@ fn a_run_under_way_keeps_the_second_out_until_it_ends() {
     let line = "flue-cls-finetune -q -b 8 -d data -c tiny-camembert -s out";
     let mut command = w.command(&format!("{line} -a all -n 50"));
     let mut first = command.stdout(Stdio::null()).spawn().unwrap();
-    while fs::read_to_string(w.path(".out.lock"))
-        .unwrap_or_default()
-        .is_empty()
-    {
-        std::thread::yield_now();
-    }
+    let signed = || fs::read_to_string(w.path(".out.lock")).is_ok_and(|text| !text.is_empty());
+    wait_for("lock", signed);
     let process = format!("process {} on ", first.id());
     w.fails(
         &format!("{line} -a 8"),

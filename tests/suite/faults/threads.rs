@@ -1,8 +1,7 @@
 //! A system that gives no more threads.
 
-use std::process::Command;
-
 use crate::common::Workspace;
+use crate::steps::preloaded;
 
 /// As many calls as `THREADS` says succeed.
 const FEW: &str = r#"
@@ -21,18 +20,11 @@ const FEW: &str = r#"
 #[test]
 fn a_thread_that_cannot_be_started_is_named() {
     let w = Workspace::new();
-    std::fs::write(w.path("few.c"), FEW).unwrap();
-    let mut cc = Command::new("cc");
-    cc.current_dir(w.path("."));
-    cc.args(["-shared", "-fPIC", "-o", "few.so", "few.c", "-ldl"]);
-    if !cc.status().is_ok_and(|s| s.success()) {
-        println!("skipped: no C compiler");
-        return;
-    }
+    let few = preloaded(&w.path("."), "few.c", FEW);
     w.run("flue-cls-prepare -q -c tiny-camembert --data sample data");
     let run = |line: &str, threads: usize| {
         let mut command = w.command(line);
-        command.env("LD_PRELOAD", w.path("few.so"));
+        command.env("LD_PRELOAD", &few);
         let output = command.env("THREADS", threads.to_string()).output();
         let output = output.unwrap();
         let log = String::from_utf8_lossy(&output.stderr).into_owned();

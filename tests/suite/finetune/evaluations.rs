@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{json, killed_and_resumed, prepared};
+use super::{json, prepared};
 use crate::common::Workspace;
 
 /// The evaluations in the log, without their speed, and the one after training last.
@@ -134,9 +134,9 @@ fn training_stops_when_evaluations_no_longer_get_better() {
 fn an_interruption_changes_neither_evaluations_nor_the_best_model() {
     let w = prepared("tiny-camembert");
     let line = "flue-cls-finetune -q -a 160 -b 24 --learning-rate 3e-3 -d data -c tiny-camembert --save-steps 3 \
-                --eval-strategy steps --eval-steps 2 --load-best-model-at-end --early-stopping-patience 8";
-    w.run(&format!("{line} -s whole"));
-    killed_and_resumed(&w, line, 10, |round| 40 + 53 * (round % 9));
+                --eval-strategy steps --eval-steps 2 --load-best-model-at-end --early-stopping-patience 8 \
+                --resume -s OUT";
+    w.killed_and_run_again(line, "whole", "killed", 10);
     assert!(weights(&w, "whole") == weights(&w, "killed"));
     assert_eq!(evaluations(&w, "whole"), evaluations(&w, "killed"));
     let best = |out: &str| json(&w, &format!("{out}/trainer_state.json"))["best_metric"].clone();
@@ -149,9 +149,8 @@ fn an_interruption_changes_nothing_where_gradients_accumulate_over_grouped_rows(
     let w = prepared("tiny-flaubert");
     let line = "flue-cls-finetune -q -a 100 -b 24 -n 2 -d data -c tiny-flaubert --save-steps 3 --logging-steps 4 \
                 --per-device-train-batch-size 3 --gradient-accumulation-steps 2 --group-by-length \
-                --eval-strategy epoch --learning-rate 1e-3 --weight-decay 0.01";
-    w.run(&format!("{line} -s whole"));
-    killed_and_resumed(&w, line, 10, |round| 60 + 71 * (round % 8));
+                --eval-strategy epoch --learning-rate 1e-3 --weight-decay 0.01 --resume -s OUT";
+    w.killed_and_run_again(line, "whole", "killed", 10);
     assert!(weights(&w, "whole") == weights(&w, "killed"));
     assert_eq!(evaluations(&w, "whole"), evaluations(&w, "killed"));
     assert_eq!(steps(&evaluations(&w, "whole")), [17, 34, 34]);

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{json as read, killed_and_resumed, prepared};
+use super::{json as read, prepared};
 use crate::common::Workspace;
 
 /// What a run left that does not depend on its speed: weights, log and state.
@@ -62,9 +62,8 @@ fn shares_do_what_the_numbers_of_updates_do_that_they_stand_for() {
 fn an_interruption_changes_nothing_where_updates_are_shares() {
     let w = prepared("tiny-camembert");
     let line = "flue-cls-finetune -q -a 160 -b 16 --learning-rate 1e-3 -d data -c tiny-camembert --warmup-steps 0.3 \
-                --save-steps 0.11 --logging-steps 0.13 --eval-strategy steps --eval-steps 0.17";
-    w.run(&format!("{line} -s whole"));
-    killed_and_resumed(&w, line, 6, |round| 60 + 67 * (round % 7));
+                --save-steps 0.11 --logging-steps 0.13 --eval-strategy steps --eval-steps 0.17 --resume -s OUT";
+    w.killed_and_run_again(line, "whole", "killed", 6);
     assert!(outcome(&w, "whole") == outcome(&w, "killed"));
 }
 

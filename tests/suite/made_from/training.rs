@@ -1,10 +1,9 @@
 //! `flue-cls-finetune --resume`, one run and several seeds.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use super::{Exchanged, copy, cut, json, refused_for_each, reviews, shard};
-use crate::common::Workspace;
+use crate::common::{Workspace, wait_for};
 
 fn prepared() -> Workspace {
     let w = reviews();
@@ -17,7 +16,6 @@ fn prepared() -> Workspace {
 /// Run `line` until it has kept a checkpoint, and kill it.
 fn kill_after_a_checkpoint(w: &Workspace, line: &str, checkpoints: &str) {
     let mut child = w.command(line).spawn().unwrap();
-    let start = Instant::now();
     let kept = || {
         let entries = fs::read_dir(w.path(checkpoints)).into_iter().flatten();
         let names = entries.flatten().map(|e| e.file_name());
@@ -25,11 +23,10 @@ fn kill_after_a_checkpoint(w: &Workspace, line: &str, checkpoints: &str) {
             .into_iter()
             .any(|n| n.to_string_lossy().starts_with("checkpoint-"))
     };
-    while !kept() {
-        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
+    wait_for("checkpoint", || {
         assert!(child.try_wait().unwrap().is_none(), "it was too quick");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+        kept()
+    });
     child.kill().unwrap();
     child.wait().unwrap();
 }
