@@ -1,10 +1,11 @@
-//! Seconds that candle-transformers' XLM-RoBERTa takes for the `[CLS]` states of a dataset's first rows; `benches/extraction_peers.py`
-//! calls it.
+//! Seconds that candle-transformers' XLM-RoBERTa takes for the `[CLS]` states of a dataset's first
+//! rows; `benches/extraction_peers.py` calls it.
 //!
-//! `FLUE_CHECKPOINT` names the folder of a CamemBERT, `FLUE_DATA` one of `flue-cls-prepare`, `FLUE_LIMIT` the rows of each split,
-//! `FLUE_BATCHES` the batch sizes to try and `FLUE_STATES` the `.npy` file that takes the states of the last layer, the only one
-//! that this encoder gives. Rows are sorted by length and padded to the longest of their batch. Prints one line of JSON:
-//! the seconds by batch size without loading, and the peak memory of the process.
+//! `FLUE_CHECKPOINT` names the folder of a CamemBERT, `FLUE_DATA` one of `flue-cls-prepare`,
+//! `FLUE_LIMIT` the rows of each split, `FLUE_BATCHES` the batch sizes to try and `FLUE_STATES` the
+//! `.npy` file that takes the states of the last layer, the only one that this encoder gives. Rows
+//! are sorted by length and padded to the longest of their batch. Prints one line of JSON: the
+//! seconds by batch size without loading, and the peak memory of the process.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

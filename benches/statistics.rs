@@ -1,8 +1,9 @@
-//! Seconds of the statistics of one layer on given hidden states; `benches/statistics_peers.py` calls it and runs the notebooks' way on
-//! the same states.
+//! Seconds of the statistics of one layer on given hidden states; `benches/statistics_peers.py`
+//! calls it and runs the notebooks' way on the same states.
 //!
-//! `FLUE_STATES` names a `.npy` file with one (tokens, hidden) matrix of single precision after another, one a sentence. One line of
-//! JSON for each measure: its name, the seconds of the quickest of ten runs, and what it found.
+//! `FLUE_STATES` names a `.npy` file with one (tokens, hidden) matrix of single precision after
+//! another, one a sentence. One line of JSON for each measure: its name, the seconds of the
+//! quickest of ten runs, and what it found.
 
 use std::hint::black_box;
 use std::io::Write;

@@ -1,9 +1,10 @@
-//! The stages of the tokenizers, on the sample's reviews and the two tiny tokenizers; or, for `tokenization_peers.py`,
-//! the time that given texts take.
+//! The stages of the tokenizers, on the sample's reviews and the two tiny tokenizers; or, for
+//! `tokenization_peers.py`, the time that given texts take.
 //!
-//! `cargo bench --bench tokenization` measures with criterion. With `FLUE_TEXTS` (a JSON lines file of strings) and
-//! `FLUE_TOKENIZERS` (folders, separated by colons) it prints one JSON line for each folder instead: seconds of the best
-//! of `FLUE_ROUNDS` rounds over all texts, on all cores (`RAYON_NUM_THREADS` limits them), truncated at 512.
+//! `cargo bench --bench tokenization` measures with criterion. With `FLUE_TEXTS` (a JSON lines file
+//! of strings) and `FLUE_TOKENIZERS` (folders, separated by colons) it prints one JSON line for
+//! each folder instead: seconds of the best of `FLUE_ROUNDS` rounds over all texts, on all cores
+//! (`RAYON_NUM_THREADS` limits them), truncated at 512.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::hint::black_box;

@@ -1,8 +1,9 @@
 //! Where the time of a training step goes, kernel by kernel; `benches/training_peers.py` calls it.
 //!
-//! `FLUE_CHECKPOINT` names the folder of a model, `FLUE_DATA` one of `flue-cls-prepare`, `FLUE_STEPS` the steps of batch 8 over the
-//! first rows of `train`, after one that is not counted. Every kernel of `nn` opens a `tracing` span; here their seconds are added
-//! up by name. Prints one line of JSON: the seconds of all steps, and those of each kernel.
+//! `FLUE_CHECKPOINT` names the folder of a model, `FLUE_DATA` one of `flue-cls-prepare`,
+//! `FLUE_STEPS` the steps of batch 8 over the first rows of `train`, after one that is not counted.
+//! Every kernel of `nn` opens a `tracing` span; here their seconds are added up by name. Prints one
+//! line of JSON: the seconds of all steps, and those of each kernel.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! The hidden states of two sentences, layer by layer: tokens, their places in the text, and the
 //! length of each token's vector in the last layer.
 //!
-//! `cargo run --release --example hidden_states [CHECKPOINT]`, where CHECKPOINT is a folder or a name
-//! at the hub, `camembert-base` for example.
+//! `cargo run --release --example hidden_states [CHECKPOINT]`, where CHECKPOINT is a folder or a
+//! name at the hub, `camembert-base` for example.
 #![allow(clippy::print_stdout)]
 
 use flue_study::{EncodedText, Result, TextEncoder};

@@ -13,8 +13,8 @@ use crate::files::{AtomicFile, read_json};
 /// The command of this process, once it is recorded.
 static COMMAND: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Have every manifest of this process say by which command its output was made. Programs call this once, at the start; whoever runs
-/// a pipeline from code of their own has no command to record.
+/// Have every manifest of this process say by which command its output was made. Programs call this
+/// once, at the start; whoever runs a pipeline from code of their own has no command to record.
 pub(crate) fn record_command(words: Vec<String>) {
     // A second call, from a test, keeps the first command.
     let _ = COMMAND.set(words);
@@ -28,7 +28,8 @@ pub(crate) struct Manifest {
     pub(crate) program: String,
     /// The version of this toolkit.
     pub(crate) version: String,
-    /// The words of the command that made it: the program of [`record_command`] and its arguments. Empty where there was none.
+    /// The words of the command that made it: the program of [`record_command`] and its arguments.
+    /// Empty where there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) command: Vec<String>,
     /// Every setting that can change a number, the seed included.

@@ -1,10 +1,10 @@
 //! How many rows of a Parquet file fit in memory at a time, however small the file is.
 //!
 //! The parquet crate (60.1) takes memory by what pages announce: the entries of a dictionary, the
-//! decompressed bytes, the values of one row, the lengths in front of its texts. It has no limits to
-//! set, and its page reader tells no sizes before it decompresses a page. A kilobyte may announce
-//! more than any machine has, and one long text in a dictionary may stand for all rows. So every page
-//! is looked at before the crate decodes the first.
+//! decompressed bytes, the values of one row, the lengths in front of its texts. It has no limits
+//! to set, and its page reader tells no sizes before it decompresses a page. A kilobyte may
+//! announce more than any machine has, and one long text in a dictionary may stand for all rows. So
+//! every page is looked at before the crate decodes the first.
 //!
 //! The format is <https://parquet.apache.org/docs/file-format/data-pages/>.
 

@@ -1,4 +1,5 @@
-//! The order of rows, and packed batches: the tokens of several rows laid end to end, without their padding.
+//! The order of rows, and packed batches: the tokens of several rows laid end to end, without their
+//! padding.
 
 use crate::dataset::Split;
 use crate::error::{Error, Result};
@@ -13,8 +14,8 @@ pub(crate) enum DataOrder {
     Sequential,
 }
 
-/// The first `n` rows (`None`: all) of NumPy's `default_rng(seed).permutation(len)`, which is the order of
-/// `datasets.Dataset.shuffle(seed)`.
+/// The first `n` rows (`None`: all) of NumPy's `default_rng(seed).permutation(len)`, which is the
+/// order of `datasets.Dataset.shuffle(seed)`.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the split has fewer rows.
@@ -45,11 +46,13 @@ pub(crate) fn epoch_order(rows: &[usize], order: DataOrder, seed: u64, epoch: us
     }
 }
 
-/// The order of `rows` in epoch `epoch` such that neighbours have similar lengths; `lengths` are their tokens, in the order of
-/// `rows`. A random order is cut into parts of `batch_size` times 50 rows (fewer where that leaves less than four parts), each
-/// sorted from long to short; the longest row of all comes first, so that memory that does not suffice is noticed at once.
+/// The order of `rows` in epoch `epoch` such that neighbours have similar lengths; `lengths` are
+/// their tokens, in the order of `rows`. A random order is cut into parts of `batch_size` times 50
+/// rows (fewer where that leaves less than four parts), each sorted from long to short; the longest
+/// row of all comes first, so that memory that does not suffice is noticed at once.
 ///
-/// Reference: transformers' `LengthGroupedSampler` and `get_length_grouped_indices` in `trainer_pt_utils.py`.
+/// Reference: transformers' `LengthGroupedSampler` and `get_length_grouped_indices` in
+/// `trainer_pt_utils.py`.
 pub(crate) fn length_grouped_order(
     rows: &[usize],
     lengths: &[usize],
@@ -107,8 +110,8 @@ impl PackedBatch {
         Ok(batch)
     }
 
-    /// Require that every token id is below `vocabulary`, the size of the model's, and no row of `split` longer than the `longest`
-    /// that it has positions for.
+    /// Require that every token id is below `vocabulary`, the size of the model's, and no row of
+    /// `split` longer than the `longest` that it has positions for.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the first row that is wrong.

@@ -14,18 +14,21 @@ use crate::pipelines::original::{CAMEMBERT, FLAUBERT, MODELS, Original};
 
 /// Extract the [CLS] states of FlauBERT and CamemBERT, before and after fine-tuning.
 ///
-/// Without --checkpoint it makes the original's four files in numpy_save: {flaubert,camembert}_{raw,ft}.npy. With
-/// --checkpoint, --data and --out it makes one file. The ending of the file chooses its format: .npy (the original's
-/// layout), .parquet, .arrow or .safetensors.
+/// Without --checkpoint it makes the original's four files in numpy_save:
+/// {flaubert,camembert}_{raw,ft}.npy. With --checkpoint, --data and --out it makes one file. The
+/// ending of the file chooses its format: .npy (the original's layout), .parquet, .arrow or
+/// .safetensors.
 ///
-/// States are gathered in OUT.shards, in chunks of 64 rows, until the file is complete: the same command goes on with them after
-/// a kill and ends with the same bytes.
+/// States are gathered in OUT.shards, in chunks of 64 rows, until the file is complete: the same
+/// command goes on with them after a kill and ends with the same bytes.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM; what is complete stays.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM; what is
+/// complete stays.
 #[derive(Debug, Parser)]
 #[command(name = "data-cls", version)]
 struct DataClsArgs {
-    /// The most rows computed together, fewer where they are long; it changes memory and speed, not the states
+    /// The most rows computed together, fewer where they are long; it changes memory and speed, not
+    /// the states
     #[arg(short = 'b', long, value_name = "BATCH", default_value_t = 32, value_parser = at_least_one)]
     batch: usize,
 
@@ -50,12 +53,13 @@ struct DataClsArgs {
     #[arg(long, value_parser = one_of::<StorageType>(), default_value = "f32")]
     dtype: StorageType,
 
-    /// Compute the chunks i, i+N, ... of 64 rows only and leave them in OUT.shards [default: from SLURM_ARRAY_TASK_ID, _MIN,
-    /// _STEP and _COUNT inside a job array, else all rows]
+    /// Compute the chunks i, i+N, ... of 64 rows only and leave them in OUT.shards [default: from
+    /// SLURM_ARRAY_TASK_ID, _MIN, _STEP and _COUNT inside a job array, else all rows]
     #[arg(long, value_name = "i/N")]
     shard: Option<String>,
 
-    /// Make OUT of the finished shards in OUT.shards; the other options as they were given with --shard
+    /// Make OUT of the finished shards in OUT.shards; the other options as they were given with
+    /// --shard
     #[arg(long, conflicts_with = "shard")]
     merge: bool,
 

@@ -16,9 +16,11 @@ use crate::pipelines::original::FLAUBERT;
 
 /// Fine-tune FlauBERT or CamemBERT to tell positive reviews from negative ones.
 ///
-/// Leaves a folder that transformers' `from_pretrained` loads, and prints the evaluation as one JSON object.
+/// Leaves a folder that transformers' `from_pretrained` loads, and prints the evaluation as one
+/// JSON object.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM with a checkpoint saved.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after SIGINT or SIGTERM with a
+/// checkpoint saved.
 #[derive(Debug, Parser)]
 #[command(name = "flue-cls-finetune", version)]
 struct FinetuneArgs {
@@ -61,7 +63,8 @@ struct FinetuneArgs {
     #[arg(long, value_name = "P", value_parser = probability)]
     dropout: Option<f64>,
 
-    /// Fine-tune once with each of these seeds, into SAVEDIR/seed-N, and compare the figures in SAVEDIR/summary.json
+    /// Fine-tune once with each of these seeds, into SAVEDIR/seed-N, and compare the figures in
+    /// SAVEDIR/summary.json
     #[arg(
         long,
         value_name = "N,N,...",
@@ -137,8 +140,8 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_name = "N|SHARE", default_value_t = Steps::Count(10))]
     logging_steps: Steps,
 
-    /// Updates between two checkpoints, kept in SAVEDIR.checkpoints until the run is complete; 0 for none, below 1 their share of the
-    /// run
+    /// Updates between two checkpoints, kept in SAVEDIR.checkpoints until the run is complete; 0
+    /// for none, below 1 their share of the run
     #[arg(long, value_name = "N|SHARE", default_value_t = Steps::Count(0))]
     save_steps: Steps,
 
@@ -146,7 +149,8 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_parser = shuffle(), default_value = "shuffled", action = ArgAction::Set)]
     data_order: bool,
 
-    /// Do not show FlauBERT the token_type_ids column (Trainer does, which adds the embedding of word 0 to every token)
+    /// Do not show FlauBERT the token_type_ids column (Trainer does, which adds the embedding of
+    /// word 0 to every token)
     #[arg(long)]
     no_token_type_ids: bool,
 
@@ -154,7 +158,8 @@ pub(super) struct TrainingOptions {
     #[arg(long)]
     group_by_length: bool,
 
-    /// Keep only the input of each layer and compute the rest again on the way back: less memory, more time, the same weights
+    /// Keep only the input of each layer and compute the rest again on the way back: less memory,
+    /// more time, the same weights
     #[arg(long)]
     gradient_checkpointing: bool,
 
@@ -166,7 +171,8 @@ pub(super) struct TrainingOptions {
     #[arg(long, value_parser = one_of::<EvalStrategy>(), value_name = "WHEN", default_value = "no")]
     eval_strategy: EvalStrategy,
 
-    /// Updates between two evaluations; below 1, their share of the run [default: those of --logging-steps]
+    /// Updates between two evaluations; below 1, their share of the run [default: those of
+    /// --logging-steps]
     #[arg(long, value_name = "N|SHARE")]
     eval_steps: Option<Steps>,
 
@@ -174,7 +180,8 @@ pub(super) struct TrainingOptions {
     #[arg(long)]
     load_best_model_at_end: bool,
 
-    /// What makes an evaluation the best: the lowest loss, the highest accuracy or the highest macro-F1
+    /// What makes an evaluation the best: the lowest loss, the highest accuracy or the highest
+    /// macro-F1
     #[arg(long, value_parser = one_of::<BestMetric>(), value_name = "METRIC", default_value = "loss")]
     metric_for_best_model: BestMetric,
 
@@ -197,7 +204,8 @@ pub(super) fn count(text: &str) -> std::result::Result<RowCount, String> {
     }
 }
 
-/// Parses a share of the run: 0 to below 1. A ratio of 1, which transformers 4 takes, would warm up for the whole run.
+/// Parses a share of the run: 0 to below 1. A ratio of 1, which transformers 4 takes, would warm up
+/// for the whole run.
 fn share(word: &str) -> std::result::Result<Steps, String> {
     match word.parse() {
         Ok(steps @ (Steps::Share(_) | Steps::Count(0))) => Ok(steps),

@@ -1,4 +1,5 @@
-//! The command lines of the four programs: arguments to a validated configuration, logging, exit status.
+//! The command lines of the four programs: arguments to a validated configuration, logging, exit
+//! status.
 
 pub mod data_cls;
 pub mod finetune;

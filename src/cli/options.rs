@@ -29,7 +29,8 @@ pub(crate) struct CommonArgs {
     #[arg(long, global = true)]
     pub(crate) offline: bool,
 
-    /// Fetch what the run needs from the network into the cache and stop: for a node with a connection, before --offline runs
+    /// Fetch what the run needs from the network into the cache and stop: for a node with a
+    /// connection, before --offline runs
     #[arg(long, global = true)]
     pub(crate) download_only: bool,
 
@@ -88,8 +89,8 @@ impl LabelArgs {
 /// How reviews are read where they can be read in several ways.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReadingArgs {
-    /// What other words for the classes mean, as bon=positive,mauvais=negative: in tables, and wherever data, splits or a
-    /// classifier call the classes differently
+    /// What other words for the classes mean, as bon=positive,mauvais=negative: in tables, and
+    /// wherever data, splits or a classifier call the classes differently
     #[arg(long, value_name = "NAME=CLASS,...")]
     label_map: Option<LabelMap>,
 
@@ -114,8 +115,8 @@ pub(super) fn at_least_one(word: &str) -> std::result::Result<usize, String> {
     number.ok_or_else(|| "expected a whole number of at least 1".into())
 }
 
-/// Takes a variant of `T` by the name under which serde stores it, so that a setting has the same name on the command line and
-/// in a manifest.
+/// Takes a variant of `T` by the name under which serde stores it, so that a setting has the same
+/// name on the command line and in a manifest.
 pub(super) fn one_of<T>() -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,

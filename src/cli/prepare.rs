@@ -14,8 +14,8 @@ use crate::pipelines::prepare::{self, Config, ExportConfig, Format, MergeConfig}
 
 /// Tokenize labelled French reviews into a Hugging Face `DatasetDict` folder.
 ///
-/// Prints one JSON object: the rows, the share of reviews cut at the maximum length, the mean number of tokens.
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
+/// Prints one JSON object: the rows, the share of reviews cut at the maximum length, the mean
+/// number of tokens. Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
 #[derive(Debug, Parser)]
 #[command(name = "flue-cls-prepare", version)]
 struct PrepareArgs {
@@ -23,7 +23,8 @@ struct PrepareArgs {
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
-    /// The checkpoint whose tokenizer is used: a folder, a name on the hub, tiny-camembert or tiny-flaubert
+    /// The checkpoint whose tokenizer is used: a folder, a name on the hub, tiny-camembert or
+    /// tiny-flaubert
     #[arg(
         short,
         long,
@@ -32,16 +33,17 @@ struct PrepareArgs {
     )]
     checkpoint: String,
 
-    /// The reviews: a Webis CLS-10 tree or its .tar.gz; a CSV, TSV, JSON lines or Parquet file, or a folder of them,
-    /// with `text` and `label` (splits by file name, all is `train` where no name says one); a DatasetDict folder; or the word sample
-    /// [default: FLUE CLS from the hub]
+    /// The reviews: a Webis CLS-10 tree or its .tar.gz; a CSV, TSV, JSON lines or Parquet file, or
+    /// a folder of them, with `text` and `label` (splits by file name, all is `train` where no name
+    /// says one); a DatasetDict folder; or the word sample [default: FLUE CLS from the hub]
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
 
     #[command(flatten)]
     reading: ReadingArgs,
 
-    /// Cut reviews at this many tokens, special ones included [default: what the tokenizer declares, at most 512]
+    /// Cut reviews at this many tokens, special ones included [default: what the tokenizer
+    /// declares, at most 512]
     #[arg(long, value_name = "N")]
     max_length: Option<usize>,
 
@@ -49,11 +51,13 @@ struct PrepareArgs {
     #[arg(long, value_name = "FORMAT", value_parser = one_of::<Format>(), default_value = "arrow")]
     format: Format,
 
-    /// Lower-case the text first (transformers ignores the `do_lower_case` of published FlauBERT checkpoints)
+    /// Lower-case the text first (transformers ignores the `do_lower_case` of published FlauBERT
+    /// checkpoints)
     #[arg(long)]
     lowercase: bool,
 
-    /// Store the tokens only; by default rows are padded to the maximum length, as the original does
+    /// Store the tokens only; by default rows are padded to the maximum length, as the original
+    /// does
     #[arg(long)]
     no_pad: bool,
 
@@ -61,8 +65,8 @@ struct PrepareArgs {
     #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = parse_size)]
     max_shard_size: u64,
 
-    /// Take the rows i, i+N, ... only and leave them in OUT.shards [default: from SLURM_ARRAY_TASK_ID, _MIN, _STEP and
-    /// _COUNT inside a job array, else all rows]
+    /// Take the rows i, i+N, ... only and leave them in OUT.shards [default: from
+    /// SLURM_ARRAY_TASK_ID, _MIN, _STEP and _COUNT inside a job array, else all rows]
     #[arg(long, value_name = "i/N")]
     shard: Option<String>,
 
@@ -71,8 +75,9 @@ struct PrepareArgs {
         "max_shard_size", "shard"])]
     merge: bool,
 
-    /// Write FlauBERT's tokenizer as tokenizer.json into OUT instead, for `AutoTokenizer` and the tokenizers crate; with
-    /// --data, count the reviews to which that format, which knows no Moses rules, gives other ids
+    /// Write FlauBERT's tokenizer as tokenizer.json into OUT instead, for `AutoTokenizer` and the
+    /// tokenizers crate; with --data, count the reviews to which that format, which knows no Moses
+    /// rules, gives other ids
     #[arg(long, conflicts_with_all = ["max_length", "format", "no_pad", "max_shard_size", "shard", "merge"])]
     export_tokenizer: bool,
 

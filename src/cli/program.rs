@@ -1,4 +1,5 @@
-//! The frame around each program: its command line, logging, threads and signals before, the result and the exit status after.
+//! The frame around each program: its command line, logging, threads and signals before, the result
+//! and the exit status after.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -33,8 +34,8 @@ pub(super) fn to_json(summary: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(summary).context("the summary as JSON")
 }
 
-/// Parse the command line as `A`, set up logging, threads and signals, run `body`, and print the JSON or text it
-/// returns on stdout (nothing when it is empty).
+/// Parse the command line as `A`, set up logging, threads and signals, run `body`, and print the
+/// JSON or text it returns on stdout (nothing when it is empty).
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 128 + N after signal N.
 pub(super) fn run_program<A: Parser>(
@@ -95,8 +96,8 @@ fn exit_status(error: &anyhow::Error) -> u8 {
     error.downcast_ref().map_or(1, Error::exit_status)
 }
 
-/// The command line as `A`; help and wrong usage end the process. What looks like a negative number is a value, so that its
-/// refusal names the option that it was given to.
+/// The command line as `A`; help and wrong usage end the process. What looks like a negative number
+/// is a value, so that its refusal names the option that it was given to.
 fn parse<A: Parser>() -> A {
     fn with_negative_numbers(command: Command) -> Command {
         command
@@ -149,8 +150,8 @@ fn start_logging(common: &CommonArgs) {
         .try_init();
 }
 
-/// Log lines on stderr, above a progress bar. What cannot be written is lost: a reader that went away, as `head` does or a
-/// terminal that was closed, must not end a run of hours.
+/// Log lines on stderr, above a progress bar. What cannot be written is lost: a reader that went
+/// away, as `head` does or a terminal that was closed, must not end a run of hours.
 struct Log;
 
 impl Write for Log {

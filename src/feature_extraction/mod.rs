@@ -1,9 +1,10 @@
-//! An encoder over the rows of a split: each sentence's hidden states go to a sink, one sentence at a time, in the order of
-//! the rows.
+//! An encoder over the rows of a split: each sentence's hidden states go to a sink, one sentence at
+//! a time, in the order of the rows.
 //!
-//! Sentences are packed end to end, so nothing is computed for padding and sorting them by length would save nothing. At any
-//! time the states of two passes exist, whatever the number of rows. Time grows linearly with tokens, but for attention, which
-//! grows with the square of a sentence's length.
+//! Sentences are packed end to end, so nothing is computed for padding and sorting them by length
+//! would save nothing. At any time the states of two passes exist, whatever the number of rows.
+//! Time grows linearly with tokens, but for attention, which grows with the square of a sentence's
+//! length.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +30,8 @@ pub use text_encoder::{EncodedText, TextEncoder};
 pub(crate) struct Sentence<'a> {
     /// Its row in the split, from 0.
     pub(crate) row: usize,
-    /// (layer, states of shape (records, hidden size)), by increasing layer. There is a record for each token of
-    /// [`Tokens::All`], else one.
+    /// (layer, states of shape (records, hidden size)), by increasing layer. There is a record for
+    /// each token of [`Tokens::All`], else one.
     pub(crate) layers: &'a [(usize, ArrayView2<'a, f32>)],
 }
 
@@ -62,16 +63,18 @@ pub(crate) struct ExtractOptions {
     pub(crate) layers: Vec<usize>,
     /// Which states.
     pub(crate) tokens: Tokens,
-    /// The most rows of a pass, of which two are under way at a time; fewer where they are long. It changes memory and speed, not the
-    /// states.
+    /// The most rows of a pass, of which two are under way at a time; fewer where they are long. It
+    /// changes memory and speed, not the states.
     pub(crate) batch_size: usize,
 }
 
-/// Bytes that the widest activation of a pass may take: the allocator keeps blocks up to 32 MiB for the next pass, where larger
-/// ones are fresh pages each time; smaller passes would spend more on packing weights for the products.
+/// Bytes that the widest activation of a pass may take: the allocator keeps blocks up to 32 MiB for
+/// the next pass, where larger ones are fresh pages each time; smaller passes would spend more on
+/// packing weights for the products.
 const PASS_BYTES: usize = 31 << 20;
 
-/// Passes under way at the same time: a thread that has nothing left to do in an operation of one helps with the other.
+/// Passes under way at the same time: a thread that has nothing left to do in an operation of one
+/// helps with the other.
 const PASSES: usize = 2;
 
 /// An encoder about to run over rows of a split, without dropout and from ids and mask alone.
@@ -88,7 +91,8 @@ pub(crate) struct Extractor<'a> {
 }
 
 impl<'a> Extractor<'a> {
-    /// Check that split and encoder fit each other. `rows` is how many will be asked for, for the progress bar.
+    /// Check that split and encoder fit each other. `rows` is how many will be asked for, for the
+    /// progress bar.
     ///
     /// # Errors
     /// [`Error::Usage`] without a layer, [`Error::Mismatch`] when the data was prepared for another model.

@@ -7,8 +7,8 @@ use super::{Sentence, Sink, Tokens};
 use crate::batching::PackedBatch;
 use crate::error::{Error, Result};
 
-/// Hand the sentences of `batch` to `sink`. `states` are (layer, states): (B, H) for [`Tokens::Cls`], else (T, H), which are
-/// cut without copying them.
+/// Hand the sentences of `batch` to `sink`. `states` are (layer, states): (B, H) for
+/// [`Tokens::Cls`], else (T, H), which are cut without copying them.
 pub(super) fn hand_over(
     batch: &PackedBatch,
     states: &[(usize, Tensor)],

@@ -1,4 +1,5 @@
-//! From texts to hidden states without a dataset: what a program that uses this library begins with.
+//! From texts to hidden states without a dataset: what a program that uses this library begins
+//! with.
 
 use candle_core::{DType, Device, Tensor};
 use ndarray::{Array2, ArrayView2};
@@ -50,8 +51,8 @@ impl EncodedText {
 }
 
 impl TextEncoder {
-    /// The checkpoint of that name, a folder or a repository at the hub, on the best device that this
-    /// build has.
+    /// The checkpoint of that name, a folder or a repository at the hub, on the best device that
+    /// this build has.
     ///
     /// # Errors
     /// When it is not found, or one of its files is wrong.

@@ -1,5 +1,6 @@
-//! The layers of an encoder. All families so far share one kind: self-attention and a feed-forward block, each
-//! with a residual connection and a layer norm after it (post-norm) or before it (pre-norm).
+//! The layers of an encoder. All families so far share one kind: self-attention and a feed-forward
+//! block, each with a residual connection and a layer norm after it (post-norm) or before it
+//! (pre-norm).
 //!
 //! References: transformers' `RobertaLayer`, and the loop of `FlaubertModel.forward`.
 
@@ -214,8 +215,8 @@ impl TransformerBlock {
         Ok((product, backward))
     }
 
-    /// The feed-forward block up to its second product, without the bias; and the way back, from the
-    /// gradient of the sum that closes the sub-layer.
+    /// The feed-forward block up to its second product, without the bias; and the way back, from
+    /// the gradient of the sum that closes the sub-layer.
     fn feed_forward<'a>(
         &'a self,
         x: Tensor,

@@ -98,7 +98,8 @@ impl<'a> Builder<'a> {
     }
 
     /// A linear layer of the head: from the checkpoint, or new as transformers' `_init_weights`
-    /// starts it: weights normal with standard deviation `initializer_range` (`init_std`), biases 0.
+    /// starts it: weights normal with standard deviation `initializer_range` (`init_std`), biases
+    /// 0.
     pub(crate) fn head_linear(
         &mut self,
         name: &str,

@@ -1,4 +1,5 @@
-//! Loading a checkpoint as transformers' `from_pretrained` does, and saving one that it loads without a remark.
+//! Loading a checkpoint as transformers' `from_pretrained` does, and saving one that it loads
+//! without a remark.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -29,7 +30,8 @@ pub struct LoadReport {
     pub(crate) other_head: Option<OtherHead>,
 }
 
-/// Every file from which a model is loaded: its configuration, and its weights in one file or as an index and shards.
+/// Every file from which a model is loaded: its configuration, and its weights in one file or as an
+/// index and shards.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there are no weights; [`Error::Malformed`] for an index that does not fit the folder.
@@ -39,8 +41,8 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Load the encoder in `folder`, without a head. A head for another task than classifying sequences is named in a warning, as
-/// `AutoModel` does.
+/// Load the encoder in `folder`, without a head. A head for another task than classifying sequences
+/// is named in a warning, as `AutoModel` does.
 ///
 /// # Errors
 /// [`Error::Malformed`] for a configuration, a tensor or a shape that is wrong, missing, or unknown.
@@ -52,11 +54,12 @@ pub fn load_encoder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> 
     Ok(Box::new(network))
 }
 
-/// Load the encoder in `folder` with a classification head for `config.num_labels` classes. What the checkpoint lacks
-/// of the head is drawn from `seed`; a head for another task is not used.
+/// Load the encoder in `folder` with a classification head for `config.num_labels` classes. What
+/// the checkpoint lacks of the head is drawn from `seed`; a head for another task is not used.
 ///
 /// # Errors
-/// See [`load_encoder`]; [`Error::Malformed`] also where `architectures` names another task than the tensors are of.
+/// See [`load_encoder`]; [`Error::Malformed`] also where `architectures` names another task than
+/// the tensors are of.
 pub fn load_classifier(
     folder: &Path,
     config: Config,
@@ -154,7 +157,8 @@ fn other_head(weights: &Weights, names: &Names, declared: Option<Task>) -> Optio
     })
 }
 
-/// Refuse a head for sequences that `architectures` calls one for something else, or the other way round.
+/// Refuse a head for sequences that `architectures` calls one for something else, or the other way
+/// round.
 fn require_one_reading(
     folder: &Path,
     config: &Config,
@@ -185,7 +189,8 @@ fn require_one_reading(
     }
 }
 
-/// The names of today: layer norms once had `gamma` and `beta`; a checkpoint of the bare encoder lacks the prefix.
+/// The names of today: layer norms once had `gamma` and `beta`; a checkpoint of the bare encoder
+/// lacks the prefix.
 fn normalise_names(weights: &mut Weights, names: &Names) -> Result<()> {
     let bare = !weights.left().any(|n| n.starts_with(names.prefix));
     let of_encoder =
@@ -204,8 +209,9 @@ fn normalise_names(weights: &mut Weights, names: &Names) -> Result<()> {
     })
 }
 
-/// Write tensors as f32 into a new file, by their names, one at a time: the copies of all would take the memory of the model again.
-/// Not with the safetensors crate, which has no word for a tensor that cannot be copied, from a device that is lost for example.
+/// Write tensors as f32 into a new file, by their names, one at a time: the copies of all would
+/// take the memory of the model again. Not with the safetensors crate, which has no word for a
+/// tensor that cannot be copied, from a device that is lost for example.
 fn write_tensors(path: &Path, mut tensors: Vec<(String, Tensor)>) -> Result<()> {
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     let mut end = 0;
@@ -240,7 +246,8 @@ fn write_tensors(path: &Path, mut tensors: Vec<(String, Tensor)>) -> Result<()> 
     Ok(())
 }
 
-/// Write `config.json` and `model.safetensors` into `folder`, which exists: what `save_pretrained` leaves.
+/// Write `config.json` and `model.safetensors` into `folder`, which exists: what `save_pretrained`
+/// leaves.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Compute`] when a tensor cannot be copied from its device, and then the file is not whole.

@@ -67,8 +67,8 @@ impl Config {
         self.max_length
     }
 
-    /// Set every dropout of the network to `p`, layer drop too when `p` is 0. The configuration that is saved keeps
-    /// its own values.
+    /// Set every dropout of the network to `p`, layer drop too when `p` is 0. The configuration
+    /// that is saved keeps its own values.
     pub(crate) fn override_dropout(&mut self, p: f64) {
         for field in [
             &mut self.hidden_dropout,
@@ -101,8 +101,8 @@ impl Config {
         self.json.remove("num_labels");
     }
 
-    /// The names of the classes, by id: those of `id2label`, else of `label2id`, else `LABEL_0`, `LABEL_1`, … as transformers
-    /// calls them.
+    /// The names of the classes, by id: those of `id2label`, else of `label2id`, else `LABEL_0`,
+    /// `LABEL_1`, … as transformers calls them.
     ///
     /// # Errors
     /// [`Error::Malformed`] when the two lists contradict each other; `folder` is where `config.json` lies.
@@ -139,14 +139,14 @@ impl Config {
         self.json.get("architectures")?.get(0)?.as_str()
     }
 
-    /// What the checkpoint's head is for, as [`Self::architecture`] says. The weights may say otherwise:
-    /// [`super::checkpoint::LoadReport::other_head`].
+    /// What the checkpoint's head is for, as [`Self::architecture`] says. The weights may say
+    /// otherwise: [`super::checkpoint::LoadReport::other_head`].
     pub(crate) fn task(&self) -> Option<Task> {
         self.architecture().and_then(Task::of_class)
     }
 
-    /// What a head for sequences was trained for when that is not one class of several: `problem_type`, and regression where there
-    /// is a single class, as transformers takes it.
+    /// What a head for sequences was trained for when that is not one class of several:
+    /// `problem_type`, and regression where there is a single class, as transformers takes it.
     pub(crate) fn other_problem(&self) -> Option<&str> {
         let named = self.json.get("problem_type").and_then(Value::as_str);
         match named {
@@ -156,8 +156,8 @@ impl Config {
         }
     }
 
-    /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the class names, and
-    /// the Python class that loads it.
+    /// The `config.json` of a fine-tuned classifier of this network: the keys that were read, the
+    /// class names, and the Python class that loads it.
     pub(crate) fn to_classifier_json(&self) -> Value {
         let mut json = self.json.clone();
         json.insert("architectures".into(), json!([self.classifier_class]));
@@ -170,8 +170,8 @@ impl Config {
         json.into()
     }
 
-    /// Refuse data that begins with another token than this model's sequences do: it was made by another tokenizer.
-    /// `ids` is a row of the data in `folder`.
+    /// Refuse data that begins with another token than this model's sequences do: it was made by
+    /// another tokenizer. `ids` is a row of the data in `folder`.
     ///
     /// # Errors
     /// [`Error::Mismatch`].

@@ -17,8 +17,8 @@ pub(super) struct Pass<'a> {
     pub(crate) dropout: Option<DropoutSeed>,
 }
 
-/// The way back through a part of the network: from the gradient of its output to that of its input,
-/// adding those of its parameters. It holds what it needs of the forward pass.
+/// The way back through a part of the network: from the gradient of its output to that of its
+/// input, adding those of its parameters. It holds what it needs of the forward pass.
 pub(super) type Backward<'a> =
     Box<dyn FnOnce(Tensor, &mut Gradients) -> Result<Tensor> + Send + 'a>;
 
@@ -44,7 +44,8 @@ impl Pass<'_> {
         Dropout::new(p, site, self.dropout?)
     }
 
-    /// Dropout on a tensor of a classification head (B, ·) or on its gradient; `site` counts from 0.
+    /// Dropout on a tensor of a classification head (B, ·) or on its gradient; `site` counts from
+    /// 0.
     pub(crate) fn drop_head(&self, x: &Tensor, p: f64, site: u32) -> Result<Tensor> {
         nn::dropout(x, self.dropout(p, HEAD_SITE + site))
     }

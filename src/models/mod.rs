@@ -34,7 +34,8 @@ mod tests;
 pub struct Input<'a> {
     /// Token ids (T).
     pub ids: &'a [u32],
-    /// The column of each token in its stored row (T): 0, 1, 2, … where padding stands on the right.
+    /// The column of each token in its stored row (T): 0, 1, 2, … where padding stands on the
+    /// right.
     pub columns: &'a [u32],
     /// Token types (T), where the model is to see them.
     pub token_type_ids: Option<&'a [u32]>,
@@ -47,8 +48,9 @@ pub trait Encoder: Send + Sync {
     /// Its configuration.
     fn config(&self) -> &Config;
 
-    /// Compute hidden states 0 (embeddings) to `last` without dropout, and hand each (T, H) to `visit` with its number; of
-    /// layer `last` a row for each of `of_last`. Nothing is computed above `last`, and no state is kept.
+    /// Compute hidden states 0 (embeddings) to `last` without dropout, and hand each (T, H) to
+    /// `visit` with its number; of layer `last` a row for each of `of_last`. Nothing is computed
+    /// above `last`, and no state is kept.
     ///
     /// # Errors
     /// An id or a length outside the model's range, an error of `visit`, or a candle error.
@@ -73,8 +75,8 @@ impl Loss {
         Self { mean }
     }
 
-    /// Mean cross-entropy of the batch, in nats. It is computed on the model's device: asking for it
-    /// waits until it is there.
+    /// Mean cross-entropy of the batch, in nats. It is computed on the model's device: asking for
+    /// it waits until it is there.
     ///
     /// # Errors
     /// A candle error.
@@ -90,14 +92,15 @@ pub trait SequenceClassifier: Encoder {
     /// All trainable tensors.
     fn parameters(&self) -> &Parameters;
 
-    /// Leave the embeddings and the lowest `layers` encoder layers as they are: from now on they get no gradient.
+    /// Leave the embeddings and the lowest `layers` encoder layers as they are: from now on they
+    /// get no gradient.
     ///
     /// # Errors
     /// [`crate::error::Error::Usage`] when the model has fewer layers.
     fn freeze(&mut self, layers: usize) -> Result<()>;
 
-    /// Whether [`Self::accumulate_gradients`] keeps only the input of each layer and computes the rest again on the way back: less
-    /// memory, more time, the same gradients to the last bit.
+    /// Whether [`Self::accumulate_gradients`] keeps only the input of each layer and computes the
+    /// rest again on the way back: less memory, more time, the same gradients to the last bit.
     fn set_gradient_checkpointing(&mut self, on: bool);
 
     /// Call the classes so, in the order of the logits; there must be as many names as classes.
@@ -109,8 +112,8 @@ pub trait SequenceClassifier: Encoder {
     /// See [`Encoder::hidden_states`].
     fn logits(&self, input: &Input<'_>) -> Result<Tensor>;
 
-    /// Forward and backward pass of a batch: adds the gradient of `weight` · mean cross-entropy to `gradients`.
-    /// Without a `dropout` seed nothing is dropped.
+    /// Forward and backward pass of a batch: adds the gradient of `weight` · mean cross-entropy to
+    /// `gradients`. Without a `dropout` seed nothing is dropped.
     ///
     /// # Errors
     /// See [`Encoder::hidden_states`].

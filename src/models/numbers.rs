@@ -28,7 +28,8 @@ impl Number {
         }
     }
 
-    /// Little-endian numbers of this type as f32; bytes that make no whole number at the end are left out.
+    /// Little-endian numbers of this type as f32; bytes that make no whole number at the end are
+    /// left out.
     pub(super) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),

@@ -14,15 +14,16 @@ pub(crate) struct Weight {
     pub(crate) id: usize,
 }
 
-/// A parameter with the checkpoint's names for it. Query, key and value are one parameter with three names, its rows
-/// cut in as many equal parts.
+/// A parameter with the checkpoint's names for it. Query, key and value are one parameter with
+/// three names, its rows cut in as many equal parts.
 #[derive(Debug)]
 pub struct Parameter {
     /// Names in the checkpoint, in the order of the rows.
     pub(crate) names: Vec<String>,
     /// The values.
     pub(crate) var: Var,
-    /// Whether weight decay applies: not to biases nor to layer norms, as Trainer's `get_decay_parameter_names`.
+    /// Whether weight decay applies: not to biases nor to layer norms, as Trainer's
+    /// `get_decay_parameter_names`.
     pub(crate) decay: bool,
     /// Whether it stays as it is.
     pub(crate) frozen: bool,

@@ -1,5 +1,5 @@
-//! Reading one `.safetensors` file: the header first, then tensor by tensor, each read from its own place. Nothing is
-//! mapped, so a file that changes or shrinks meanwhile ends in a message.
+//! Reading one `.safetensors` file: the header first, then tensor by tensor, each read from its own
+//! place. Nothing is mapped, so a file that changes or shrinks meanwhile ends in a message.
 //!
 //! The format is <https://github.com/huggingface/safetensors#format>.
 
@@ -51,7 +51,8 @@ pub(super) fn read(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Resul
     Ok(())
 }
 
-/// The header, whose tensors lie one after another up to the end of the file, and where the first one starts.
+/// The header, whose tensors lie one after another up to the end of the file, and where the first
+/// one starts.
 fn header(path: &Path, file: &mut File, length: u64) -> Result<(Metadata, u64)> {
     let bad = |place: &str, found: String| Error::malformed(path, place, found, REMEDY);
     let mut prefix = [0; PREFIX as usize];

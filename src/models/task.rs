@@ -1,5 +1,6 @@
-//! What the head of a checkpoint was trained for. A head for another task is never taken for a classifier of sequences, although
-//! transformers takes that of a multiple-choice FlauBERT for one: both call their first layer `sequence_summary.summary`.
+//! What the head of a checkpoint was trained for. A head for another task is never taken for a
+//! classifier of sequences, although transformers takes that of a multiple-choice FlauBERT for one:
+//! both call their first layer `sequence_summary.summary`.
 
 use std::fmt;
 
@@ -19,8 +20,8 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// The task of a class of transformers such as `CamembertForTokenClassification`; none for a bare encoder and for what is
-    /// not known.
+    /// The task of a class of transformers such as `CamembertForTokenClassification`; none for a
+    /// bare encoder and for what is not known.
     pub(crate) fn of_class(class: &str) -> Option<Self> {
         const ENDINGS: [(&str, Task); 9] = [
             ("ForSequenceClassification", Task::SequenceClassification),

@@ -1,4 +1,5 @@
-//! The networks against transformers' values (see `tests/fixtures/models/make.py`) and against finite differences.
+//! The networks against transformers' values (see `tests/fixtures/models/make.py`) and against
+//! finite differences.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,8 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The releases of transformers whose values the fixtures hold; the second cannot run the pre-norm FlauBERT.
+/// The releases of transformers whose values the fixtures hold; the second cannot run the pre-norm
+/// FlauBERT.
 const RELEASES: [&str; 2] = ["4.57.1", "5.24.0"];
 
 /// The batch of a fixture, packed.

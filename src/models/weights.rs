@@ -1,4 +1,5 @@
-//! The tensors of a checkpoint: `model.safetensors` or `pytorch_model.bin`, in one file or in shards.
+//! The tensors of a checkpoint: `model.safetensors` or `pytorch_model.bin`, in one file or in
+//! shards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Read the weights in `folder`: `model.safetensors` before `pytorch_model.bin`, each whole before sharded.
+    /// Read the weights in `folder`: `model.safetensors` before `pytorch_model.bin`, each whole
+    /// before sharded.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there are none; [`Error::Malformed`] with the file and tensor that is wrong.
@@ -59,8 +61,8 @@ impl Weights {
         &self.source
     }
 
-    /// Take the tensor `name` out, checked against its expected shape and for numbers that are none: a single NaN would spread
-    /// over every state that is computed, without a word.
+    /// Take the tensor `name` out, checked against its expected shape and for numbers that are
+    /// none: a single NaN would spread over every state that is computed, without a word.
     ///
     /// # Errors
     /// [`Error::Malformed`] when its shape is another, or a number is NaN or infinite.
@@ -222,7 +224,8 @@ impl WeightFiles {
     }
 }
 
-/// The first number of a tensor that is NaN or infinite, and where it stands in the order of the file.
+/// The first number of a tensor that is NaN or infinite, and where it stands in the order of the
+/// file.
 fn first_not_finite(tensor: &Tensor) -> Result<Option<(usize, f32)>> {
     let (storage, layout) = tensor.storage_and_layout();
     let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets())

@@ -30,14 +30,12 @@ impl Backend {
 
 /// Require that a tensor has these dimensions.
 fn expect_dims(what: &str, t: &Tensor, dims: &[usize]) -> Result<()> {
-    match t.dims() == dims {
-        true => Ok(()),
-        false => {
-            let found = t.dims();
-            let message = format!("{what} of shape {found:?} where {dims:?} is needed");
-            Err(Error::Mismatch(message))
-        }
+    let found = t.dims();
+    if found == dims {
+        return Ok(());
     }
+    let message = format!("{what} of shape {found:?} where {dims:?} is needed");
+    Err(Error::Mismatch(message))
 }
 
 /// x·Wᵀ: `x` (T, I) and `weight` (O, I), as `torch.nn.Linear` stores it, give (T, O).
@@ -45,7 +43,7 @@ fn expect_dims(what: &str, t: &Tensor, dims: &[usize]) -> Result<()> {
 /// # Errors
 /// [`Error::Mismatch`] when the shapes do not fit; a candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Owned> {
+pub fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Owned> {
     expect_dims("a weight", weight, &[weight.dim(0)?, x.dim(1)?])?;
     match Backend::of(x) {
         Backend::Cpu => cpu::linear_no_bias(x, weight),
@@ -58,7 +56,7 @@ pub(crate) fn linear_no_bias(x: &Tensor, weight: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Owned> {
+pub fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Owned> {
     expect_dims("a weight", weight, &[gradient.dim(1)?, weight.dim(1)?])?;
     match Backend::of(gradient) {
         Backend::Cpu => cpu::linear_backward(weight, gradient),
@@ -71,11 +69,7 @@ pub(crate) fn linear_backward(weight: &Tensor, gradient: &Tensor) -> Result<Owne
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn weight_backward(
-    x: &Tensor,
-    gradient: &Tensor,
-    slot: &mut GradientSlot,
-) -> Result<()> {
+pub fn weight_backward(x: &Tensor, gradient: &Tensor, slot: &mut GradientSlot) -> Result<()> {
     expect_dims("a gradient", gradient, &[x.dim(0)?, gradient.dim(1)?])?;
     match Backend::of(x) {
         Backend::Cpu => cpu::weight_backward(x, gradient, slot),
@@ -88,7 +82,7 @@ pub(crate) fn weight_backward(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn add_bias(x: Owned, bias: &Tensor) -> Result<Owned> {
+pub fn add_bias(x: Owned, bias: &Tensor) -> Result<Owned> {
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::add_bias(x, bias),
@@ -101,7 +95,7 @@ pub(crate) fn add_bias(x: Owned, bias: &Tensor) -> Result<Owned> {
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn bias_backward(gradient: &Tensor) -> Result<Owned> {
+pub fn bias_backward(gradient: &Tensor) -> Result<Owned> {
     match Backend::of(gradient) {
         Backend::Cpu => cpu::bias_backward(gradient),
         Backend::Plain => Ok(Owned::new(gradient.sum(0)?)),
@@ -117,7 +111,7 @@ pub(crate) fn bias_backward(gradient: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn layer_norm(
+pub fn layer_norm(
     x: &Tensor,
     gamma: &Tensor,
     beta: &Tensor,
@@ -140,7 +134,7 @@ pub(crate) fn layer_norm(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn layer_norm_backward(
+pub fn layer_norm_backward(
     x: &Tensor,
     statistics: &Tensor,
     gamma: &Tensor,
@@ -165,7 +159,7 @@ pub(crate) fn layer_norm_backward(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<(Tensor, Owned)> {
+pub fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<(Tensor, Owned)> {
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_activation(x, bias, f),
@@ -178,7 +172,7 @@ pub(crate) fn bias_activation(x: Owned, bias: &Tensor, f: Activation) -> Result<
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -> Result<Owned> {
+pub fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -> Result<Owned> {
     expect_dims("a bias", bias, &[x.tensor().dim(1)?])?;
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::bias_activation_in_place(x, bias, f),
@@ -187,13 +181,13 @@ pub(crate) fn bias_activation_in_place(x: Owned, bias: &Tensor, f: Activation) -
 }
 
 /// What the backward pass of [`bias_activation`] needs, in one pass over `u` = x + bias (T, I):
-/// f(u), computed again rather than kept, and f′(u), which is written over `u`. The gradient of x is
-/// `gradient` · f′(u).
+/// f(u), computed again rather than kept, and f′(u), which is written over `u`. The gradient of x
+/// is `gradient` · f′(u).
 ///
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn bias_activation_backward(u: Owned, f: Activation) -> Result<(Tensor, Tensor)> {
+pub fn bias_activation_backward(u: Owned, f: Activation) -> Result<(Tensor, Tensor)> {
     match Backend::of(u.tensor()) {
         Backend::Cpu => cpu::bias_activation_backward(u, f),
         Backend::Plain => plain::activation_backward(u.tensor(), f),
@@ -203,13 +197,13 @@ pub(crate) fn bias_activation_backward(u: Owned, f: Activation) -> Result<(Tenso
 /// The end of a sub-layer: residual + dropout(x + bias), written over `x`. `x`, `residual` (T, H);
 /// `bias` (H).
 ///
-/// The gradient of `x`, and summed over rows that of the bias, is [`dropout`] of the gradient of the
-/// sum; that of the residual is the gradient itself.
+/// The gradient of `x`, and summed over rows that of the bias, is [`dropout`] of the gradient of
+/// the sum; that of the residual is the gradient itself.
 ///
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn bias_dropout_residual(
+pub fn bias_dropout_residual(
     x: Owned,
     bias: &Tensor,
     residual: &Tensor,
@@ -230,7 +224,7 @@ pub(crate) fn bias_dropout_residual(
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
+pub fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
     let Some(dropout) = dropout else {
         return Ok(x.clone());
     };
@@ -240,8 +234,8 @@ pub(crate) fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
     }
 }
 
-/// Scaled dot-product attention (Vaswani et al. 2017) in which each sequence attends to itself only:
-/// softmax(q·kᵀ/√d)·v for every sequence and head, with dropout on the probabilities.
+/// Scaled dot-product attention (Vaswani et al. 2017) in which each sequence attends to itself
+/// only: softmax(q·kᵀ/√d)·v for every sequence and head, with dropout on the probabilities.
 ///
 /// `qkv` (T, 3H) holds queries, keys and values side by side. Returns a row of H, heads side by
 /// side, for each of `queries`.
@@ -249,7 +243,7 @@ pub(crate) fn dropout(x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn attention(
+pub fn attention(
     qkv: &Tensor,
     sequences: &Sequences,
     queries: Queries,
@@ -269,7 +263,7 @@ pub(crate) fn attention(
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn attention_backward(
+pub fn attention_backward(
     qkv: &Tensor,
     sequences: &Sequences,
     queries: Queries,
@@ -296,7 +290,7 @@ pub(crate) fn attention_backward(
 /// [`Error::Mismatch`] unless there is one list of ids a table, all of T, and on the CPU for an id
 /// outside its table; a candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
+pub fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tensor> {
     let (Some(first), Some(tokens)) = (tables.first(), ids.first()) else {
         return Err(Error::Mismatch("a sum of no embeddings".into()));
     };
@@ -322,7 +316,7 @@ pub(crate) fn embedding_sum(tables: &[&Tensor], ids: &[&Tensor]) -> Result<Tenso
 /// # Errors
 /// As [`embedding_sum`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn embedding_sum_backward(
+pub fn embedding_sum_backward(
     gradient: &Tensor,
     ids: &[&Tensor],
     rows: usize,
@@ -344,7 +338,7 @@ pub(crate) fn embedding_sum_backward(
 /// # Errors
 /// [`Error::Mismatch`] when a label is not below C or their number is not B.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
+pub fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntropy> {
     let (rows, classes) = logits.dims2()?;
     if rows != labels.len() || labels.iter().any(|&l| l as usize >= classes) {
         return Err(Error::Mismatch(format!(
@@ -362,7 +356,7 @@ pub(crate) fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<CrossEntr
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn add_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
+pub fn add_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
     expect_dims("a term", b, a.tensor().dims())?;
     match Backend::of(a.tensor()) {
         Backend::Cpu => cpu::add_in_place(a, b),
@@ -375,7 +369,7 @@ pub(crate) fn add_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn multiply_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
+pub fn multiply_in_place(a: Owned, b: &Tensor) -> Result<Owned> {
     expect_dims("a factor", b, a.tensor().dims())?;
     match Backend::of(a.tensor()) {
         Backend::Cpu => cpu::multiply_in_place(a, b),
@@ -388,7 +382,7 @@ impl GradientSlot {
     ///
     /// # Errors
     /// As [`add_in_place`].
-    pub(crate) fn add(&mut self, gradient: Owned) -> Result<()> {
+    pub fn add(&mut self, gradient: Owned) -> Result<()> {
         *self = Self::Partial(match std::mem::take(self) {
             Self::Partial(sum) => add_in_place(sum, gradient.tensor())?,
             Self::Empty | Self::Stale(_) => gradient,
@@ -399,7 +393,8 @@ impl GradientSlot {
 
 impl Sequences {
     /// `x` (T, H) with `part` added to the rows that belong to `queries`, written over `x`: the
-    /// backward pass of [`select`](Self::select) where `x` is the gradient that came by another way.
+    /// backward pass of [`select`](Self::select) where `x` is the gradient that came by another
+    /// way.
     ///
     /// # Errors
     /// As [`add_in_place`].
@@ -421,7 +416,7 @@ impl Sequences {
 /// # Errors
 /// A candle error.
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn sum_of_squares(x: &Owned) -> Result<f64> {
+pub fn sum_of_squares(x: &Owned) -> Result<f64> {
     match Backend::of(x.tensor()) {
         Backend::Cpu => cpu::sum_of_squares(x.tensor()),
         Backend::Plain => plain::sum_of_squares(x.tensor()),
@@ -437,7 +432,7 @@ pub(crate) fn sum_of_squares(x: &Owned) -> Result<f64> {
 /// # Errors
 /// As [`linear_no_bias`].
 #[tracing::instrument(level = "trace", skip_all)]
-pub(crate) fn adamw_step(
+pub fn adamw_step(
     parameter: &Var,
     gradient: &Owned,
     moments: &[Var; 2],

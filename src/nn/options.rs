@@ -14,10 +14,12 @@ pub struct DropoutSeed {
     pub step: u64,
 }
 
-/// One dropout: elements are zeroed with probability `p` and the others divided by 1 − p (Srivastava et al. 2014).
+/// One dropout: elements are zeroed with probability `p` and the others divided by 1 − p
+/// (Srivastava et al. 2014).
 ///
-/// The decision for column `j` of row `r` is word `j mod 4` of Philox4x32-10 (Salmon et al. 2011) with counter
-/// `(j / 4, r, site, step)` and the seed as key: an interrupted run, or another number of threads, draws the same.
+/// The decision for column `j` of row `r` is word `j mod 4` of Philox4x32-10 (Salmon et al. 2011)
+/// with counter `(j / 4, r, site, step)` and the seed as key: an interrupted run, or another number
+/// of threads, draws the same.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dropout {
     p: f32,
@@ -27,7 +29,8 @@ pub(crate) struct Dropout {
 }
 
 impl Dropout {
-    /// The dropout with probability `p` at place `site` of the network; `None` when nothing is ever dropped.
+    /// The dropout with probability `p` at place `site` of the network; `None` when nothing is ever
+    /// dropped.
     pub(crate) fn new(p: f64, site: u32, seed: DropoutSeed) -> Option<Self> {
         if p <= 0.0 {
             return None;
@@ -64,8 +67,8 @@ impl Dropout {
         }
     }
 
-    /// The factors of rows `first..first + rows` as a tensor (rows, width) on `device`, for the plain
-    /// path.
+    /// The factors of rows `first..first + rows` as a tensor (rows, width) on `device`, for the
+    /// plain path.
     ///
     /// # Errors
     /// A candle error.

@@ -1,5 +1,5 @@
-//! The kernels in ordinary candle operations: the path of every device that has none of its own, and
-//! the slow reference that the others are tested against. Their values can be differentiated by
+//! The kernels in ordinary candle operations: the path of every device that has none of its own,
+//! and the slow reference that the others are tested against. Their values can be differentiated by
 //! candle's autograd, through [`vjp`].
 
 use candle_core::{D, DType, Tensor, Var};
@@ -9,11 +9,12 @@ use super::owned::Owned;
 use super::sequences::{Queries, Sequences};
 use crate::error::{Error, Result};
 
-/// The product of `gradient` with the Jacobian of `f` at `inputs`, by candle's autograd: one gradient per input.
+/// The product of `gradient` with the Jacobian of `f` at `inputs`, by candle's autograd: one
+/// gradient per input.
 ///
 /// # Errors
-/// A candle error, or [`Error::Mismatch`] when an input receives no gradient, which means that an operation
-/// without a backward pass was used.
+/// A candle error, or [`Error::Mismatch`] when an input receives no gradient, which means that an
+/// operation without a backward pass was used.
 pub(crate) fn vjp(
     inputs: &[&Tensor],
     gradient: &Tensor,
@@ -117,8 +118,8 @@ pub(super) fn activation_backward(u: &Tensor, f: Activation) -> Result<(Tensor, 
     Ok((value, derivative))
 }
 
-/// See [`super::dropout`]. The mask is drawn on the CPU: Philox takes integer operations that candle
-/// lacks.
+/// See [`super::dropout`]. The mask is drawn on the CPU: Philox takes integer operations that
+/// candle lacks.
 ///
 /// # Errors
 /// A candle error.
@@ -146,8 +147,8 @@ pub(crate) fn bias_dropout_residual(
     Ok((x + residual)?)
 }
 
-/// Softmax over the last dimension, shifted by the row's maximum; unlike `candle_nn::ops::softmax_last_dim` it can be
-/// differentiated.
+/// Softmax over the last dimension, shifted by the row's maximum; unlike
+/// `candle_nn::ops::softmax_last_dim` it can be differentiated.
 fn softmax(scores: &Tensor) -> Result<Tensor> {
     let shifted = scores
         .broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?

@@ -1,4 +1,5 @@
-//! Every kernel against the plain path, its backward pass against candle's autograd and against finite differences.
+//! Every kernel against the plain path, its backward pass against candle's autograd and against
+//! finite differences.
 
 use candle_core::{Device, Tensor, Var};
 
@@ -62,7 +63,8 @@ fn close(got: &Tensor, want: &Tensor, tolerance: f32) {
     );
 }
 
-/// d(Σ f(x)·g)/dx by central differences in f64 over f32 evaluations, at a few coordinates, against `gradient`.
+/// d(Σ f(x)·g)/dx by central differences in f64 over f32 evaluations, at a few coordinates, against
+/// `gradient`.
 #[track_caller]
 fn matches_finite_differences(
     x: &Tensor,

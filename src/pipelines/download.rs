@@ -1,4 +1,5 @@
-//! What a run needs from the network, fetched into the cache, so that the run itself can be offline.
+//! What a run needs from the network, fetched into the cache, so that the run itself can be
+//! offline.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ pub(crate) struct Summary {
 /// Fetch what is not in the cache.
 ///
 /// # Errors
-/// Those of [`Hub::checkpoint`] and [`Hub::flue_cls`]; [`Error::Usage`] with `offline`. What came whole stays.
+/// Those of [`Hub::checkpoint`] and [`Hub::flue_cls`]; [`Error::Usage`] with `offline`. What came
+/// whole stays.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     if config.hub.offline {
         return Err(Error::Usage("nothing can be fetched offline".into()));

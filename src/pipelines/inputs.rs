@@ -1,5 +1,6 @@
-//! What a program reads: the files, for its manifest and for the parts that it goes on with, under names that do not depend on where
-//! a machine keeps its caches; and the classes of splits, side by side by name (what a label is, [`crate::corpus::Classes`] says).
+//! What a program reads: the files, for its manifest and for the parts that it goes on with, under
+//! names that do not depend on where a machine keeps its caches; and the classes of splits, side by
+//! side by name (what a label is, [`crate::corpus::Classes`] says).
 
 use std::path::{Path, PathBuf};
 
@@ -117,7 +118,8 @@ pub(super) fn classes_of(split: &Split, map: &LabelMap) -> Result<Classes> {
     }
 }
 
-/// Splits of one dataset with their classes counted as the first one counts its own, and these classes.
+/// Splits of one dataset with their classes counted as the first one counts its own, and these
+/// classes.
 ///
 /// # Errors
 /// Those of [`Classes::places_in`].

@@ -1,5 +1,5 @@
-//! The original study (Fosse, Nguyen, Sébillot and Gravier, TALN 2022): its two models with the names it gave their files, how it
-//! trained its probes, and the figures it published.
+//! The original study (Fosse, Nguyen, Sébillot and Gravier, TALN 2022): its two models with the
+//! names it gave their files, how it trained its probes, and the figures it published.
 //!
 //! Nothing else in the pipelines and the command lines knows these models by name.
 
@@ -145,7 +145,8 @@ pub(crate) const FLUE_ROWS: [(&str, u64); 2] = [("train", 5997), ("test", 5999)]
 /// How the models were fine-tuned: rows and epochs.
 const TRAINING: [u64; 2] = [5000, 1];
 
-/// The model whose name begins what a folder, a file or a table calls its own, as `camembert_ft_1`, with the rest.
+/// The model whose name begins what a folder, a file or a table calls its own, as `camembert_ft_1`,
+/// with the rest.
 pub(crate) fn named(name: &str) -> Option<(&'static Original, &str)> {
     let stage = |model: &Original| name.strip_prefix(model.name)?.strip_prefix('_');
     MODELS.into_iter().find_map(|m| Some((m, stage(m)?)))
@@ -174,7 +175,8 @@ impl Original {
         [&self.raw, &self.fine_tuned]
     }
 
-    /// What was published of a stage as files and folders call it: `raw`, `ft`, or `ft_1` for the one epoch that was published.
+    /// What was published of a stage as files and folders call it: `raw`, `ft`, or `ft_1` for the
+    /// one epoch that was published.
     pub(crate) fn published(&self, stage: &str) -> Option<&Published> {
         match stage {
             "raw" => Some(&self.raw.published),
@@ -198,15 +200,16 @@ impl Original {
         }
     }
 
-    /// Whether the model that the manifest of a study tells of has the size and the type of this one.
+    /// Whether the model that the manifest of a study tells of has the size and the type of this
+    /// one.
     pub(crate) fn has_shape_of(&self, study: &Manifest) -> bool {
         let found = |key: &str| study.config.pointer(&format!("/found/{key}"));
         let shape = ["hidden_size", "num_layers"].map(|key| found(key).and_then(Value::as_u64));
         shape == SHAPE.map(Some) && found("model_type") == Some(&self.model_type.into())
     }
 
-    /// Whether the checkpoint that a program read came from this model's repository. A folder can be called anything; only what lies
-    /// in the hub's cache has such a name in a manifest.
+    /// Whether the checkpoint that a program read came from this model's repository. A folder can
+    /// be called anything; only what lies in the hub's cache has such a name in a manifest.
     pub(crate) fn is_source_of(&self, manifest: &Manifest) -> bool {
         self.repositories.iter().any(|repository| {
             let config = format!("hf://{repository}/config.json");

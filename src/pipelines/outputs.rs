@@ -1,5 +1,6 @@
-//! Where a program writes: an output that replaces a folder must not take along what the run reads, and a folder that a run fills
-//! with several outputs has one lock for all of it and is cleared of what killed runs left there.
+//! Where a program writes: an output that replaces a folder must not take along what the run reads,
+//! and a folder that a run fills with several outputs has one lock for all of it and is cleared of
+//! what killed runs left there.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,8 +18,8 @@ pub(crate) enum Same {
     Refused,
 }
 
-/// Refuse an output in which an input lies. Called where the options are checked; names that lead nowhere, such as those of the
-/// hub, are passed over.
+/// Refuse an output in which an input lies. Called where the options are checked; names that lead
+/// nowhere, such as those of the hub, are passed over.
 ///
 /// # Errors
 /// [`Error::Usage`] that names both; [`Error::Io`] when the output cannot be looked at.
@@ -54,8 +55,8 @@ pub(crate) fn keep_inputs<P: AsRef<Path>>(
     Ok(())
 }
 
-/// Take the lock of a folder, which need not exist yet, by the one name that all paths to it share: `.` and `../study` may be the
-/// same.
+/// Take the lock of a folder, which need not exist yet, by the one name that all paths to it share:
+/// `.` and `../study` may be the same.
 ///
 /// # Errors
 /// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when there is no place for a lock.
@@ -86,8 +87,8 @@ fn true_name(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Remove what killed runs left beside `output`, which this run does not make: its lock and what was under way. The caller holds a
-/// lock that keeps others from making it.
+/// Remove what killed runs left beside `output`, which this run does not make: its lock and what
+/// was under way. The caller holds a lock that keeps others from making it.
 ///
 /// # Errors
 /// [`Error::OutputBusy`]; [`Error::Io`] when it cannot be removed.

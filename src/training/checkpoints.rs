@@ -60,7 +60,8 @@ fn load_weights(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Remove a folder after giving it a name that nobody looks for: a run killed in between leaves no half of a checkpoint.
+/// Remove a folder after giving it a name that nobody looks for: a run killed in between leaves no
+/// half of a checkpoint.
 fn discard(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!("{REMOVED}{name}"));
@@ -82,7 +83,8 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether a name is that of a checkpoint or of the best weights, or one that these have while they are written or removed.
+/// Whether a name is that of a checkpoint or of the best weights, or one that these have while they
+/// are written or removed.
 fn is_ours(name: &str) -> bool {
     let step = |name: &str| {
         let number = [CHECKPOINT, BEST].iter().find_map(|p| name.strip_prefix(p));
@@ -159,7 +161,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Put the newest checkpoint into the model and the optimizer; its state, or `None` when there is none.
+    /// Put the newest checkpoint into the model and the optimizer; its state, or `None` when there
+    /// is none.
     pub(super) fn restore(
         &self,
         model: &dyn SequenceClassifier,
@@ -212,7 +215,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Remove them all: the run is complete. What else lies in the folder is somebody's, and stays with it.
+    /// Remove them all: the run is complete. What else lies in the folder is somebody's, and stays
+    /// with it.
     pub(super) fn clear(&self) -> Result<()> {
         for prefix in [CHECKPOINT, BEST] {
             for (_, path) in self.list(prefix)? {

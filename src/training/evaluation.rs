@@ -6,7 +6,7 @@ use candle_core::DType;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::TrainingArguments;
+use super::{BestMetric, TrainingArguments};
 use crate::batching::PackedBatch;
 use crate::dataset::Split;
 use crate::device::on_worker;
@@ -80,6 +80,17 @@ impl Evaluation {
             eval_runtime: self.runtime,
             eval_samples_per_second: self.labels.len() as f64 / seconds,
             eval_steps_per_second: self.steps as f64 / seconds,
+        }
+    }
+}
+
+impl BestMetric {
+    /// This figure of an evaluation.
+    pub(crate) fn of(self, evaluation: &Evaluation) -> f64 {
+        match self {
+            Self::Loss => evaluation.loss,
+            Self::Accuracy => evaluation.accuracy,
+            Self::F1 => evaluation.macro_f1(),
         }
     }
 }

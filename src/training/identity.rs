@@ -38,7 +38,8 @@ impl Identity {
         Self(settings)
     }
 
-    /// Refuse to go on from `folder`, made by the run `made_by`, when a setting differs, or only one of the two has it.
+    /// Refuse to go on from `folder`, made by the run `made_by`, when a setting differs, or only
+    /// one of the two has it.
     ///
     /// # Errors
     /// [`Error::Mismatch`] that names the option and, where they are words or numbers, both values.

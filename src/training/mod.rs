@@ -1,4 +1,5 @@
-//! Fine-tuning as Hugging Face's `Trainer` does it: trainer, optimizer, scheduler, state, evaluation.
+//! Fine-tuning as Hugging Face's `Trainer` does it: trainer, optimizer, scheduler, state,
+//! evaluation.
 
 mod arguments;
 mod checkpoints;
@@ -7,19 +8,15 @@ mod identity;
 mod optimizer;
 mod row_order;
 mod scheduler;
-mod selection;
-mod steps;
 mod trainer;
 mod trainer_state;
 
-pub use arguments::TrainingArguments;
+pub use arguments::{BestMetric, EvalStrategy, Steps, TrainingArguments};
 pub(crate) use checkpoints::clear_checkpoints;
 pub(crate) use evaluation::{Evaluation, EvaluationRecord, evaluate};
 pub(crate) use identity::Identity;
 pub use optimizer::AdamW;
 pub use scheduler::{SchedulerType, learning_rate};
-pub use selection::{BestMetric, EvalStrategy};
-pub use steps::Steps;
 pub(crate) use trainer::{TrainOutput, Trainer};
 pub(crate) use trainer_state::{LogEntry, TrainerState};
 

@@ -49,7 +49,8 @@ impl AdamW {
             )));
         }
         self.steps += 1;
-        // torch adds 1e-6 to the norm and never scales up; a limit of 0 means no clipping, as in Trainer.
+        // torch adds 1e-6 to the norm and never scales up; a limit of 0 means no clipping, as in
+        // Trainer.
         let limit = arguments.max_grad_norm;
         let gradient_scale = if limit > 0.0 {
             (limit / (norm + 1e-6)).min(1.0)

@@ -16,9 +16,11 @@ pub enum SchedulerType {
     Cosine,
 }
 
-/// The learning rate of update `step` (from 0) of `total`, after `warmup` updates of linear warm-up to `base`.
+/// The learning rate of update `step` (from 0) of `total`, after `warmup` updates of linear warm-up
+/// to `base`.
 ///
-/// References: transformers' `get_linear_schedule_with_warmup` and its siblings in `optimization.py`.
+/// References: transformers' `get_linear_schedule_with_warmup` and its siblings in
+/// `optimization.py`.
 pub fn learning_rate(kind: SchedulerType, base: f64, step: u64, warmup: u64, total: u64) -> f64 {
     if kind == SchedulerType::Constant {
         return base;
@@ -41,7 +43,8 @@ pub fn learning_rate(kind: SchedulerType, base: f64, step: u64, warmup: u64, tot
 mod tests {
     use super::*;
 
-    /// Values printed by transformers 4.57.1: `get_scheduler(name, AdamW(lr=1), 2, 6)`, `get_last_lr()` before each step.
+    /// Values printed by transformers 4.57.1: `get_scheduler(name, AdamW(lr=1), 2, 6)`,
+    /// `get_last_lr()` before each step.
     #[test]
     fn schedules_are_those_of_transformers() {
         let cases = [

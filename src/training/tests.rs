@@ -1,4 +1,5 @@
-//! The training loop against torch's losses (see `tests/fixtures/models/make.py`), and what it hands to a model.
+//! The training loop against torch's losses (see `tests/fixtures/models/make.py`), and what it
+//! hands to a model.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -124,7 +125,8 @@ fn logged(state: &TrainerState, key: &str) -> Vec<f64> {
     lines.map(|line| line[key].as_f64().unwrap()).collect()
 }
 
-/// Ten updates on the whole batch, and on its three rows one after another, whose gradients make up the same.
+/// Ten updates on the whole batch, and on its three rows one after another, whose gradients make up
+/// the same.
 #[test]
 fn ten_updates_follow_torch_also_where_gradients_accumulate() {
     let plain = TrainingArguments {

@@ -57,7 +57,8 @@ pub(crate) struct TrainOutput {
 impl Trainer<'_> {
     /// Train to the end.
     ///
-    /// The checkpoints stay until [`Self::clear_checkpoints`]. After a signal, or every `save_steps` updates, a checkpoint is saved from which `resume` goes on bit-equal.
+    /// The checkpoints stay until [`Self::clear_checkpoints`]. After a signal, or every
+    /// `save_steps` updates, a checkpoint is saved from which `resume` goes on bit-equal.
     ///
     /// # Errors
     /// [`crate::error::Error::Interrupted`] after a signal; what reading rows, the model or the disk gives.
@@ -152,7 +153,8 @@ impl Trainer<'_> {
         }
     }
 
-    /// Evaluate after this update: the figures go into the log, and the best weights to the disk when they are wanted.
+    /// Evaluate after this update: the figures go into the log, and the best weights to the disk
+    /// when they are wanted.
     fn evaluate(&self, checkpoints: &Checkpoints, state: &mut TrainerState) -> Result<()> {
         let a = self.arguments;
         let (split, rows) = (self.eval_split, self.eval_rows);

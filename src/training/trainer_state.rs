@@ -22,7 +22,8 @@ pub(crate) struct TrainerState {
     pub(crate) num_train_epochs: usize,
     /// Rows of a micro-batch.
     pub(crate) train_batch_size: usize,
-    /// Updates between two log lines. This and the next two are numbers, also where the settings are shares of the run.
+    /// Updates between two log lines. This and the next two are numbers, also where the settings
+    /// are shares of the run.
     pub(crate) logging_steps: u64,
     /// Updates between two evaluations, where these are counted in updates.
     pub(crate) eval_steps: Option<u64>,
@@ -40,7 +41,8 @@ pub(crate) struct TrainerState {
     pub(crate) best_metric: Option<f64>,
     /// The update after which it was found.
     pub(crate) best_global_step: Option<u64>,
-    /// The folder that keeps the weights of that moment while the run is under way, when they are wanted at its end.
+    /// The folder that keeps the weights of that moment while the run is under way, when they are
+    /// wanted at its end.
     pub(crate) best_model_checkpoint: Option<String>,
     /// Evaluations since the best one.
     pub(crate) early_stopping_patience_counter: u64,
@@ -57,8 +59,9 @@ impl TrainerState {
         self.pending_steps = 0;
     }
 
-    /// Take note of the metric of an evaluation; whether it is the best so far. As Trainer's `_determine_best_metric` and
-    /// its `EarlyStoppingCallback`: an equal value is not better, and one that is no number never is.
+    /// Take note of the metric of an evaluation; whether it is the best so far. As Trainer's
+    /// `_determine_best_metric` and its `EarlyStoppingCallback`: an equal value is not better, and
+    /// one that is no number never is.
     pub(super) fn record_metric(&mut self, metric: BestMetric, value: f64) -> bool {
         let best = self.best_metric;
         let better = !value.is_nan() && best.is_none_or(|best| metric.is_better(value, best));

@@ -1,6 +1,7 @@
-//! One function per reader of files that strangers write: the bytes go into a file of a fresh folder and through the
-//! library as a program would read it. Whatever the bytes are, the answer is a value or an error that names the file;
-//! a panic, an abort, a hang or runaway memory is a finding.
+//! One function per reader of files that strangers write: the bytes go into a file of a fresh
+//! folder and through the library as a program would read it. Whatever the bytes are, the answer is
+//! a value or an error that names the file; a panic, an abort, a hang or runaway memory is a
+//! finding.
 //!
 //! The fuzz targets call these functions, and so does the test that replays what was once found.
 
@@ -227,7 +228,8 @@ pub fn npy_arrays(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Open a tokenizer and encode `text` in every way, which keeps what was promised about lengths and places.
+/// Open a tokenizer and encode `text` in every way, which keeps what was promised about lengths and
+/// places.
 fn encode(folder: &TempDir, text: &str) -> Result<()> {
     let options = TokenizerOptions::default();
     let tokenizer = named(folder, from_pretrained(folder.path(), &options))?;

@@ -1,4 +1,5 @@
-//! Input that cannot be used: each case ends with a status, a message that names the place, and no output.
+//! Input that cannot be used: each case ends with a status, a message that names the place, and no
+//! output.
 
 mod prepare;
 mod replay;

@@ -1,4 +1,5 @@
-//! The XLM-RoBERTa of candle-transformers with the weights of a CamemBERT; `benches/extraction.rs` takes it from here.
+//! The XLM-RoBERTa of candle-transformers with the weights of a CamemBERT; `benches/extraction.rs`
+//! takes it from here.
 
 use std::path::Path;
 

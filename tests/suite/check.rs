@@ -20,7 +20,8 @@ fn put(server: &HubServer, repository: &str, folder: &Path) {
     }
 }
 
-/// A hub with encoders and tokenizers that transformers was run on, and a small FLUE CLS; the expected values.
+/// A hub with encoders and tokenizers that transformers was run on, and a small FLUE CLS; the
+/// expected values.
 fn hub(w: &Workspace) -> (HubServer, Vec<Value>) {
     let server = HubServer::start();
     let mut values = Vec::new();
@@ -202,7 +203,8 @@ fn what_is_checked_can_be_fetched_first() {
     assert_eq!(server.requests("").len(), before);
 }
 
-/// The true tokenizer of camembert-base gives the ids that transformers publishes: the part of the check that needs no weights.
+/// The true tokenizer of camembert-base gives the ids that transformers publishes: the part of the
+/// check that needs no weights.
 #[test]
 #[ignore = "needs the real files of ../shared/real"]
 fn the_true_tokenizer_gives_the_published_ids() {

@@ -57,7 +57,8 @@ impl Workspace {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Run and require the given exit status and words in the message on stderr, and no panic; the message.
+    /// Run and require the given exit status and words in the message on stderr, and no panic; the
+    /// message.
     pub fn fails(&self, line: &str, status: i32, words: &[&str]) -> String {
         let output = self.command(line).output().unwrap();
         assert_eq!(

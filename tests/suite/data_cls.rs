@@ -184,7 +184,8 @@ fn all_tokens_come_unpadded_with_their_ids() {
         .to_vec1::<f32>()
         .unwrap();
     assert_eq!(column(&batches, "test", 12), want);
-    // The first token of each row is what `--tokens cls` gives, up to the order of sums in products of other shapes.
+    // The first token of each row is what `--tokens cls` gives, up to the order of sums in products
+    // of other shapes.
     w.run(
         &line
             .replace("--tokens all", "--tokens cls")

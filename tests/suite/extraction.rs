@@ -1,4 +1,5 @@
-//! `data-cls` at any size: shards, merging, killed runs, storage types, what stands beside the states of tokens.
+//! `data-cls` at any size: shards, merging, killed runs, storage types, what stands beside the
+//! states of tokens.
 
 use std::fs;
 use std::path::Path;
@@ -232,7 +233,8 @@ fn tokens_have_their_ids_and_places_and_their_mean_is_the_mean() {
     }
 }
 
-/// The files that FLUE CLS is read from are by category; a row's is that of the file where its text stands.
+/// The files that FLUE CLS is read from are by category; a row's is that of the file where its text
+/// stands.
 #[test]
 fn the_category_of_a_row_is_that_of_its_file() {
     let w = prepared("camembert");

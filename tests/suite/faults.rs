@@ -1,5 +1,5 @@
-//! Faults while the programs run: killed at any step, another run at the same output, disks that are full or
-//! read-only, folders that disappear, clocks that jump.
+//! Faults while the programs run: killed at any step, another run at the same output, disks that
+//! are full or read-only, folders that disappear, clocks that jump.
 
 mod disk;
 mod inputs;

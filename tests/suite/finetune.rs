@@ -1,4 +1,5 @@
-//! `flue-cls-finetune` on the shipped sample: what it leaves, that it is reproducible, and that it survives being killed.
+//! `flue-cls-finetune` on the shipped sample: what it leaves, that it is reproducible, and that it
+//! survives being killed.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -32,7 +32,8 @@ pub fn offline() -> HubOptions {
     }
 }
 
-/// A repository in the cache as Python's `from_pretrained` leaves it: with notes of what the commit does not have.
+/// A repository in the cache as Python's `from_pretrained` leaves it: with notes of what the commit
+/// does not have.
 fn cached(home: &Path, name: &str, files: &[(&str, &str)]) -> PathBuf {
     let absent = home.join(format!(
         "hub/models--{}/.no_exist/{COMMIT}",

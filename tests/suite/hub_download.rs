@@ -1,4 +1,5 @@
-//! Downloads from a hub on the loopback address: what is fetched, and what happens when the network fails.
+//! Downloads from a hub on the loopback address: what is fetched, and what happens when the network
+//! fails.
 
 use std::fs;
 use std::path::Path;
@@ -252,7 +253,8 @@ fn many_runs_may_download_the_same_file() {
 
 const ZENODO: &str = "/records/3251672/files/cls-acl10-unprocessed.tar.gz";
 
-/// An archive with the six French files and their German namesakes, and a link under a name if one is given.
+/// An archive with the six French files and their German namesakes, and a link under a name if one
+/// is given.
 fn archive(link: Option<&str>) -> Vec<u8> {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
         Vec::new(),

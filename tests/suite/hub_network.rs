@@ -15,7 +15,8 @@ use crate::hub::{MODEL, hub_in, message, online, served};
 use crate::hub_server::{COMMIT, Fault, HubServer};
 use crate::hub_whole::longest;
 
-/// A proxy on the loopback address that tunnels as `CONNECT` asks; the targets it was asked for, and the credentials.
+/// A proxy on the loopback address that tunnels as `CONNECT` asks; the targets it was asked for,
+/// and the credentials.
 fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -406,7 +407,8 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
         text.contains("UnknownIssuer") && text.contains("SSL_CERT_FILE"),
         "{text}"
     );
-    // Another authority's file, by a variable that comes first: the server's own certificate is no authority.
+    // Another authority's file, by a variable that comes first: the server's own certificate is no
+    // authority.
     let fixture = |name: &str| crate::common::fixtures().join("hub").join(name);
     let (authority, other) = (fixture("authority.pem"), fixture("server.pem"));
     let (authority, other) = (authority.to_str().unwrap(), other.to_str().unwrap());

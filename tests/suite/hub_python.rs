@@ -1,4 +1,5 @@
-//! The test server and Python's `huggingface_hub`: it speaks the hub's protocol, and both sides share one cache.
+//! The test server and Python's `huggingface_hub`: it speaks the hub's protocol, and both sides
+//! share one cache.
 //!
 //! These run with both Pythons of [`crate::python`].
 

@@ -1,4 +1,5 @@
-//! A hub on the loopback address: listings, files, redirects to a second address, ranges, tokens, and faults on demand.
+//! A hub on the loopback address: listings, files, redirects to a second address, ranges, tokens,
+//! and faults on demand.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -75,7 +76,8 @@ impl HubServer {
         Self::start_with(None)
     }
 
-    /// Over https, with a certificate that only the authority in `tests/fixtures/hub/authority.pem` vouches for.
+    /// Over https, with a certificate that only the authority in `tests/fixtures/hub/authority.pem`
+    /// vouches for.
     pub fn start_https() -> Self {
         let pem = |name: &str| fixtures().join("hub").join(name);
         let chain = CertificateDer::pem_file_iter(pem("server.pem")).unwrap();
@@ -368,7 +370,8 @@ fn route(request: &Request, state: &State, store: &str) -> Reply {
     }
 }
 
-/// A repository without its kind as the hub's addresses have it: models bare, datasets with `datasets/`.
+/// A repository without its kind as the hub's addresses have it: models bare, datasets with
+/// `datasets/`.
 fn bare(repository: &str) -> &str {
     repository.strip_prefix("models/").unwrap_or(repository)
 }

@@ -212,7 +212,8 @@ fn what_the_hub_says_is_passed_on() {
     );
 }
 
-/// Start `line` against `server`, send SIGINT when the longest file of the model has `size` bytes, and wait.
+/// Start `line` against `server`, send SIGINT when the longest file of the model has `size` bytes,
+/// and wait.
 fn interrupted(w: &Workspace, server: &HubServer, size: u64) -> (Option<i32>, Duration) {
     let line = "data-cls -q --data x --checkpoint owner/model --out o.npy --download-only";
     let mut child = connected(w, server, line).spawn().unwrap();

@@ -1,5 +1,6 @@
-//! What a label is, wherever two sources meet: for each pair of sources and each way in which their lists of classes can differ,
-//! whether the figures stay the same, a warning says how they were read, or the run is refused.
+//! What a label is, wherever two sources meet: for each pair of sources and each way in which their
+//! lists of classes can differ, whether the figures stay the same, a warning says how they were
+//! read, or the run is refused.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 
 use crate::common::Workspace;
 
-/// A list of classes: the names of the negative and of the positive one, which of them is class 0, and what else there is.
+/// A list of classes: the names of the negative and of the positive one, which of them is class 0,
+/// and what else there is.
 struct List {
     name: &'static str,
     /// None for numbers without names.
@@ -94,7 +96,8 @@ const LISTS: [List; 9] = [
     },
 ];
 
-/// Run `line` with the other side's list and hold it to its outcome; `figures` reads what the run named `out` left.
+/// Run `line` with the other side's list and hold it to its outcome; `figures` reads what the run
+/// named `out` left.
 fn hold<T: PartialEq + std::fmt::Debug>(
     w: &Workspace,
     list: &List,
@@ -148,7 +151,8 @@ fn sample(w: &Workspace, rows: usize) -> HashMap<&'static str, Reviews> {
     ["train", "test"].map(split).into()
 }
 
-/// The columns of reviews, tokens too if they are asked for, with the metadata that `datasets` leaves for a list of classes.
+/// The columns of reviews, tokens too if they are asked for, with the metadata that `datasets`
+/// leaves for a list of classes.
 fn batch(reviews: &Reviews, list: &List, tokens: bool) -> RecordBatch {
     let label = match list.names {
         Some(names) => json!({"names": names, "_type": "ClassLabel"}),
@@ -331,7 +335,8 @@ fn splits_are_put_side_by_side() {
     );
 }
 
-/// A copy of the classifier in `from` whose classes have this list: the rows of its last layer change places with their names.
+/// A copy of the classifier in `from` whose classes have this list: the rows of its last layer
+/// change places with their names.
 fn write_classifier(w: &Workspace, from: &str, out: &str, list: &List) {
     fs::create_dir_all(w.path(out)).unwrap();
     for entry in fs::read_dir(w.path(from)).unwrap() {

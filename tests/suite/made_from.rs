@@ -1,4 +1,5 @@
-//! What a run was made from: a file exchanged between two runs is never taken for the one that was read before.
+//! What a run was made from: a file exchanged between two runs is never taken for the one that was
+//! read before.
 //!
 //! The other file has the size and the time of the old one, so that nothing but its content tells.
 
@@ -30,7 +31,8 @@ struct Exchanged {
 }
 
 impl Exchanged {
-    /// Put another content of the same size and time in the place of a file, one that its readers take.
+    /// Put another content of the same size and time in the place of a file, one that its readers
+    /// take.
     fn new(path: &Path) -> Self {
         let old = fs::read(path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -178,7 +180,8 @@ fn as_parquet(w: &Workspace, from: &str, to: &str) {
     }
 }
 
-/// Let a split of a dataset be read in the order of a list, as releases before 1.6 saved shuffled ones.
+/// Let a split of a dataset be read in the order of a list, as releases before 1.6 saved shuffled
+/// ones.
 fn shuffle(w: &Workspace, split: &str) {
     let folder = w.path(split);
     write_indices(&folder.join("indices.arrow"), false);
@@ -188,8 +191,8 @@ fn shuffle(w: &Workspace, split: &str) {
     fs::write(path, serde_json::to_string_pretty(&state).unwrap()).unwrap();
 }
 
-/// With each of `files` exchanged in turn, `line` fails with `words` and the name that the file has in manifests; with all of them
-/// as they were it goes on. A file is a path, or a name and a path.
+/// With each of `files` exchanged in turn, `line` fails with `words` and the name that the file has
+/// in manifests; with all of them as they were it goes on. A file is a path, or a name and a path.
 fn refused_for_each(w: &Workspace, line: &str, words: &str, files: &[(&str, &str)]) {
     for (name, path) in files {
         let exchanged = Exchanged::new(&w.path(path));

@@ -1,4 +1,5 @@
-//! One binary for all integration tests: each module drives one program or one promise of the README.
+//! One binary for all integration tests: each module drives one program or one promise of the
+//! README.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -5,8 +5,9 @@ use std::fs;
 
 use super::common::Workspace;
 
-/// Runs `line` with few and with many rows for `{}`, each `runs` times, and requires that the peak rises by less than `mib`.
-/// The least peak of some runs counts: what threads happen to do at the same time only adds to it.
+/// Runs `line` with few and with many rows for `{}`, each `runs` times, and requires that the peak
+/// rises by less than `mib`. The least peak of some runs counts: what threads happen to do at the
+/// same time only adds to it.
 #[track_caller]
 fn stays(w: &Workspace, line: &str, [few, many]: [usize; 2], runs: usize, mib: f64) {
     let peak = |rows: usize| {
@@ -33,7 +34,8 @@ fn preparing_keeps_no_rows() {
         fs::write(folder.join("train.csv"), &table).unwrap();
         fs::write(folder.join("test.csv"), "label,text\n1,bien\n0,mal\n").unwrap();
     }
-    // The larger table has 44 MB of text, which become 240 MB of numbers; memory that threads keep for themselves varies by some MB.
+    // The larger table has 44 MB of text, which become 240 MB of numbers; memory that threads keep
+    // for themselves varies by some MB.
     let line = "flue-cls-prepare -q --threads 2 -c tiny-camembert --data {} {}.datasets";
     stays(&w, line, [10_000, 100_000], 1, 20.0);
 }
@@ -51,7 +53,8 @@ fn extracting_and_studying_keep_no_states() {
         );
         stays(&w, &line, [200, 700], 1, 48.0);
     }
-    // As many cosines in both: up to 16 MiB of them are kept for each layer, so that the quartiles of small studies are exact.
+    // As many cosines in both: up to 16 MiB of them are kept for each layer, so that the quartiles
+    // of small studies are exact.
     let line = "study layers -q --threads 2 --data data --checkpoint tiny-camembert --cosine-sentences 50 --trace-sentences {} \
                 --erank-sentences {} --measure-sentences {} --out {}.study";
     stays(&w, line, [200, 700], 1, 16.0);
@@ -59,9 +62,10 @@ fn extracting_and_studying_keep_no_states() {
 
 /// Rows so short that what is kept for each of them is seen: 90,000 rows more, of one word.
 ///
-/// Measured over several runs, each with 90,000 rows more: the preparation needs up to 0.5 MiB more (6 bytes a row),
-/// from blocks that threads keep for themselves, the others 43 to 46 and 53 to 55 bytes a row. Sixteen bytes a row
-/// above what is known to stay are the noise; a field of a row that anyone kept as a vector of its own would take 24.
+/// Measured over several runs, each with 90,000 rows more: the preparation needs up to 0.5 MiB more
+/// (6 bytes a row), from blocks that threads keep for themselves, the others 43 to 46 and 53 to 55
+/// bytes a row. Sixteen bytes a row above what is known to stay are the noise; a field of a row
+/// that anyone kept as a vector of its own would take 24.
 #[test]
 fn little_is_kept_for_a_short_row() {
     const ROWS: [usize; 2] = [10_000, 100_000];
@@ -77,7 +81,8 @@ fn little_is_kept_for_a_short_row() {
         fs::write(folder.join("test.csv"), table).unwrap();
         fs::write(folder.join("train.csv"), "label,text\n1,bien\n0,mal\n").unwrap();
     }
-    // What a row takes on the disk. The file of a dataset is mapped: its pages are resident once they were read.
+    // What a row takes on the disk. The file of a dataset is mapped: its pages are resident once
+    // they were read.
     const MAPPED: usize = 43;
     for (line, known) in [
         // Nothing stays in the preparation.

@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor, safetensors};
 
 use crate::common::Workspace;
 
-/// A prepared workspace with the tiny checkpoint in `plain`, and the same with these tensors and this class in `other`.
+/// A prepared workspace with the tiny checkpoint in `plain`, and the same with these tensors and
+/// this class in `other`.
 fn with_head(checkpoint: &str, class: &str, head: &[(&str, &[usize])]) -> Workspace {
     let w = Workspace::new();
     let from = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -80,7 +81,8 @@ fn the_programs_use_the_encoder_and_say_what_they_leave_out() {
         assert!(states("plain") == states("other"), "{class}");
         let line = "study layers --data data --sentences 4 --checkpoint ./other --out layers";
         assert!(log_of(&w, line).contains(words));
-        // Fine-tuning starts a head anew, the same as where there was none, with the classes of the data.
+        // Fine-tuning starts a head anew, the same as where there was none, with the classes of the
+        // data.
         let train = |from: &str| {
             let line = format!("flue-cls-finetune -a 16 -b 8 -d data -c ./{from} -s tuned-{from}");
             log_of(&w, &line)

@@ -1,7 +1,7 @@
 //! The programs beside both generations of Python's libraries: the same ids, the same folders.
 //!
-//! `FLUE_STUDY_PYTHON` names a Python with transformers 4.57.1, `FLUE_STUDY_PYTHON_5` one with 5.24 (`.ci/python-4.txt` and
-//! `.ci/python-5.txt` list what else they have); torch is not needed.
+//! `FLUE_STUDY_PYTHON` names a Python with transformers 4.57.1, `FLUE_STUDY_PYTHON_5` one with 5.24
+//! (`.ci/python-4.txt` and `.ci/python-5.txt` list what else they have); torch is not needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The commands of the README's section "The real study", word by word, against a hub with tiny weights under the true names.
+//! The commands of the README's section "The real study", word by word, against a hub with tiny
+//! weights under the true names.
 
 use std::fs;
 use std::path::Path;

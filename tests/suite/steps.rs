@@ -1,6 +1,6 @@
-//! A program watched from inside by a small library that is loaded before it (`steps.c`): every call
-//! by which it changes a file is a step. So a test can kill it at any step, the same one each time,
-//! and ask for its peak of memory.
+//! A program watched from inside by a small library that is loaded before it (`steps.c`): every
+//! call by which it changes a file is a step. So a test can kill it at any step, the same one each
+//! time, and ask for its peak of memory.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -74,13 +74,17 @@ impl Workspace {
     /// its end where it takes fewer.
     pub fn kill_at(&self, line: &str, step: usize, signal: i32) -> ExitStatus {
         let mut command = self.watched(line, step, signal);
-        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-        quiet.status().unwrap()
+        let output = command.stdout(Stdio::null()).output().unwrap();
+        if output.status.code().is_some_and(|code| code != 0) {
+            // Shown where the test fails.
+            eprintln!("{line}\n{}", show(&output));
+        }
+        output.status
     }
 
-    /// Run `line` once into `whole`, which stands for its `OUT`, and then into `out`, again and again
-    /// from what was left, killed `kills` times at steps of all its parts, and to its end. Where a
-    /// run came to its end before that step, `out` is removed.
+    /// Run `line` once into `whole`, which stands for its `OUT`, and then into `out`, again and
+    /// again from what was left, killed `kills` times at steps of all its parts, and to its end.
+    /// Where a run came to its end before that step, `out` is removed.
     pub fn killed_and_run_again(&self, line: &str, whole: &str, out: &str, kills: usize) {
         let steps = self.watch(&line.replace("OUT", whole)).steps;
         let line = line.replace("OUT", out);
@@ -104,8 +108,8 @@ impl Workspace {
     }
 }
 
-/// The step of a round, of so many: rounds that follow each other are at different parts, and `rounds`
-/// of them are spread evenly over 1 to `steps`.
+/// The step of a round, of so many: rounds that follow each other are at different parts, and
+/// `rounds` of them are spread evenly over 1 to `steps`.
 pub fn spread(round: usize, rounds: usize, steps: usize) -> usize {
     // A prime that divides no number of rounds here, so that each part has its turn.
     const STRIDE: usize = 37;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// them.
 ///
 /// ```
-/// use flue_study::artifact::AtomicFile;
+/// use flue_study::files::AtomicFile;
 /// use flue_study::artifact::npy::{DType, Header, NpyWriter, read_arrays};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("two.npy");

@@ -12,10 +12,12 @@ use crate::error::Error;
 use crate::pipelines::check::{Check, Config, Expected, Outcome, Summary, run};
 use crate::pipelines::download;
 
-/// Hold this build against what others published of camembert-base, flaubert_base_cased and FLUE CLS
+/// Hold this build against what others published of camembert-base, flaubert_base_cased and FLUE
+/// CLS
 ///
-/// Prints a line for each value: what it is, what was expected, what was found, and whether they agree. What is neither in the cache
-/// nor to be had from the network is said in its line. Exit status 1 when anything disagrees or could not be checked.
+/// Prints a line for each value: what it is, what was expected, what was found, and whether they
+/// agree. What is neither in the cache nor to be had from the network is said in its line. Exit
+/// status 1 when anything disagrees or could not be checked.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Check the values in this file of JSON instead of the published ones

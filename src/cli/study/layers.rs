@@ -1,4 +1,5 @@
-//! The command lines of `study layers`, `study raw` and `study fine-tuning`, and how many sentences they look at.
+//! The command lines of `study layers`, `study raw` and `study fine-tuning`, and how many sentences
+//! they look at.
 
 use std::path::PathBuf;
 
@@ -15,8 +16,9 @@ use crate::pipelines::{Same, keep_inputs};
 
 /// Take cosines, traces of covariances and the effective rank of every layer of one model
 ///
-/// Leaves cosine.csv, cosine_variance.csv, trace.csv and erank.csv, the same as Parquet, and a picture of each.
-/// Sentences are the first rows of the test split, unshuffled; tokens are those that are not padding.
+/// Leaves cosine.csv, cosine_variance.csv, trace.csv and erank.csv, the same as Parquet, and a
+/// picture of each. Sentences are the first rows of the test split, unshuffled; tokens are those
+/// that are not padding.
 #[derive(Debug, Args)]
 pub(super) struct LayersArgs {
     /// A dataset folder as flue-cls-prepare writes it
@@ -35,12 +37,13 @@ pub(super) struct LayersArgs {
     #[arg(long, value_name = "WORDS")]
     title: Option<String>,
 
-    /// See the chunks i, i+N, ... of 64 sentences only and leave what they give in OUT.shards [default: from SLURM_ARRAY_TASK_ID,
-    /// _MIN, _STEP and _COUNT inside a job array, else all]
+    /// See the chunks i, i+N, ... of 64 sentences only and leave what they give in OUT.shards
+    /// [default: from SLURM_ARRAY_TASK_ID, _MIN, _STEP and _COUNT inside a job array, else all]
     #[arg(long, value_name = "i/N")]
     shard: Option<String>,
 
-    /// Make OUT of the finished shards in OUT.shards; the other options as they were given with --shard
+    /// Make OUT of the finished shards in OUT.shards; the other options as they were given with
+    /// --shard
     #[arg(long, conflicts_with = "shard")]
     merge: bool,
 
@@ -109,8 +112,8 @@ struct SizesArgs {
     #[command(flatten)]
     sentences: SentencesArgs,
 
-    /// Sentences of the further measures (anisotropy, IsoScore, CKA, ...): a number, or all [default: --sentences, else the largest
-    /// of the three above]
+    /// Sentences of the further measures (anisotropy, IsoScore, CKA, ...): a number, or all
+    /// [default: --sentences, else the largest of the three above]
     #[arg(long, value_name = "N|all", conflicts_with = "no_measures")]
     measure_sentences: Option<Count>,
 
@@ -237,7 +240,8 @@ impl SizesArgs {
 /// Options of `study layers`, `raw`, `fine-tuning` and `pipeline`.
 #[derive(Debug, Args)]
 pub(super) struct SentencesArgs {
-    /// Sentences that every statistic looks at, unless its own option says otherwise: a number, or all [default: as in the notebooks]
+    /// Sentences that every statistic looks at, unless its own option says otherwise: a number, or
+    /// all [default: as in the notebooks]
     #[arg(long, value_name = "N|all")]
     sentences: Option<Count>,
 
@@ -249,13 +253,15 @@ pub(super) struct SentencesArgs {
     #[arg(long, value_name = "N|all")]
     trace_sentences: Option<Count>,
 
-    /// Sentences whose tokens are stacked for the effective rank: a number, or all [default: --sentences, else 10]
+    /// Sentences whose tokens are stacked for the effective rank: a number, or all [default:
+    /// --sentences, else 10]
     #[arg(long, value_name = "N|all")]
     erank_sentences: Option<Count>,
 }
 
 impl SentencesArgs {
-    /// What is looked at, the further measures included; `seed` decides their sample of tokens and their bootstrap.
+    /// What is looked at, the further measures included; `seed` decides their sample of tokens and
+    /// their bootstrap.
     pub(crate) fn amounts(&self, seed: u64) -> Amounts {
         let of = |own: Option<Count>, notebooks: usize| {
             own.or(self.sentences).unwrap_or(Count::First(notebooks))

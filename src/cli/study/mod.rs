@@ -16,9 +16,11 @@ mod layers;
 mod pipeline;
 mod studies;
 
-/// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after fine-tuning.
+/// Study how FlauBERT and CamemBERT represent a sentence, layer by layer, before and after
+/// fine-tuning.
 ///
-/// Each study leaves a folder of tables (CSV and Parquet) and pictures (PNG and SVG) and prints a summary as JSON.
+/// Each study leaves a folder of tables (CSV and Parquet) and pictures (PNG and SVG) and prints a
+/// summary as JSON.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 130 or 143 after a signal.
 #[derive(Debug, Parser)]

@@ -16,8 +16,8 @@ use crate::pipelines::pipeline::{self, Config, Summary};
 
 /// Run the whole study for both models: prepare, fine-tune, data-cls, every study, the report
 ///
-/// It resumes where it stopped. With --sample it takes the shipped corpus and the two tiny models, which are a
-/// demonstration and not French BERTs.
+/// It resumes where it stopped. With --sample it takes the shipped corpus and the two tiny models,
+/// which are a demonstration and not French BERTs.
 #[derive(Debug, Args)]
 pub(super) struct PipelineArgs {
     /// The shipped corpus and the tiny models, all rows

@@ -1,5 +1,5 @@
-//! The command lines of the studies that read what others stored (`cls`, `cone`), of those beyond the notebooks (`compare`,
-//! `convergence`), and of what gathers them all (`report`, `export`).
+//! The command lines of the studies that read what others stored (`cls`, `cone`), of those beyond
+//! the notebooks (`compare`, `convergence`), and of what gathers them all (`report`, `export`).
 
 use std::path::PathBuf;
 
@@ -14,8 +14,9 @@ use crate::pipelines::study::{Count, cls, compare, cone, convergence, export};
 
 /// Train one linear probe per model and layer on the [CLS] vectors that data-cls stored
 ///
-/// Leaves treillis.csv (model,layer,accuracy), probes.csv, logistic.csv (logistic regression to convergence with its strength
-/// chosen by cross-validation, and on shuffled labels), classes.csv, curves.csv, the heat maps and the training curves.
+/// Leaves treillis.csv (model,layer,accuracy), probes.csv, logistic.csv (logistic regression to
+/// convergence with its strength chosen by cross-validation, and on shuffled labels), classes.csv,
+/// curves.csv, the heat maps and the training curves.
 #[derive(Debug, Args)]
 pub(super) struct ClsArgs {
     #[command(flatten)]
@@ -25,7 +26,8 @@ pub(super) struct ClsArgs {
     #[arg(long, value_name = "DIR", default_value = "results/cls")]
     out: PathBuf,
 
-    /// The same number of epochs for every probe [default: the original's, 30 for FlauBERT, 200 for CamemBERT, 60 at its layer 12]
+    /// The same number of epochs for every probe [default: the original's, 30 for FlauBERT, 200 for
+    /// CamemBERT, 60 at its layer 12]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     epochs: Option<usize>,
 
@@ -40,7 +42,8 @@ pub(super) struct ClsArgs {
 
 /// Compare the [CLS] vector of every review with that of the first one, by label
 ///
-/// Leaves cone.csv (model,split,row,label,cosine) and a scatter for each model, of the last layer stored.
+/// Leaves cone.csv (model,split,row,label,cosine) and a scatter for each model, of the last layer
+/// stored.
 #[derive(Debug, Args)]
 pub(super) struct ConeArgs {
     #[command(flatten)]
@@ -57,7 +60,8 @@ struct ArraysArgs {
     #[arg(long, value_name = "DIR", default_value = "numpy_save")]
     npy: PathBuf,
 
-    /// The numbers of the layers that the files hold [default: as their manifests say, else 5,7,9,11,12]
+    /// The numbers of the layers that the files hold [default: as their manifests say, else
+    /// 5,7,9,11,12]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     layers: Option<Vec<usize>>,
 
@@ -96,9 +100,11 @@ impl ConeArgs {
     }
 }
 
-/// Tell how alike the layers of two models are over the same tokens, raw against fine-tuned (linear CKA)
+/// Tell how alike the layers of two models are over the same tokens, raw against fine-tuned (linear
+/// CKA)
 ///
-/// Leaves comparison.csv (layer_a,layer_b,cka), a heat map of all pairs of layers and a line of the same layers.
+/// Leaves comparison.csv (layer_a,layer_b,cka), a heat map of all pairs of layers and a line of the
+/// same layers.
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
     /// A dataset folder as flue-cls-prepare writes it
@@ -134,10 +140,11 @@ pub(super) struct CompareArgs {
     batch: usize,
 }
 
-/// Correlate the convergence of each sentence's tokens with how well a fine-tuned model classifies it
+/// Correlate the convergence of each sentence's tokens with how well a fine-tuned model classifies
+/// it
 ///
-/// Leaves convergence.csv (target,group,layer,rows,spearman,low,high), sentences.csv, cosines.csv and pictures: over all sentences,
-/// by category and by length.
+/// Leaves convergence.csv (target,group,layer,rows,spearman,low,high), sentences.csv, cosines.csv
+/// and pictures: over all sentences, by category and by length.
 #[derive(Debug, Args)]
 pub(super) struct ConvergenceArgs {
     /// A dataset folder as flue-cls-prepare writes it
@@ -160,7 +167,8 @@ pub(super) struct ConvergenceArgs {
     #[arg(long, value_name = "N|all", default_value = "all")]
     sentences: Count,
 
-    /// Do not give the classifier the token types of the data (for a FlauBERT that was fine-tuned without them)
+    /// Do not give the classifier the token types of the data (for a FlauBERT that was fine-tuned
+    /// without them)
     #[arg(long)]
     no_token_type_ids: bool,
 
@@ -234,7 +242,8 @@ pub(super) struct ReportArgs {
 
 /// Gather the tables of all studies for notebooks: one Parquet file for each kind of table
 ///
-/// The tables of one kind stand below each other, with a first column `run`: the folder that each row comes from.
+/// The tables of one kind stand below each other, with a first column `run`: the folder that each
+/// row comes from.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// The folder in which the studies left their folders

@@ -32,9 +32,9 @@ pub(in crate::models) trait Architecture: Debug + Send + Sync {
     /// [`Malformed`](crate::error::Error::Malformed) with the tensor that is wrong or missing.
     fn embeddings(&self, builder: &mut Builder<'_>, config: &Config) -> Result<Embeddings>;
 
-    /// Which row of which table each token of a batch takes: (number of the table, ids (T)). A table
-    /// may be used more than once. The token ids are below the vocabulary's size and the sequences
-    /// no longer than the positions.
+    /// Which row of which table each token of a batch takes: (number of the table, ids (T)). A
+    /// table may be used more than once. The token ids are below the vocabulary's size and the
+    /// sequences no longer than the positions.
     ///
     /// # Errors
     /// [`Mismatch`](crate::error::Error::Mismatch) for a token beyond the tables.

@@ -109,8 +109,8 @@ impl Architecture for Xlm {
         Embeddings::load(builder, config, &tables, "transformer.layer_norm_emb")
     }
 
-    /// Token types, where they are given, take rows of the *word* embeddings, as `FlaubertModel` has
-    /// it.
+    /// Token types, where they are given, take rows of the *word* embeddings, as `FlaubertModel`
+    /// has it.
     fn lookups(&self, config: &Config, input: &Input<'_>) -> Result<Vec<(usize, Vec<u32>)>> {
         let limit = config.max_length();
         if let Some(column) = input.columns.iter().find(|&&c| c as usize >= limit) {

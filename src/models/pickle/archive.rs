@@ -1,4 +1,5 @@
-//! The layout since torch 1.6: `NAME/data.pkl`, `NAME/data/KEY` for each storage, none of them compressed.
+//! The layout since torch 1.6: `NAME/data.pkl`, `NAME/data/KEY` for each storage, none of them
+//! compressed.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -1,5 +1,5 @@
-//! The layout before torch 1.6: five pickles (a magic number, the version of the protocol, the machine, the tensors,
-//! the keys of the storages), then each storage after its number of elements.
+//! The layout before torch 1.6: five pickles (a magic number, the version of the protocol, the
+//! machine, the tensors, the keys of the storages), then each storage after its number of elements.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -41,7 +41,8 @@ impl Legacy {
         if run("the second pickle")?.0 != Value::Int(PROTOCOL) {
             return Err(bad("the second pickle", "another version of the layout"));
         }
-        // What the machine was like: its numbers are little-endian everywhere that torch is released for.
+        // What the machine was like: its numbers are little-endian everywhere that torch is
+        // released for.
         run("the third pickle")?;
         let (top, values) = run("the fourth pickle")?;
         let (keys, of_keys) = run("the fifth pickle")?;

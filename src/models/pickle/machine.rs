@@ -1,5 +1,5 @@
-//! The pickle machine, cut down to what builds a dictionary of tensors. It calls nothing and imports nothing: an
-//! instruction or a name outside its short lists is refused.
+//! The pickle machine, cut down to what builds a dictionary of tensors. It calls nothing and
+//! imports nothing: an instruction or a name outside its short lists is refused.
 //!
 //! The instructions are those of Python's `pickletools`; torch writes protocol 2.
 
@@ -11,7 +11,8 @@ use std::path::Path;
 use super::value::{Name, Value, Values};
 use crate::error::{Error, Result};
 
-/// Longest pickle that is read. Those of real checkpoints stay below 1 MB; each byte may cost some tens in memory.
+/// Longest pickle that is read. Those of real checkpoints stay below 1 MB; each byte may cost some
+/// tens in memory.
 const MAX_BYTES: u64 = 1 << 23;
 const ONLY_TENSORS: &str =
     "only what builds tensors (a model.safetensors is safe to load from anybody)";
@@ -32,7 +33,8 @@ pub(super) struct Machine<'a, R> {
 }
 
 impl<'a, R: Read> Machine<'a, R> {
-    /// Run the pickle that starts at `reader`'s place up to its end: its value, and all that the value points to.
+    /// Run the pickle that starts at `reader`'s place up to its end: its value, and all that the
+    /// value points to.
     ///
     /// # Errors
     /// [`Error::Malformed`] naming the byte, for an instruction or a name that is not allowed, or a damaged pickle.
@@ -162,7 +164,8 @@ impl<'a, R: Read> Machine<'a, R> {
             b'Q' => self.storage()?,
             b'R' => self.reduce()?,
             b'b' => {
-                // The attributes of a dictionary, such as `_metadata` of a state dict, are of no use here.
+                // The attributes of a dictionary, such as `_metadata` of a state dict, are of no
+                // use here.
                 self.pop()?;
                 let object = self.stack.last().copied();
                 if !matches!(object, Some(Value::Dict(_))) {

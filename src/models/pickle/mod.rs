@@ -1,9 +1,9 @@
-//! Reading one `pytorch_model.bin`: what `torch.save` writes for a dictionary of tensors, in either of its layouts
-//! (`torch/serialization.py`): a zip archive with `data.pkl` and a member for each storage (since torch 1.6), or
-//! pickles followed by the storages (before).
+//! Reading one `pytorch_model.bin`: what `torch.save` writes for a dictionary of tensors, in either
+//! of its layouts (`torch/serialization.py`): a zip archive with `data.pkl` and a member for each
+//! storage (since torch 1.6), or pickles followed by the storages (before).
 //!
-//! A pickle is a program. This one is run by a machine that can only build tensors ([`machine`]), sizes are held
-//! against the file before memory is taken, and nothing is mapped.
+//! A pickle is a program. This one is run by a machine that can only build tensors ([`machine`]),
+//! sizes are held against the file before memory is taken, and nothing is mapped.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -26,7 +26,8 @@ mod value;
 mod tests;
 
 const REMEDY: &str = "a complete file as torch.save writes it: copy or download it again";
-/// Tensors may share a storage, but not so much that a small file fills the memory: numbers for each byte of the file.
+/// Tensors may share a storage, but not so much that a small file fills the memory: numbers for
+/// each byte of the file.
 const MOST_NUMBERS_PER_BYTE: u64 = 2;
 
 /// One of the two layouts.
@@ -149,7 +150,8 @@ fn check_expansion(
     Ok(())
 }
 
-/// Refuse storages that together are larger than the file: members of an archive may overlap, and each would be read.
+/// Refuse storages that together are larger than the file: members of an archive may overlap, and
+/// each would be read.
 fn check_storages(
     path: &Path,
     by_storage: &BTreeMap<&str, Vec<(&str, &View)>>,

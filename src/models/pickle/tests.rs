@@ -174,7 +174,8 @@ fn long_shapes_and_names_that_could_be_repeated_are_refused() {
     assert!(refusal(&tensor(9)).contains("a call of"));
 }
 
-/// An archive of plain members: each is a name, and the place and the bytes of what its entry in the directory says.
+/// An archive of plain members: each is a name, and the place and the bytes of what its entry in
+/// the directory says.
 fn archive(contents: &[(&str, &[u8])], entries: &[(&str, usize)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut starts = Vec::new();

@@ -1,12 +1,12 @@
 //! What a pickle may build: plain values, dictionaries, and tensors that point into storages.
 //!
-//! Values lie in flat lists and refer to each other by number, so that neither depth nor circles can hurt whoever
-//! drops or walks them.
+//! Values lie in flat lists and refer to each other by number, so that neither depth nor circles
+//! can hurt whoever drops or walks them.
 
 use super::super::numbers::Number;
 
-/// Most axes of a tensor, and most bytes in the name of a storage. A few bytes of a pickle repeat a long shape or name as
-/// often as they like, and each tensor and each storage keeps its own.
+/// Most axes of a tensor, and most bytes in the name of a storage. A few bytes of a pickle repeat a
+/// long shape or name as often as they like, and each tensor and each storage keeps its own.
 const MOST_AXES: usize = 8;
 const LONGEST_KEY: usize = 100;
 
@@ -189,7 +189,8 @@ impl Values {
 
     /// The storage that `torch.save` names by `("storage", its type, key, device, elements)`.
     pub(super) fn storage(&self, id: Value) -> Option<Storage> {
-        // The older layout adds a member that tells of views, of which nothing but None is written any more.
+        // The older layout adds a member that tells of views, of which nothing but None is written
+        // any more.
         let (Value::Name(Name::Storage(number)), kind, key, elements) = (match *self.tuple(id)? {
             [kind, name, key, _, elements] | [kind, name, key, _, elements, Value::None] => {
                 (name, kind, key, elements)

@@ -187,7 +187,8 @@ fn a_checkpoint_that_shrinks_while_it_is_read_ends_in_a_message() {
     }
 }
 
-/// A tensor that stands in two shards is that of the shard which the index names, whatever the order of the files.
+/// A tensor that stands in two shards is that of the shard which the index names, whatever the
+/// order of the files.
 #[test]
 fn the_index_says_which_shard_a_tensor_is_of() {
     let d = tempfile::tempdir().unwrap();
@@ -239,7 +240,8 @@ fn the_index_says_which_shard_a_tensor_is_of() {
     );
 }
 
-/// Layer norms were once called `gamma` and `beta`: a file that has both names has two tensors for one place.
+/// Layer norms were once called `gamma` and `beta`: a file that has both names has two tensors for
+/// one place.
 #[test]
 fn two_tensors_for_one_place_are_refused() {
     let d = tempfile::tempdir().unwrap();

@@ -6,8 +6,8 @@ use super::{CASES, Case, close, tensor};
 use crate::models::Gradients;
 use crate::nn::DropoutSeed;
 
-/// The steepest coordinate of every parameter, where a wrong gradient cannot hide behind rounding, against central
-/// differences of the loss.
+/// The steepest coordinate of every parameter, where a wrong gradient cannot hide behind rounding,
+/// against central differences of the loss.
 fn check_finite_differences(
     name: &str,
     case: &Case,

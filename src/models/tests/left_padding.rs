@@ -1,4 +1,5 @@
-//! Rows that are padded on the left: RoBERTa's positions count the tokens, XLM's are those of the columns.
+//! Rows that are padded on the left: RoBERTa's positions count the tokens, XLM's are those of the
+//! columns.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,7 @@
 //! Heads for other tasks: their encoder is used, they themselves never are.
 //!
-//! Names and shapes are those that `save_pretrained` of transformers 4.57.1 and 5.24 leaves for each class.
+//! Names and shapes are those that `save_pretrained` of transformers 4.57.1 and 5.24 leaves for
+//! each class.
 
 use serde_json::{Value, json};
 

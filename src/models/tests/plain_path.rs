@@ -1,4 +1,5 @@
-//! The networks on the plain path, in types of number that the kernels do not take: what a GPU computes.
+//! The networks on the plain path, in types of number that the kernels do not take: what a GPU
+//! computes.
 
 use candle_core::{DType, Device, Tensor};
 

@@ -1,5 +1,5 @@
-//! The network written a second time, in candle's own operations and without a backward pass: candle's autograd must find
-//! the gradients that ours finds, with every dropout at its place.
+//! The network written a second time, in candle's own operations and without a backward pass:
+//! candle's autograd must find the gradients that ours finds, with every dropout at its place.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -270,7 +270,8 @@ fn check(name: &str, case: &Case, seed: DropoutSeed) -> Vec<usize> {
     reference.used()
 }
 
-/// Each kind of dropout has a probability of its own, and the seeds leave out no layer, one, the other, and both.
+/// Each kind of dropout has a probability of its own, and the seeds leave out no layer, one, the
+/// other, and both.
 #[test]
 fn every_gradient_is_that_of_autograd_with_every_dropout_at_its_place() {
     for name in CASES {

@@ -17,8 +17,8 @@ const LABELS: [u32; 3] = [2, 0, 1];
 const TOKENS: [usize; 10] = [0, 1, 6, 15, 16, 63, 64, 599, 1198, 1199];
 const COLUMNS: [u32; 10] = [0, 1, 15, 16, 63, 64, 100, 511, 512, 767];
 
-/// Numbers in [0, 1) with 24 bits: splitmix64 (Steele, Lea and Flood 2014) from the FNV-1a hash of a
-/// name.
+/// Numbers in [0, 1) with 24 bits: splitmix64 (Steele, Lea and Flood 2014) from the FNV-1a hash of
+/// a name.
 fn numbers(name: &str) -> impl Iterator<Item = f64> {
     let hash = |seed: u64, byte: u8| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
     let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325, hash);

@@ -1,6 +1,6 @@
-//! Attention, cut into (sequence, head) pairs. Scores exist for a block of queries at a time, so memory is
-//! linear in the length of a sequence; the backward pass computes the probabilities again (as Dao
-//! et al. 2022 do).
+//! Attention, cut into (sequence, head) pairs. Scores exist for a block of queries at a time, so
+//! memory is linear in the length of a sequence; the backward pass computes the probabilities again
+//! (as Dao et al. 2022 do).
 
 use std::cell::RefCell;
 
@@ -84,8 +84,8 @@ fn units(sequences: &Sequences, queries: Queries, heads: usize) -> Vec<Unit> {
     units
 }
 
-/// Scores that exist at the same time in each buffer: what the cache of a core holds beside the rest. With more queries in a block
-/// the products lay out keys and values less often.
+/// Scores that exist at the same time in each buffer: what the cache of a core holds beside the
+/// rest. With more queries in a block the products lay out keys and values less often.
 const SCORES: usize = 1 << 17;
 
 /// How many queries make a block: all blocks of a unit are about the same.
@@ -121,7 +121,8 @@ thread_local! {
 
 /// An output of which every unit writes its own rows and columns.
 struct Shared(*mut f32);
-// SAFETY: units are disjoint (sequence, head) rectangles of the output, so no two threads touch the same element.
+// SAFETY: units are disjoint (sequence, head) rectangles of the output, so no two threads touch the
+// same element.
 unsafe impl Sync for Shared {}
 
 /// Scores of `queries` queries against all keys become probabilities, in place.
@@ -170,7 +171,8 @@ fn probabilities(
 ) {
     let rows = out.len() / unit.length;
     let (a, b) = (q.at_row(first), k.transposed());
-    // SAFETY: `q` and `k` are this unit's rows of the packed matrix, `out` is a buffer of rows × length.
+    // SAFETY: `q` and `k` are this unit's rows of the packed matrix, `out` is a buffer of rows ×
+    // length.
     unsafe {
         let size = (rows, unit.length, shape.head_size);
         product(
@@ -307,7 +309,8 @@ fn backward_unit(
             || score_gradient(p, ds, dropped, length),
         );
         let scale = shape.scale() as f32;
-        // SAFETY: the products write this unit's own rows and columns of the output, and read buffers and inputs.
+        // SAFETY: the products write this unit's own rows and columns of the output, and read
+        // buffers and inputs.
         unsafe {
             let (dropped, ds) = (block(dropped), block(ds));
             product(
@@ -407,7 +410,8 @@ impl View {
 /// out (m × n, rows `out_row` apart) = keep·out + factor·a·b, with `a` m × k and `b` k × n.
 ///
 /// # Safety
-/// The three matrices lie inside live allocations, and `out` overlaps neither of the others nor what another thread uses.
+/// The three matrices lie inside live allocations, and `out` overlaps neither of the others nor
+/// what another thread uses.
 unsafe fn product(
     (m, n, k): (usize, usize, usize),
     (a, b): (View, View),

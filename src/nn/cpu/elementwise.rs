@@ -1,5 +1,5 @@
-//! What is done element by element or row by row: activations, the ends of sub-layers, the loss, sums, and the
-//! AdamW update.
+//! What is done element by element or row by row: activations, the ends of sub-layers, the loss,
+//! sums, and the AdamW update.
 
 use candle_core::{Tensor, Var};
 use rayon::prelude::*;

@@ -60,7 +60,8 @@ pub(in crate::nn) fn embedding_sum_backward(
 
 /// Add row t of `g` to the row `ids[t]` of `table`, for every list of ids.
 fn add_rows(table: &mut [f32], g: &[f32], ids: &[&[u32]], width: usize, padding: Option<u32>) {
-    // Each thread owns a range of columns and takes the tokens in order: no races, and always the same sums.
+    // Each thread owns a range of columns and takes the tokens in order: no races, and always the
+    // same sums.
     let lanes = width
         .div_ceil(rayon::current_num_threads().max(1))
         .next_multiple_of(16);
@@ -73,7 +74,8 @@ fn add_rows(table: &mut [f32], g: &[f32], ids: &[&[u32]], width: usize, padding:
                 if Some(id) == padding {
                     continue;
                 }
-                // SAFETY: `id < rows`, as the caller has checked, and no other thread has these columns.
+                // SAFETY: `id < rows`, as the caller has checked, and no other thread has these
+                // columns.
                 let row = unsafe {
                     std::slice::from_raw_parts_mut(target.0.add(id as usize * width + from), count)
                 };

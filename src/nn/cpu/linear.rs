@@ -50,7 +50,8 @@ fn new_product(a: &Tensor, b: &Tensor, transpose: bool) -> Result<Owned> {
         if k == 0 {
             out.resize(m * n, 0.0);
         } else {
-            // SAFETY: there is room for m × n values, and a product that adds to nothing writes each of them.
+            // SAFETY: there is room for m × n values, and a product that adds to nothing writes
+            // each of them.
             unsafe {
                 multiply(out.as_mut_ptr(), a, b, false);
                 out.set_len(m * n);
@@ -93,19 +94,20 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Parts into which a product is cut for each thread. candle's own `matmul` cuts one part for each: when a thread starts late
-/// or loses its core for a moment, the others wait for it at the end of every product. Measured on 2 cores, where that left a
-/// sixth of a training step to one of them.
+/// Parts into which a product is cut for each thread. candle's own `matmul` cuts one part for each:
+/// when a thread starts late or loses its core for a moment, the others wait for it at the end of
+/// every product. Measured on 2 cores, where that left a sixth of a training step to one of them.
 const PARTS_PER_THREAD: usize = 4;
 
 /// out = a·b, or out + a·b; `out` is row-major.
 ///
 /// # Safety
-/// `out` points to room for as many values as the product has, which nothing else uses meanwhile, and which hold numbers
-/// when `add` is set.
+/// `out` points to room for as many values as the product has, which nothing else uses meanwhile,
+/// and which hold numbers when `add` is set.
 unsafe fn multiply(out: *mut f32, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
     assert_eq!(a.columns, b.rows);
-    // SAFETY: the strides describe the matrices inside their slices, and the caller vouches for `out`.
+    // SAFETY: the strides describe the matrices inside their slices, and the caller vouches for
+    // `out`.
     unsafe {
         gemm(
             a.rows,

@@ -1,10 +1,10 @@
-//! The kernels on a CPU, in f32, and what they share: the values of tensors, loops over blocks of rows on
-//! all cores with the widest vector instructions of the machine, and the elementary functions
-//! written so that the compiler vectorises them.
+//! The kernels on a CPU, in f32, and what they share: the values of tensors, loops over blocks of
+//! rows on all cores with the widest vector instructions of the machine, and the elementary
+//! functions written so that the compiler vectorises them.
 //!
 //! Work is cut into blocks whose size depends on the width of a row alone, not on the number of
-//! threads, and partial sums are added in the order of the blocks: results do not depend on how many
-//! threads there are.
+//! threads, and partial sums are added in the order of the blocks: results do not depend on how
+//! many threads there are.
 
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Mutex;
@@ -66,7 +66,8 @@ fn not_ours(t: &Tensor) -> Error {
     ))
 }
 
-/// The numbers of a contiguous tensor of f32 that lives on the CPU, for as long as the guard is held.
+/// The numbers of a contiguous tensor of f32 that lives on the CPU, for as long as the guard is
+/// held.
 fn values(t: &Tensor) -> Result<impl Deref<Target = [f32]> + '_> {
     read(t)
 }
@@ -191,7 +192,8 @@ fn for_blocks(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Syn
         });
 }
 
-/// The sum over blocks of rows of the `width` partial sums that `f(first row, last row, sums)` adds up.
+/// The sum over blocks of rows of the `width` partial sums that `f(first row, last row, sums)` adds
+/// up.
 fn sum_blocks(rows: usize, width: usize, f: impl Fn(usize, usize, &mut [f32]) + Sync) -> Vec<f32> {
     let block = block_rows(width);
     let blocks = rows.div_ceil(block);

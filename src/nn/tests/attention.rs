@@ -27,7 +27,8 @@ fn gradient_agrees(
     close(&got, &want.unwrap()[0], tolerance);
 }
 
-/// Long enough for several blocks of queries in both passes, each of which must find its own rows; not the first of the batch.
+/// Long enough for several blocks of queries in both passes, each of which must find its own rows;
+/// not the first of the batch.
 #[test]
 fn long_sequences_are_put_together_from_their_blocks() {
     let sequences = &sequences(&[0, 7, 507]);

@@ -27,7 +27,8 @@ fn dropout_depends_on_its_key_alone_and_keeps_the_mean() {
     assert!(Dropout::new(0.0, 0, SEED).is_none());
 }
 
-/// The rule that the type documents, with the generator called directly: an interrupted run must find the same masks.
+/// The rule that the type documents, with the generator called directly: an interrupted run must
+/// find the same masks.
 #[test]
 fn a_mask_is_that_of_its_counter_and_key() {
     let seed = DropoutSeed {

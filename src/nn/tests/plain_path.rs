@@ -1,4 +1,5 @@
-//! The plain path in other types of number than the kernels' f32: what every device but the CPU runs.
+//! The plain path in other types of number than the kernels' f32: what every device but the CPU
+//! runs.
 
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -176,7 +177,8 @@ impl Inputs<'_> {
     }
 }
 
-/// All functions on the same numbers in `dtype`, as f32: of `rows` rows, and attention in sequences cut at `bounds`.
+/// All functions on the same numbers in `dtype`, as f32: of `rows` rows, and attention in sequences
+/// cut at `bounds`.
 pub(super) fn results(dtype: DType, rows: usize, bounds: &[usize]) -> Results {
     let inputs = Inputs {
         dtype,

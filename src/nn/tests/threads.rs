@@ -4,7 +4,8 @@ use candle_core::DType;
 
 use super::plain_path::results;
 
-/// More rows than one block of any kernel, and sequences shorter and longer than a block of queries.
+/// More rows than one block of any kernel, and sequences shorter and longer than a block of
+/// queries.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let bounds = [0, 1, 60, 500, 900];

@@ -93,8 +93,8 @@ fn every_embedding_table_has_its_ids() {
     assert!(sum(&[&[0, 4], &[2]]).is_err());
 }
 
-/// Memory is written over only where nobody else sees it: what is taken to be written cannot be read
-/// meanwhile, and is there again afterwards.
+/// Memory is written over only where nobody else sees it: what is taken to be written cannot be
+/// read meanwhile, and is there again afterwards.
 #[test]
 fn values_that_are_being_written_cannot_be_read() {
     let (p, g) = (

@@ -41,8 +41,8 @@ pub(crate) enum Expected {
 pub(crate) struct States {
     /// A folder or a name on the hub.
     pub(crate) checkpoint: String,
-    /// The input, special tokens included. As many at its end are padding as there are ids of padding: what FlauBERT makes of
-    /// ids without a mask.
+    /// The input, special tokens included. As many at its end are padding as there are ids of
+    /// padding: what FlauBERT makes of ids without a mask.
     pub(crate) ids: Vec<u32>,
     /// The layer, 0 for the embeddings; the last without it.
     pub(crate) layer: Option<usize>,

@@ -1,6 +1,8 @@
-//! `study check`: what this build makes of the published checkpoints and of FLUE CLS, beside what others published of them.
+//! `study check`: what this build makes of the published checkpoints and of FLUE CLS, beside what
+//! others published of them.
 //!
-//! The values are data (`published.json`); any others can be given, so that a laboratory can hold a build against its own.
+//! The values are data (`published.json`); any others can be given, so that a laboratory can hold a
+//! build against its own.
 
 use std::path::PathBuf;
 

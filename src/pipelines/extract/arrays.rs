@@ -1,13 +1,15 @@
-//! `.npy` and `.safetensors`: every row is put at its place in the arrays of its split, all of which are known before the first
-//! state is.
+//! `.npy` and `.safetensors`: every row is put at its place in the arrays of its split, all of
+//! which are known before the first state is.
 //!
-//! **`.npy`** as the original leaves it: arrays stored one after another. Train layers in order, test layers in order (float32 or
-//! float16, rows × hidden), train labels, test labels (int64).
+//! **`.npy`** as the original leaves it: arrays stored one after another. Train layers in order,
+//! test layers in order (float32 or float16, rows × hidden), train labels, test labels (int64).
 //!
-//! **`.safetensors`**: tensors `train.layer_5`, … (records × hidden), `train.row`, `train.label`, `train.idx`, `train.category` (one
-//! per row; the category is its number in the list `categories` of the metadata, a JSON array, −1 where the row has none); where
-//! every token is kept also `train.token_ids` (one per record), `train.spans` (records × 2: first and last character, exclusive; −1
-//! where the checkpoint's tokenizer does not give these tokens) and `train.bounds` (rows + 1, the first record of each row).
+//! **`.safetensors`**: tensors `train.layer_5`, … (records × hidden), `train.row`, `train.label`,
+//! `train.idx`, `train.category` (one per row; the category is its number in the list `categories`
+//! of the metadata, a JSON array, −1 where the row has none); where every token is kept also
+//! `train.token_ids` (one per record), `train.spans` (records × 2: first and last character,
+//! exclusive; −1 where the checkpoint's tokenizer does not give these tokens) and `train.bounds`
+//! (rows + 1, the first record of each row).
 
 use std::io::{Seek, SeekFrom, Write};
 

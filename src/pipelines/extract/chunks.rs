@@ -1,11 +1,12 @@
-//! The states of a fixed number of rows at a time, each in a file of its own until the output is complete; and from all of them, row
-//! by row, to the output.
+//! The states of a fixed number of rows at a time, each in a file of its own until the output is
+//! complete; and from all of them, row by row, to the output.
 //!
-//! A chunk has its final name only when it is whole, so a killed run goes on after the last of them, and what it recomputes
-//! has the same bytes: passes never reach across chunks. Shard i of N takes chunks i, i + N, … of each split, so that shards
-//! compute just what one run would.
+//! A chunk has its final name only when it is whole, so a killed run goes on after the last of
+//! them, and what it recomputes has the same bytes: passes never reach across chunks. Shard i of N
+//! takes chunks i, i + N, … of each split, so that shards compute just what one run would.
 //!
-//! A file holds, row by row, for each layer in the order asked for, the states of the row's records in the storage type.
+//! A file holds, row by row, for each layer in the order asked for, the states of the row's records
+//! in the storage type.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -98,7 +99,8 @@ struct ChunkSink<'a> {
 }
 
 impl ChunkSink<'_> {
-    /// A state that the file cannot hold: not a number, or one that the storage type would turn into infinity.
+    /// A state that the file cannot hold: not a number, or one that the storage type would turn
+    /// into infinity.
     fn refused(&self, layer: usize, row: usize, value: f32) -> Error {
         let place = format!(
             "{}: layer {layer}, row {row} of {}",
@@ -244,8 +246,8 @@ pub(super) fn assemble(job: &Job<'_>, set: &ShardSet) -> Result<()> {
 struct Spans(Box<dyn Tokenizer>);
 
 impl Spans {
-    /// Where tokens are kept and the checkpoint has its tokenizer. One that cannot be read is an error: the same command would
-    /// leave other columns at another time.
+    /// Where tokens are kept and the checkpoint has its tokenizer. One that cannot be read is an
+    /// error: the same command would leave other columns at another time.
     fn of(job: &Job<'_>) -> Result<Option<Self>> {
         if job.config.tokens != Tokens::All {
             return Ok(None);

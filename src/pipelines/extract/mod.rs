@@ -1,8 +1,9 @@
 //! `[CLS]` and token states of both splits, to a file: the work of `data-cls`.
 //!
-//! States go to chunks on disk first and from there to the output (both in `chunks`): a killed run goes on where it
-//! stopped, shards are made on several machines, and memory is the model and one pass, whatever the rows. While the output is
-//! written both are there, so the disk must hold the states twice.
+//! States go to chunks on disk first and from there to the output (both in `chunks`): a killed run
+//! goes on where it stopped, shards are made on several machines, and memory is the model and one
+//! pass, whatever the rows. While the output is written both are there, so the disk must hold the
+//! states twice.
 
 use std::path::{Path, PathBuf};
 
@@ -105,8 +106,9 @@ struct Opened<'a> {
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown ending or layer, [`Error::OutputExists`], [`Error::Mismatch`] when data and model do not fit
-/// or the output was begun with other settings, [`Error::NotFound`] for shards that a merge misses, [`Error::Io`] for a disk that
-/// is too small, [`Error::Interrupted`] after a signal (what is complete stays), and what reading and writing give.
+/// or the output was begun with other settings, [`Error::NotFound`] for shards that a merge misses,
+/// [`Error::Io`] for a disk that is too small, [`Error::Interrupted`] after a signal (what is
+/// complete stays), and what reading and writing give.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     if config.batch_size == 0 {
         return Err(Error::Usage(
@@ -339,7 +341,8 @@ struct Stored<'a> {
     category: Option<&'a str>,
     /// The tokens that are not padding.
     token_ids: &'a [u32],
-    /// First and last character (exclusive) of each token in the text, where the checkpoint's tokenizer gives these tokens.
+    /// First and last character (exclusive) of each token in the text, where the checkpoint's
+    /// tokenizer gives these tokens.
     spans: Option<&'a [[i32; 2]]>,
     /// How many states of each layer.
     records: usize,

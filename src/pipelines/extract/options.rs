@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::feature_extraction::Tokens;
 
-/// A list of layers of a model whose number of layers is not known yet, in the words of the command line: `5,7,9`, `0-12`, `all`, `-1`.
+/// A list of layers of a model whose number of layers is not known yet, in the words of the command
+/// line: `5,7,9`, `0-12`, `all`, `-1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LayerList(Vec<Item>);
 

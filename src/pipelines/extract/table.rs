@@ -1,8 +1,10 @@
 //! `.parquet` and `.arrow` (an Arrow IPC file): a record per review or per token.
 //!
-//! Columns `split`, `row`, `idx`, `label`, `category` (null where the data has none); for tokens `position`, `token_id`, `start` and
-//! `end` (first and last character of the token in the text, exclusive; null where the checkpoint's tokenizer does not give these tokens); then `layer_5`, … as
-//! fixed-size lists of float32 or float16. The schema's metadata key `flue_study` says what made it.
+//! Columns `split`, `row`, `idx`, `label`, `category` (null where the data has none); for tokens
+//! `position`, `token_id`, `start` and `end` (first and last character of the token in the text,
+//! exclusive; null where the checkpoint's tokenizer does not give these tokens); then `layer_5`, …
+//! as fixed-size lists of float32 or float16. The schema's metadata key `flue_study` says what made
+//! it.
 
 use std::iter::repeat_n;
 use std::sync::Arc;
@@ -88,8 +90,8 @@ fn schema(job: &Job<'_>) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
-/// zstd; the bytes of floats, which do not repeat, are split into streams that compress instead. Not those of half floats, which
-/// DuckDB would not read then.
+/// zstd; the bytes of floats, which do not repeat, are split into streams that compress instead.
+/// Not those of half floats, which DuckDB would not read then.
 fn properties(job: &Job<'_>) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(3).map_err(Error::compute("zstd"))?;
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));

@@ -36,7 +36,8 @@ const SPLITS: [&str; 2] = ["train", "test"];
 /// What to fine-tune, on what, and how.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// A `DatasetDict` folder with splits `train` and `test`; without one the corpus is prepared first.
+    /// A `DatasetDict` folder with splits `train` and `test`; without one the corpus is prepared
+    /// first.
     pub(crate) datasets: Option<PathBuf>,
     /// Where the corpus comes from when it is prepared first.
     pub(crate) source: Option<String>,
@@ -129,7 +130,8 @@ fn inputs(config: &Config, save: &Path) -> Result<(PathBuf, Prepared)> {
     Ok((checkpoint, prepare_if_needed(config, save)?))
 }
 
-/// What a run reads: the checkpoint, which lies in `folder`, with the tokenizer that is handed on, and the data where they are given.
+/// What a run reads: the checkpoint, which lies in `folder`, with the tokenizer that is handed on,
+/// and the data where they are given.
 ///
 /// # Errors
 /// Those of finding the files.
@@ -155,8 +157,8 @@ struct Origins {
 }
 
 impl Origins {
-    /// Of the checkpoint in `folder` and the data. Those that were prepared for this run alone are gone when it ends: what they
-    /// were made from counts.
+    /// Of the checkpoint in `folder` and the data. Those that were prepared for this run alone are
+    /// gone when it ends: what they were made from counts.
     fn of(config: &Config, folder: &Path, prepared: &Prepared) -> Result<Self> {
         let mut manifest = Manifest::new("flue-cls-finetune", output::settings(config));
         let mut digests = Digests::default();
@@ -241,8 +243,8 @@ fn run_on(config: &Config, folder: &Path, prepared: &Prepared, dir: AtomicDir) -
     })
 }
 
-/// The data to train on: the given folder, or one prepared beside the output and removed at the end. A killed run leaves it
-/// to the next one to remove.
+/// The data to train on: the given folder, or one prepared beside the output and removed at the
+/// end. A killed run leaves it to the next one to remove.
 enum Prepared {
     Given(PathBuf),
     Temporary(AtomicDir),
@@ -348,8 +350,9 @@ fn describe(model: &dyn SequenceClassifier, report: &LoadReport, train: usize, t
     }
 }
 
-/// The folder of the checkpoints of a run under way: beside its output, under a name of their own. What an earlier run left there
-/// is gone on from with `resume` and removed with `overwrite`; without either the run is refused.
+/// The folder of the checkpoints of a run under way: beside its output, under a name of their own.
+/// What an earlier run left there is gone on from with `resume` and removed with `overwrite`;
+/// without either the run is refused.
 fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
     let folder = beside(save, ".checkpoints");
     let names = presence::names(&folder)?;
@@ -370,8 +373,9 @@ fn open_checkpoints(config: &Config, save: &Path) -> Result<PathBuf> {
 /// Rows of a split.
 type Selection<'a> = (&'a Split, &'a [usize]);
 
-/// The identity of a run that starts from the files of `checkpoint`, trains on the rows `train` and is evaluated on the rows `test`.
-/// These count only where the run is evaluated before its end: the checkpoint that it goes on from knows nothing of them otherwise.
+/// The identity of a run that starts from the files of `checkpoint`, trains on the rows `train` and
+/// is evaluated on the rows `test`. These count only where the run is evaluated before its end: the
+/// checkpoint that it goes on from knows nothing of them otherwise.
 fn identity(
     config: &Config,
     checkpoint: &Fingerprints,

@@ -1,5 +1,5 @@
-//! The folder that fine-tuning leaves: the model, Trainer's records, the figures of the run with how sure one can be of them, and its
-//! picture.
+//! The folder that fine-tuning leaves: the model, Trainer's records, the figures of the run with
+//! how sure one can be of them, and its picture.
 
 use std::path::Path;
 
@@ -72,7 +72,8 @@ pub(super) fn settings(config: &Config) -> Value {
     })
 }
 
-/// Trainer's figures, then those of [`figures`] under `eval_` names, then the same by category under `eval_by_category`.
+/// Trainer's figures, then those of [`figures`] under `eval_` names, then the same by category
+/// under `eval_by_category`.
 fn all_results(output: &TrainOutput, results: &Results<'_>, seed: u64) -> Result<Value> {
     let evaluation = results.evaluation;
     let all: Vec<usize> = (0..evaluation.labels.len()).collect();
@@ -105,8 +106,8 @@ fn all_results(output: &TrainOutput, results: &Results<'_>, seed: u64) -> Result
     Ok(json)
 }
 
-/// Accuracy and macro-F1 of some rows of an evaluation, with 95 % intervals: Wilson's of the accuracy, the bootstrap's (over
-/// rows) of the macro-F1.
+/// Accuracy and macro-F1 of some rows of an evaluation, with 95 % intervals: Wilson's of the
+/// accuracy, the bootstrap's (over rows) of the macro-F1.
 fn figures(
     evaluation: &Evaluation,
     rows: &[usize],
@@ -140,8 +141,8 @@ fn figures(
     .map(|(key, value)| (key.to_owned(), value)))
 }
 
-/// The picture of a run that began with `checkpoint`. The learning rate is drawn as a share of its highest, so that it fits the
-/// axis of the losses.
+/// The picture of a run that began with `checkpoint`. The learning rate is drawn as a share of its
+/// highest, so that it fits the axis of the losses.
 fn picture(checkpoint: &str, arguments: &TrainingArguments, state: &TrainerState) -> LineChart {
     let highest = arguments.learning_rate;
     let rates = points(&state.log_history, "learning_rate");
@@ -194,7 +195,8 @@ fn picture(checkpoint: &str, arguments: &TrainingArguments, state: &TrainerState
     }
 }
 
-/// The log without the evaluation at its end where others came before: that one may be of weights of an earlier update.
+/// The log without the evaluation at its end where others came before: that one may be of weights
+/// of an earlier update.
 fn during_training(state: &TrainerState) -> &[LogEntry] {
     let log = &state.log_history;
     let last = log.len().saturating_sub(1);

@@ -48,7 +48,8 @@ impl Spread {
 pub(crate) struct SeedsSummary {
     /// The seeds.
     pub(crate) seeds: Vec<u64>,
-    /// Loss, accuracy and macro-F1 of the evaluation, and the training loss, under their names in `all_results.json`.
+    /// Loss, accuracy and macro-F1 of the evaluation, and the training loss, under their names in
+    /// `all_results.json`.
     #[serde(flatten)]
     pub(crate) figures: BTreeMap<&'static str, Spread>,
 }

@@ -1,8 +1,10 @@
-//! `study pipeline`: everything, for both models: prepare, fine-tune, data-cls, all studies, the report.
+//! `study pipeline`: everything, for both models: prepare, fine-tune, data-cls, all studies, the
+//! report.
 //!
-//! Each step leaves one output that appears whole or not at all, so a step whose output is there, made from what it would
-//! read now, is done: a run that was stopped goes on where it was. The settings are kept beside the outputs, with what tells the
-//! corpus and the checkpoints from others; other settings and other files are refused, and so are outputs of the same names that no
+//! Each step leaves one output that appears whole or not at all, so a step whose output is there,
+//! made from what it would read now, is done: a run that was stopped goes on where it was. The
+//! settings are kept beside the outputs, with what tells the corpus and the checkpoints from
+//! others; other settings and other files are refused, and so are outputs of the same names that no
 //! pipeline made there.
 
 use std::fs;

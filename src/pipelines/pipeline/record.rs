@@ -1,7 +1,8 @@
-//! What a run of the pipeline remembers beside its outputs: its settings, what it was made from, which outputs it has begun, and
-//! what every step that is done read and found.
+//! What a run of the pipeline remembers beside its outputs: its settings, what it was made from,
+//! which outputs it has begun, and what every step that is done read and found.
 //!
-//! All of it is one file, which changes in one step: summaries never stand beside the settings of another run.
+//! All of it is one file, which changes in one step: summaries never stand beside the settings of
+//! another run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,8 @@ struct Kept {
 }
 
 impl Record {
-    /// What an earlier run with the same settings on the same `sources` left in the folder of outputs, or nothing.
+    /// What an earlier run with the same settings on the same `sources` left in the folder of
+    /// outputs, or nothing.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when that run had other settings or sources, or an output that no pipeline made stands in the folder, and
@@ -89,8 +91,9 @@ impl Record {
         Ok(record)
     }
 
-    /// Run `work`, told whether to replace what is there, unless its `output` is there, its summary is kept, and what it `reads` is
-    /// what was read for it: an earlier step may have been run again, or somebody has put something else in its place.
+    /// Run `work`, told whether to replace what is there, unless its `output` is there, its summary
+    /// is kept, and what it `reads` is what was read for it: an earlier step may have been run
+    /// again, or somebody has put something else in its place.
     ///
     /// # Errors
     /// Those of [`make`](Self::make), of reading the inputs, and of writing the summary.
@@ -127,8 +130,8 @@ impl Record {
         self.write()
     }
 
-    /// Run `work`, which makes `output` and is told whether to replace what is there. That it was begun is kept first: what it
-    /// leaves is this pipeline's, however it ends.
+    /// Run `work`, which makes `output` and is told whether to replace what is there. That it was
+    /// begun is kept first: what it leaves is this pipeline's, however it ends.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when what is there is not a pipeline's to replace; those of `work`, and of writing.

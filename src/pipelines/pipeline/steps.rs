@@ -110,7 +110,8 @@ impl Run<'_> {
                 save: Some(model.tuned.clone()),
                 arguments: c.arguments.clone(),
                 dropout: None,
-                // A checkpoint is there only when training was cut off; --overwrite does not go on with it.
+                // A checkpoint is there only when training was cut off; --overwrite does not go on
+                // with it.
                 resume: !c.execution.overwrite,
                 overwrite,
                 device: c.execution.device.clone(),

@@ -57,8 +57,9 @@ pub(crate) struct ExportSummary {
     pub(crate) seconds: f64,
 }
 
-/// Write `tokenizer.json` and `tokenizer_config.json` of a FlauBERT checkpoint into a folder of their own, and count on the
-/// given reviews how often that format, which knows no Moses, gives other ids.
+/// Write `tokenizer.json` and `tokenizer_config.json` of a FlauBERT checkpoint into a folder of
+/// their own, and count on the given reviews how often that format, which knows no Moses, gives
+/// other ids.
 ///
 /// # Errors
 /// [`Error::OutputExists`]; [`Error::Usage`] for a tokenizer that is not FlauBERT's; those of reading the checkpoint and

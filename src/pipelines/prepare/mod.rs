@@ -1,5 +1,6 @@
-//! Reviews to a tokenized `DatasetDict`: read, tokenized and written batch by batch, so that memory does not grow with
-//! the corpus. A shard takes every N-th row; [`merge`] makes one folder of all shards, where row r is row r/N of shard r mod N.
+//! Reviews to a tokenized `DatasetDict`: read, tokenized and written batch by batch, so that memory
+//! does not grow with the corpus. A shard takes every N-th row; [`merge`] makes one folder of all
+//! shards, where row r is row r/N of shard r mod N.
 
 mod export;
 mod rows;
@@ -47,7 +48,8 @@ pub struct Config {
     pub(crate) source: Option<String>,
     /// How it is read where it can be read in several ways.
     pub(crate) reading: ReadOptions,
-    /// The greatest number of tokens of a review, special tokens included; none for the tokenizer's own.
+    /// The greatest number of tokens of a review, special tokens included; none for the tokenizer's
+    /// own.
     pub(crate) max_length: Option<usize>,
     /// The format of the files.
     pub(crate) format: Format,
@@ -340,7 +342,8 @@ pub(crate) fn merge(config: &MergeConfig) -> Result<Summary> {
     Ok(summary)
 }
 
-/// Require that every shard was made from the files that the first was begun with: one may have been brought from elsewhere.
+/// Require that every shard was made from the files that the first was begun with: one may have
+/// been brought from elsewhere.
 fn require_one_source(set: &ShardSet, inputs: &Fingerprints) -> Result<()> {
     for index in 0..set.count() {
         let path = set.path(index);

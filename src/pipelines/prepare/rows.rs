@@ -1,5 +1,6 @@
-//! Reviews to rows: a corpus, or the texts of a dataset that exists, read by one thread, tokenized batch by batch on all cores, and
-//! written by a third thread. The queues between them are short, so that few batches are in memory at a time.
+//! Reviews to rows: a corpus, or the texts of a dataset that exists, read by one thread, tokenized
+//! batch by batch on all cores, and written by a third thread. The queues between them are short,
+//! so that few batches are in memory at a time.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -50,7 +51,8 @@ impl Input {
         }
     }
 
-    /// Whether the rows have a column of categories, and whether they are laid out as those of FLUE CLS.
+    /// Whether the rows have a column of categories, and whether they are laid out as those of FLUE
+    /// CLS.
     pub(crate) fn categories(&self) -> Result<(bool, bool)> {
         match self {
             Input::Corpus(corpus) => Ok((corpus.has_categories()?, corpus.is_flue())),
@@ -196,7 +198,8 @@ impl Plan<'_> {
                 .spawn_scoped(scope, move || write(writer, rows))
                 .map_err(no_thread("the thread that writes"))?;
             let tokenized = self.tokenize(name, total, reviews, to_write);
-            // Each error closes the queues, so that the threads beside it end too; the first in the line is the cause.
+            // Each error closes the queues, so that the threads beside it end too; the first in the
+            // line is the cause.
             joined(reading)?;
             let written = joined(writing);
             let mut counts = match (tokenized, written) {

@@ -171,7 +171,8 @@ impl Summary {
         }
     }
 
-    /// Compare the rows of FLUE CLS, or of a shard of it, with what they should be, and warn of a difference.
+    /// Compare the rows of FLUE CLS, or of a shard of it, with what they should be, and warn of a
+    /// difference.
     pub(super) fn check_flue(&mut self, shard: Option<Shard>) {
         for (split, all) in FLUE_ROWS {
             let expected = shard.map_or(all, |shard| shard.rows_of(all));

@@ -37,9 +37,11 @@ fn titled(name: impl Display, words: &Words, what: &str) -> String {
     format!("{name}{}{what}", words.charts.colon)
 }
 
-/// The statistics by layer of several runs, side by side; with the published figures as marks when they may be compared.
+/// The statistics by layer of several runs, side by side; with the published figures as marks when
+/// they may be compared.
 pub(super) fn side_by_side(title: &str, runs: &[&Run], comparable: bool, words: &Words) -> Charts {
-    // Each from layer 0 on; of models of different depths all layers of the deepest have their place.
+    // Each from layer 0 on; of models of different depths all layers of the deepest have their
+    // place.
     let layers = runs.iter().map(|r| &r.layers).max_by_key(|l| l.len());
     let layers = layers.expect("a family has a run").clone();
     let series: Vec<Series> = runs
@@ -267,7 +269,8 @@ pub(super) fn treillis(
     })
 }
 
-/// Accuracies by layer with their intervals, one line per model; dashed: those of a column `dashed`, or the published ones.
+/// Accuracies by layer with their intervals, one line per model; dashed: those of a column
+/// `dashed`, or the published ones.
 pub(super) fn accuracies(
     table: &Table,
     (title, subtitle): (&str, &str),

@@ -171,7 +171,8 @@ impl Run {
         }))
     }
 
-    /// The values of a measure by layer with the ends of their intervals: (layer, value, low, high).
+    /// The values of a measure by layer with the ends of their intervals: (layer, value, low,
+    /// high).
     pub(crate) fn measure(&self, name: &str) -> Result<Vec<[f64; 4]>> {
         let Some(table) = &self.measures else {
             return Ok(Vec::new());
@@ -187,7 +188,8 @@ impl Run {
         self.setting("/checkpoint")?.as_str().map(Path::new)
     }
 
-    /// The accuracy that the classifier had after fine-tuning, from the results beside its weights; NaN when there are none.
+    /// The accuracy that the classifier had after fine-tuning, from the results beside its weights;
+    /// NaN when there are none.
     pub(crate) fn classifier_accuracy(&self) -> Result<f64> {
         let results = match self.checkpoint() {
             Some(folder) => read_json(&folder.join("all_results.json"))?,
@@ -197,8 +199,9 @@ impl Run {
         Ok(accuracy.unwrap_or(f64::NAN))
     }
 
-    /// Whether it is of one of the original's models on FLUE CLS: its size, and weights from its repository, or fine-tuned from these
-    /// as the original did it. A name proves nothing: what counts is where the weights were read from, as manifests keep it.
+    /// Whether it is of one of the original's models on FLUE CLS: its size, and weights from its
+    /// repository, or fine-tuned from these as the original did it. A name proves nothing: what
+    /// counts is where the weights were read from, as manifests keep it.
     fn is_original(&self) -> Result<bool> {
         let (Some(model), Some(manifest)) = (self.model, &self.manifest) else {
             return Ok(false);
@@ -244,8 +247,8 @@ fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
     }
 }
 
-/// The manifest of what a study read, where this toolkit made it: that stands outside the folder of results, and a file of this
-/// name may be another program's.
+/// The manifest of what a study read, where this toolkit made it: that stands outside the folder of
+/// results, and a file of this name may be another program's.
 pub(super) fn source_manifest(path: &Path) -> Result<Option<Manifest>> {
     let value = read_json(path)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))

@@ -303,7 +303,8 @@ fn provenance(page: &mut Page, found: &Results, own: &Manifest) -> Result<()> {
     Ok(())
 }
 
-/// The manifests of what a study read, where this toolkit made it: datasets, fine-tuned checkpoints, arrays.
+/// The manifests of what a study read, where this toolkit made it: datasets, fine-tuned
+/// checkpoints, arrays.
 fn sources(made: &mut Vec<(String, Manifest)>, manifest: &Manifest) -> Result<()> {
     let folders = ["data", "datasets", "checkpoint", "other"]
         .iter()

@@ -62,7 +62,8 @@ impl Words {
     }
 }
 
-/// One entry a word or sentence, in English and in French: `name: english, french;`, with its type where it is not a string.
+/// One entry a word or sentence, in English and in French: `name: english, french;`, with its type
+/// where it is not a string.
 macro_rules! words {
     (@type) => { &'static str };
     (@type $type:ty) => { $type };

@@ -32,7 +32,8 @@ pub(super) struct ClsArrays {
 }
 
 impl ClsArrays {
-    /// The classes of the labels: those of the manifest, else the numbers 0 and 1 that the original stores.
+    /// The classes of the labels: those of the manifest, else the numbers 0 and 1 that the original
+    /// stores.
     ///
     /// # Errors
     /// When two of them have one meaning.
@@ -103,7 +104,8 @@ pub(in crate::pipelines) fn inputs<'p>(files: impl Iterator<Item = &'p PathBuf>)
     Ok(inputs)
 }
 
-/// Write the `wanted` layers of a file of `data-cls` to another: what `data-cls --layers` writes, its manifest too.
+/// Write the `wanted` layers of a file of `data-cls` to another: what `data-cls --layers` writes,
+/// its manifest too.
 ///
 /// # Errors
 /// [`Error::Usage`] for a layer that the file lacks; [`Error::OutputExists`] without `overwrite`; [`Error::Malformed`] for a
@@ -172,11 +174,10 @@ pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
         Some(layers) if layers.len() == count => layers,
         None if count == LAYERS.len() => LAYERS.to_vec(),
         other => {
-            return Err(Error::Usage(format!(
-                "{}: {count} layers are stored and {} are named; pass their numbers",
-                path.display(),
-                other.map_or(LAYERS.len(), |l| l.len())
-            )));
+            let named = other.map_or(LAYERS.len(), |l| l.len());
+            let path = path.display();
+            let problem = format!("{path}: {count} layers are stored and {named} are named");
+            return Err(Error::setting("layers", "", problem));
         }
     };
     let mut arrays = arrays.into_iter().enumerate();

@@ -61,7 +61,8 @@ pub(crate) fn labels(title: impl Into<String>, subtitle: &str, x: &str, y: &str)
 /// Layers of which one picture can show a line each.
 const SHOWN: usize = 7;
 
-/// All of these layers, or when they are many some of them, evenly spaced from the first to the last.
+/// All of these layers, or when they are many some of them, evenly spaced from the first to the
+/// last.
 pub(crate) fn shown<T: Copy>(layers: &[T]) -> Vec<T> {
     if layers.len() <= SHOWN {
         return layers.to_vec();

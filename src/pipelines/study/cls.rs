@@ -1,4 +1,5 @@
-//! `study cls`: linear probes on the `[CLS]` vectors of every model and layer, and how far apart the classes lie.
+//! `study cls`: linear probes on the `[CLS]` vectors of every model and layer, and how far apart
+//! the classes lie.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -33,7 +34,8 @@ pub struct Config {
     pub(crate) label_map: LabelMap,
     /// The same number of epochs for every probe instead of the original's.
     pub(crate) epochs: Option<usize>,
-    /// Train logistic regression with its strength chosen by cross-validation, and the control on shuffled labels, too.
+    /// Train logistic regression with its strength chosen by cross-validation, and the control on
+    /// shuffled labels, too.
     pub(crate) logistic: bool,
     /// Decides initial weights, order and dropout of the probes, folds and shuffled labels.
     pub(crate) seed: u64,
@@ -77,8 +79,8 @@ struct Trained {
     classes: ClassSimilarity,
 }
 
-/// Train all probes and leave `treillis`, `probes`, `logistic`, `curves` and `classes` (of the test vectors) as CSV and Parquet, the heat
-/// maps and the training curves.
+/// Train all probes and leave `treillis`, `probes`, `logistic`, `curves` and `classes` (of the test
+/// vectors) as CSV and Parquet, the heat maps and the training curves.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
@@ -256,8 +258,9 @@ fn write_curves(folder: &Path, trained: &[Trained]) -> Result<()> {
     curves.finish()
 }
 
-/// Of logistic regression: the quality on `test`, the strength C and its accuracy in cross-validation, the accuracy on `train`; that of
-/// the control on both splits, and the selectivity.
+/// Of logistic regression: the quality on `test`, the strength C and its accuracy in
+/// cross-validation, the accuracy on `train`; that of the control on both splits, and the
+/// selectivity.
 fn write_logistic(folder: &Path, trained: &[Trained]) -> Result<()> {
     if trained.iter().all(|t| t.logistic.is_none()) {
         return Ok(());

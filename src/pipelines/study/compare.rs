@@ -1,7 +1,7 @@
 //! `study compare`: how alike the layers of two models are, over the same tokens.
 //!
-//! Meant for a model raw and fine-tuned: linear CKA says at which layers fine-tuning changed what is represented, and not only
-//! how it is rotated and scaled.
+//! Meant for a model raw and fine-tuned: linear CKA says at which layers fine-tuning changed what
+//! is represented, and not only how it is rotated and scaled.
 
 use std::path::{Path, PathBuf};
 
@@ -81,7 +81,8 @@ impl LayerLikeness {
     }
 }
 
-/// Run both models over the first rows of the `test` split, and leave `comparison` as CSV and Parquet, two pictures and a manifest.
+/// Run both models over the first rows of the `test` split, and leave `comparison` as CSV and
+/// Parquet, two pictures and a manifest.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
@@ -155,7 +156,8 @@ fn sample(config: &Config, folder: &Path, split: &Split) -> Result<Sampled> {
     })
 }
 
-/// Which tokens are kept depends on the seed and their places alone, so both models give the same ones.
+/// Which tokens are kept depends on the seed and their places alone, so both models give the same
+/// ones.
 struct Sampler(TokenSample);
 
 impl Sink for Sampler {

@@ -52,8 +52,8 @@ pub(crate) struct Cone {
     pub(crate) positive: f64,
 }
 
-/// Compare every row of `train`, then of `test`, with the very first, in the last layer stored; leave `cone` as CSV and
-/// Parquet and a scatter for each model.
+/// Compare every row of `train`, then of `test`, with the very first, in the last layer stored;
+/// leave `cone` as CSV and Parquet and a scatter for each model.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for

@@ -1,7 +1,9 @@
-//! `study convergence`: does the convergence of a sentence's tokens explain how well it is classified?
+//! `study convergence`: does the convergence of a sentence's tokens explain how well it is
+//! classified?
 //!
-//! The last question of the paper, left open there. For every sentence the mean cosine of its tokens, at each layer, is correlated
-//! (Spearman) with whether the fine-tuned classifier is right, how confident it is and what its loss is.
+//! The last question of the paper, left open there. For every sentence the mean cosine of its
+//! tokens, at each layer, is correlated (Spearman) with whether the fine-tuned classifier is right,
+//! how confident it is and what its loss is.
 
 use std::path::{Path, PathBuf};
 
@@ -79,8 +81,8 @@ pub(crate) struct Correlation {
     pub(crate) interval: Interval,
 }
 
-/// Classify the first rows of `test`, correlate, and leave `convergence`, `sentences` and `cosines` as CSV and Parquet, three pictures and
-/// a manifest.
+/// Classify the first rows of `test`, correlate, and leave `convergence`, `sentences` and `cosines`
+/// as CSV and Parquet, three pictures and a manifest.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a trained head; those of the checkpoint, the
@@ -170,7 +172,8 @@ impl Classified {
     }
 }
 
-/// The classifier's answers; the cosines are filled in later. `classes` has the classifier's class for each class of the data.
+/// The classifier's answers; the cosines are filled in later. `classes` has the classifier's class
+/// for each class of the data.
 fn classify(
     config: &Config,
     model: &dyn SequenceClassifier,

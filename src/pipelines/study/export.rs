@@ -45,8 +45,9 @@ struct Source {
     path: PathBuf,
 }
 
-/// Gather the Parquet tables of all studies: the tables of one kind (`layers_cosine`, `cls_treillis`, ...) below each other in one file, with a
-/// first column `run` that holds the name of the folder they come from.
+/// Gather the Parquet tables of all studies: the tables of one kind (`layers_cosine`,
+/// `cls_treillis`, ...) below each other in one file, with a first column `run` that holds the name
+/// of the folder they come from.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left a table, [`Error::Mismatch`] when two runs have

@@ -1,6 +1,7 @@
 //! `study layers`: cosines, traces and effective rank of every layer of one model.
 //!
-//! Sentences are seen in chunks; a shard takes every N-th of them, and its accumulators merge with those of the others.
+//! Sentences are seen in chunks; a shard takes every N-th of them, and its accumulators merge with
+//! those of the others.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -83,9 +84,10 @@ pub(crate) struct LayerFigures {
     pub(crate) erank: f64,
 }
 
-/// Run the model over the first rows of the `test` split and leave `cosine`, `cosine_variance`, `trace` and `erank` as CSV
-/// and Parquet, three pictures, and a manifest; with the further measures also `measures`, `sentences`, `leading` and `cka`.
-/// A shard leaves its part of it in `OUT.shards`.
+/// Run the model over the first rows of the `test` split and leave `cosine`, `cosine_variance`,
+/// `trace` and `erank` as CSV and Parquet, three pictures, and a manifest; with the further
+/// measures also `measures`, `sentences`, `leading` and `cka`. A shard leaves its part of it in
+/// `OUT.shards`.
 ///
 /// # Errors
 /// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
@@ -269,8 +271,8 @@ fn spool(folder: &Path) -> PathBuf {
     folder.join("sentences.rows")
 }
 
-/// What a file of accumulators begins with. The rest does not say what it is: after a change of the accumulators, numbers of an older
-/// file would be read as others.
+/// What a file of accumulators begins with. The rest does not say what it is: after a change of the
+/// accumulators, numbers of an older file would be read as others.
 const FORMAT: &[u8] = b"flue-study layers 2\n";
 
 fn file(folder: &Path) -> PathBuf {
@@ -368,7 +370,8 @@ impl Study<'_> {
         Extractor::new(encoder, self.split, &options, rows)
     }
 
-    /// No sentence seen; for the further measures after a first look at the first ones, the same in every shard.
+    /// No sentence seen; for the further measures after a first look at the first ones, the same in
+    /// every shard.
     fn begin(&self, encoder: &dyn Encoder) -> Result<State> {
         let (start, sizes) = (Instant::now(), self.sizes);
         let (mut measures, mut look) = (None, Look::default());

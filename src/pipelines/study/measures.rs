@@ -1,10 +1,12 @@
 //! The measures beyond the paper, over all layers of one model.
 //!
-//! Intervals are over sentences, for what a first look fixes: the mean that is taken off before the centred cosine, and the
-//! leading dimensions that `baseline_without_k` leaves out, come from the first 256 sentences; an adjusted similarity takes off the
-//! baseline as estimated, whose own spread its interval does not hold. `leading_k_share` is of the leading dimensions of all. The bootstrap
-//! of the IsoScore takes the first look's covariance for its derivative ([`SpreadBootstrap`]). CKA and the intrinsic dimension have
-//! jackknife intervals over groups of the sentences of the sample of tokens ([`deal`]).
+//! Intervals are over sentences, for what a first look fixes: the mean that is taken off before the
+//! centred cosine, and the leading dimensions that `baseline_without_k` leaves out, come from the
+//! first 256 sentences; an adjusted similarity takes off the baseline as estimated, whose own
+//! spread its interval does not hold. `leading_k_share` is of the leading dimensions of all. The
+//! bootstrap of the IsoScore takes the first look's covariance for its derivative
+//! ([`SpreadBootstrap`]). CKA and the intrinsic dimension have jackknife intervals over groups of
+//! the sentences of the sample of tokens ([`deal`]).
 
 use std::path::Path;
 
@@ -37,7 +39,8 @@ const REPLICATES: usize = 400;
 const LISTED: usize = 5;
 /// Dimensions that are left out of the cosine, one more each time.
 const LEADING: usize = 3;
-/// Tokens whose covariance is taken, or some more to the end of a sentence: enough for the derivative of the IsoScore.
+/// Tokens whose covariance is taken, or some more to the end of a sentence: enough for the
+/// derivative of the IsoScore.
 const TOKENS: u64 = 4096;
 
 /// The accumulators of one layer.
@@ -63,8 +66,8 @@ pub(super) struct Measures {
 }
 
 impl Measures {
-    /// Nothing seen yet. With `shared` spectra the effective ranks of the same sentences are given to
-    /// [`finish`](Self::finish).
+    /// Nothing seen yet. With `shared` spectra the effective ranks of the same sentences are given
+    /// to [`finish`](Self::finish).
     pub(crate) fn new(first: &FirstLook, seed: u64, shared: bool) -> Result<Self> {
         let seen = first.seen();
         Ok(Self {
@@ -115,8 +118,8 @@ impl Measures {
         self.sample.merge(&other.sample)
     }
 
-    /// Write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers and the effective ranks of
-    /// the statistics.
+    /// Write `measures`, `leading` and `cka` into `folder`; `ranks` are the numbers of the layers
+    /// and the effective ranks of the statistics.
     pub(crate) fn finish(self, folder: &Path, ranks: &[(usize, &EffectiveRank)]) -> Result<()> {
         let numbers: Vec<usize> = ranks.iter().map(|r| r.0).collect();
         let numbers = &numbers[..];

@@ -1,4 +1,5 @@
-//! What is found of each sentence, on disk until all sentences are seen: fixed-size rows of numbers, appended as they come.
+//! What is found of each sentence, on disk until all sentences are seen: fixed-size rows of
+//! numbers, appended as they come.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};

@@ -51,8 +51,9 @@ pub(super) struct LayerSummary {
     pub(crate) erank: f64,
 }
 
-/// What is found of a sentence in one layer: the variance of its cosines, the trace of its covariance, tokens, norm, cosine,
-/// centred cosine, intra-sentence similarity; NaN for what was not asked for.
+/// What is found of a sentence in one layer: the variance of its cosines, the trace of its
+/// covariance, tokens, norm, cosine, centred cosine, intra-sentence similarity; NaN for what was
+/// not asked for.
 const FOUND: usize = 7;
 
 /// The numbers of a spooled row, of `layers` layers: that of the sentence first.
@@ -60,7 +61,8 @@ pub(super) fn row_width(layers: usize) -> usize {
     1 + FOUND * layers
 }
 
-/// Takes sentences one at a time, in the order of rows. What it holds does not grow with them, but for a number a layer.
+/// Takes sentences one at a time, in the order of rows. What it holds does not grow with them, but
+/// for a number a layer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Statistics {
     sizes: Sizes,
@@ -92,7 +94,8 @@ impl Statistics {
         self.tokens
     }
 
-    /// Add the states of sentence number `sentence`: (tokens, hidden) of every layer. Gives its row for the spool.
+    /// Add the states of sentence number `sentence`: (tokens, hidden) of every layer. Gives its row
+    /// for the spool.
     pub(crate) fn add(
         &mut self,
         sentence: usize,
@@ -251,7 +254,8 @@ impl Statistics {
 }
 
 impl Layer {
-    /// The variance of the sentence's cosines and the trace of its covariance, where they are asked for.
+    /// The variance of the sentence's cosines and the trace of its covariance, where they are asked
+    /// for.
     fn add(
         &mut self,
         sentence: usize,

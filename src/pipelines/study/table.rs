@@ -60,8 +60,8 @@ const GROUP: usize = 1 << 16;
 
 /// `STEM.csv` and `STEM.parquet`, growing row by row in bounded memory.
 ///
-/// Floats have 9 significant digits in the CSV, as C's `%.9g` writes them (`nan` where there is no value), and all their
-/// digits in the Parquet file (null where there is no value).
+/// Floats have 9 significant digits in the CSV, as C's `%.9g` writes them (`nan` where there is no
+/// value), and all their digits in the Parquet file (null where there is no value).
 pub(super) struct TableWriter {
     csv_path: PathBuf,
     csv: csv::Writer<BufWriter<File>>,

@@ -64,7 +64,8 @@ impl SequenceClassifier for Recorder {
     }
 }
 
-/// Five rows in updates of two micro-batches of two rows: the last update of an epoch has one micro-batch, of one row.
+/// Five rows in updates of two micro-batches of two rows: the last update of an epoch has one
+/// micro-batch, of one row.
 #[test]
 fn every_micro_batch_has_its_seed_its_weight_and_its_rows() {
     for (name, use_token_type_ids) in [("camembert", true), ("flaubert", true), ("flaubert", false)]
@@ -107,7 +108,8 @@ fn every_micro_batch_has_its_seed_its_weight_and_its_rows() {
     }
 }
 
-/// Without dropout an update on eight rows is that on two times four of them: the weights differ by rounding alone.
+/// Without dropout an update on eight rows is that on two times four of them: the weights differ by
+/// rounding alone.
 #[test]
 fn two_times_four_rows_make_the_update_of_eight() {
     for name in CASES {
@@ -140,7 +142,8 @@ fn two_times_four_rows_make_the_update_of_eight() {
     }
 }
 
-/// The learning rate rises from 0 over the first updates, then falls to what would be 0 after the last.
+/// The learning rate rises from 0 over the first updates, then falls to what would be 0 after the
+/// last.
 #[test]
 fn an_update_has_the_learning_rate_of_its_place_in_the_run() {
     let arguments = TrainingArguments {

@@ -1,4 +1,5 @@
-//! AdamW over the parameters of a model: clipping, the two groups of weight decay, and going on from saved moments.
+//! AdamW over the parameters of a model: clipping, the two groups of weight decay, and going on
+//! from saved moments.
 
 use super::*;
 

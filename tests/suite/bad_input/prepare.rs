@@ -6,7 +6,8 @@ use crate::common::{Workspace, fixtures};
 
 const LINE: &str = "flue-cls-prepare -c tiny-camembert --no-pad";
 
-/// Write `bytes` to `name`, prepare from it, and require a failure with these words and nothing left behind.
+/// Write `bytes` to `name`, prepare from it, and require a failure with these words and nothing
+/// left behind.
 fn refuses(name: &str, bytes: &[u8], words: &[&str]) {
     let w = Workspace::new();
     fs::write(w.path(name), bytes).unwrap();

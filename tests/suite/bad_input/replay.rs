@@ -1,5 +1,5 @@
-//! What the fuzz targets read: every seed is read without an error, and every input that was once a finding is
-//! answered with a value or a message.
+//! What the fuzz targets read: every seed is read without an error, and every input that was once a
+//! finding is answered with a value or a message.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,8 @@ fn seeds_are_read() {
     }
 }
 
-/// A panic fails the test, an abort or a hang ends it; [`readers`] checks that errors name the file.
+/// A panic fails the test, an abort or a hang ends it; [`readers`] checks that errors name the
+/// file.
 #[test]
 fn findings_are_answered() {
     let mut answered = 0;

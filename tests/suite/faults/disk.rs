@@ -87,7 +87,8 @@ fn a_full_disk_is_named_and_leaves_the_old_output() {
     }
 }
 
-/// A limit on the size of a file makes writes fail everywhere, for every user: after any number of bytes.
+/// A limit on the size of a file makes writes fail everywhere, for every user: after any number of
+/// bytes.
 #[test]
 fn a_write_that_fails_anywhere_leaves_nothing() {
     let w = prepared();
@@ -185,8 +186,8 @@ fn a_folder_removed_under_the_run_is_named() {
     }
 }
 
-/// Durations come from a clock that cannot jump, and no figure from the time of day: with a calendar that swings by twelve
-/// years from one call to the next, the outputs are the same.
+/// Durations come from a clock that cannot jump, and no figure from the time of day: with a
+/// calendar that swings by twelve years from one call to the next, the outputs are the same.
 #[test]
 fn a_clock_that_jumps_changes_nothing() {
     const CLOCK: &str = r#"

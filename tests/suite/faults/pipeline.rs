@@ -76,7 +76,8 @@ fn only_what_a_pipeline_began_is_replaced() {
     fs::create_dir(w.path("flaubert_base_cased_1")).unwrap();
     w.fails(&format!("{LINE} -q -a 8 --out ."), 1, &["no pipeline"]);
     fs::remove_dir(w.path("flaubert_base_cased_1")).unwrap();
-    // Stopped in fine-tuning, it replaces what it finds there, but not what stands in the place of a later step.
+    // Stopped in fine-tuning, it replaces what it finds there, but not what stands in the place of
+    // a later step.
     let broken = w.path("flaubert_base_cased_1.checkpoints/checkpoint-1");
     fs::create_dir_all(&broken).unwrap();
     w.fails(&format!("{LINE} -q -a 8 --out ."), 1, &["identity.json"]);

@@ -30,7 +30,8 @@ fn a_thread_that_cannot_be_started_is_named() {
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), log)
     };
-    // Each takes one thread for loops and one for signals; prepare two more for each of its two splits.
+    // Each takes one thread for loops and one for signals; prepare two more for each of its two
+    // splits.
     for (line, needed) in [
         ("flue-cls-prepare -c tiny-camembert --data sample out", 6),
         (

@@ -1,4 +1,5 @@
-//! Evaluations during training, the best model, early stopping, and that an interruption changes none of them.
+//! Evaluations during training, the best model, early stopping, and that an interruption changes
+//! none of them.
 
 use std::fs;
 

@@ -28,7 +28,8 @@ fn grouping_by_length_changes_the_order_and_nothing_else() {
     let (random, grouped) = (tokens("", "a"), tokens("--group-by-length", "b"));
     assert_eq!(random.len(), 20);
     assert_eq!(random.iter().sum::<u64>(), grouped.iter().sum::<u64>());
-    // 40 rows in batches of 2 are sorted in parts of 5 batches; the first row of a part may be exchanged for the longest.
+    // 40 rows in batches of 2 are sorted in parts of 5 batches; the first row of a part may be
+    // exchanged for the longest.
     let sorted = |t: &[u64]| {
         t.chunks(5)
             .all(|part| part[1..].is_sorted_by(|a, b| a >= b))

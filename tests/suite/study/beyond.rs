@@ -1,4 +1,5 @@
-//! `study compare` and `study convergence` against transformers, SciPy and NumPy, on tiny checkpoints.
+//! `study compare` and `study convergence` against transformers, SciPy and NumPy, on tiny
+//! checkpoints.
 
 use std::collections::HashMap;
 use std::fs;

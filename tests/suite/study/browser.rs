@@ -1,5 +1,6 @@
-//! The report in headless Chromium: it opens without errors or requests, values appear under the pointer and by the keyboard, links lead
-//! somewhere, the theme changes, and nothing is wider than a phone.
+//! The report in headless Chromium: it opens without errors or requests, values appear under the
+//! pointer and by the keyboard, links lead somewhere, the theme changes, and nothing is wider than
+//! a phone.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Every measure that `study layers` writes, against the authors' packages, SciPy and NumPy, on tiny checkpoints;
-//! `tests/fixtures/study/layer_measures.py` says from where each comes.
+//! Every measure that `study layers` writes, against the authors' packages, SciPy and NumPy, on
+//! tiny checkpoints; `tests/fixtures/study/layer_measures.py` says from where each comes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +35,8 @@ fn every_measure_equals_that_of_another_implementation() {
             rows(&folder.join(format!("{stem}.csv")))
         };
         let mut ours = rows(&w.path(model).join("measures.csv"));
-        // Before any layer a token at its place is one point in all sentences: scikit-dimension counts such twins, TwoNN here does not.
+        // Before any layer a token at its place is one point in all sentences: scikit-dimension
+        // counts such twins, TwoNN here does not.
         ours.remove("0,intrinsic_dimension").unwrap();
         let want = golden("measures");
         // none is left out, here or there
@@ -45,7 +46,8 @@ fn every_measure_equals_that_of_another_implementation() {
             let error = (got - want).abs() / want.abs().max(0.1);
             assert!(error < 1e-4, "{model} {key}: {got} {want}");
         }
-        // 400 replicates place an end of the interval with a standard error of 3 % of its width, and there are dozens of ends
+        // 400 replicates place an end of the interval with a standard error of 3 % of its width,
+        // and there are dozens of ends
         for (key, ends) in golden("intervals") {
             for (got, want) in ours[&key][1..].iter().zip(&ends) {
                 let error = (got - want).abs() / (ends[1] - ends[0]);
@@ -87,8 +89,8 @@ fn one_option_sets_all_sizes_and_each_has_its_own() {
     }
 }
 
-/// Of one sentence nothing can be said about others: its figures stand there without an interval, `nan` in the tables, null in JSON, a
-/// dash or nothing in the report.
+/// Of one sentence nothing can be said about others: its figures stand there without an interval,
+/// `nan` in the tables, null in JSON, a dash or nothing in the report.
 #[test]
 fn one_sentence_has_figures_and_no_interval() {
     let w = Workspace::new();

@@ -1,4 +1,5 @@
-//! The measures beyond the paper, against the authors' packages, scikit-learn and NumPy, and their merges.
+//! The measures beyond the paper, against the authors' packages, scikit-learn and NumPy, and their
+//! merges.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Every accumulator: four shards merged give what one run gives, and a shard that is lost or counted twice is noticed.
+//! Every accumulator: four shards merged give what one run gives, and a shard that is lost or
+//! counted twice is noticed.
 
 use flue_study::analysis::bootstrap::{Bootstrap, Weights};
 use flue_study::analysis::cosine::Cosine;
@@ -45,8 +46,8 @@ fn merged<A>(
     whole
 }
 
-/// Require that `figures` of four shards are those of one run, and that they tell when a shard is left out or, unless `idempotent`,
-/// merged twice.
+/// Require that `figures` of four shards are those of one run, and that they tell when a shard is
+/// left out or, unless `idempotent`, merged twice.
 #[track_caller]
 fn check(name: &str, idempotent: bool, figures: impl Fn(&[Vec<usize>]) -> Vec<f64>) {
     let shard = |from: usize, to: usize| (from..to).collect::<Vec<usize>>();

@@ -35,8 +35,9 @@ fn commands(w: &Workspace) {
             "{line}\n{log}"
         );
     }
-    // prepare, fine-tune, data-cls raw and fine-tuned, layers, compare, convergence; cls and cone
-    assert_eq!(text.lines().count(), 2 * (1 + 1 + 2 + 2 + 1 + 1) + 2);
+    // All that the page shows was made by one.
+    assert_eq!(text.lines().count(), 1);
+    assert!(text.starts_with("study pipeline "), "{text}");
 }
 
 /// A pipeline over sixty reviews a split, in `study-sample`.

@@ -182,7 +182,8 @@ fn raw_and_fine_tuning_study_both_models_under_the_originals_names() {
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["models"].as_array().unwrap().len(), 4);
     let page = fs::read_to_string(w.path("results/report.html")).unwrap();
-    // for each family three statistics, six further measures, and the likeness of layers of each model
+    // for each family three statistics, six further measures, and the likeness of layers of each
+    // model
     assert_eq!(page.matches("<svg").count(), 2 * (3 + 6 + 2));
     assert!(page.contains(">fine-tuned, 2 epochs</text>"));
     assert_self_contained(&page, &w.path("results"));
@@ -205,7 +206,8 @@ fn assert_self_contained(page: &str, folder: &Path) {
     }
 }
 
-/// The four files of `data-cls`, of `layers` layers: two clouds, the farther apart the higher the layer.
+/// The four files of `data-cls`, of `layers` layers: two clouds, the farther apart the higher the
+/// layer.
 pub(super) fn write_arrays(folder: &Path, layers: usize) {
     const ROWS: usize = 120;
     const HIDDEN: usize = 32;
@@ -258,7 +260,8 @@ fn probes_and_cones_of_four_models() {
         // no cloud at the lowest layer stored, two far ones at the highest
         let at = |layer| accuracy[&format!("{model},{layer}")][0];
         assert!(at(5) < 0.65, "{model} {}", at(5));
-        // FlauBERT's 30 epochs are few for 120 rows, and its small steps at layer 12 after fine-tuning come nowhere
+        // FlauBERT's 30 epochs are few for 120 rows, and its small steps at layer 12 after
+        // fine-tuning come nowhere
         let (far, high) = match model {
             "flaubert_ft" => (11, 0.65),
             "flaubert_raw" => (12, 0.65),

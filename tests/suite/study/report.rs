@@ -55,7 +55,8 @@ fn write_data(folder: &Path, source: Value, train: u32) {
     write_json(&folder.join("manifest.json"), manifest);
 }
 
-/// Results as `study layers` leaves them for a model, with made-up figures, and the manifest of its fine-tuning.
+/// Results as `study layers` leaves them for a model, with made-up figures, and the manifest of its
+/// fine-tuning.
 fn write_run(w: &Workspace, model: Model<'_>) {
     let folder = w.path("results").join(model.folder);
     let config = format!("{}config.json", model.source);
@@ -117,7 +118,8 @@ fn published_figures_stand_beside_those_of_the_original_models_only() {
     let [raw, tuned] = [ORIGINALS[2], ORIGINALS[3]];
     let tiny = "tiny-camembert/";
     let others = [
-        // a tiny model, and one of the true size, under the true name; weights of another repository
+        // a tiny model, and one of the true size, under the true name; weights of another
+        // repository
         Model { hidden: 48, ..raw },
         Model {
             source: "./camembert-base/",

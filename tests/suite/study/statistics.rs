@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::common::fixtures;
 
-/// What the formulas of the original's notebooks give in NumPy on `states.npy`: `tests/fixtures/study/goldens.py`.
+/// What the formulas of the original's notebooks give in NumPy on `states.npy`:
+/// `tests/fixtures/study/goldens.py`.
 struct Golden {
     /// By sentence, then by layer.
     states: Vec<[Array2<f32>; 2]>,

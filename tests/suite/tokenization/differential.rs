@@ -18,7 +18,8 @@ fn count() -> usize {
     std::env::var("FLUE_TEXTS").map_or(2000, |n| n.parse().unwrap())
 }
 
-/// Run one of the scripts beside the fixtures, which ends with what it writes: cases of `tokenizer`.
+/// Run one of the scripts beside the fixtures, which ends with what it writes: cases of
+/// `tokenizer`.
 fn made(python: &Path, script: &[&str], tokenizer: &Path, seed: u32, out: &Path) {
     let output = Command::new(python)
         .current_dir(folder())

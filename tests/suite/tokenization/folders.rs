@@ -1,4 +1,5 @@
-//! Folders of every age, opened as transformers opens them: `make_folders.py` says how the fixtures are made.
+//! Folders of every age, opened as transformers opens them: `make_folders.py` says how the fixtures
+//! are made.
 
 use std::collections::HashMap;
 use std::fs;

@@ -13,7 +13,8 @@ use crate::common::real;
 fn flauberts_tokens_know_their_place_in_the_text() {
     let options = TokenizerOptions::default();
     let tokenizer = FlaubertTokenizer::open(&folder().join("flaubert"), &options).unwrap();
-    // Every word of the text and what it became: quotes, ligatures of marks, dashes, dots, decimal spaces, deletions.
+    // Every word of the text and what it became: quotes, ligatures of marks, dashes, dots, decimal
+    // spaces, deletions.
     for (text, words) in [
         ("L’été", vec![("L’", "L'"), ("été", "été")]),
         (
