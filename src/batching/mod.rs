@@ -96,7 +96,8 @@ impl PackedBatch {
     /// Pack the given rows of `split`, in their order.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for a row without tokens, a negative id or a label below 0, and what reading the row gives.
+    /// [`Error::Malformed`] for a row without tokens, a negative id or a label below 0, and what
+    /// reading the row gives.
     pub fn gather(split: &Split, rows: &[usize]) -> Result<Self> {
         let mut batch = Self {
             rows: rows.to_vec(),

@@ -64,7 +64,8 @@ impl Part {
                 Box::new(ReviewFile::new(lines, category))
             }
             Part::Sample(path, bytes, category) => {
-                Box::new(ReviewFile::new(Lines::new(path, *bytes), category))
+                let unpacked = BufReader::new(flate2::bufread::GzDecoder::new(*bytes));
+                Box::new(ReviewFile::new(Lines::new(path, unpacked), category))
             }
             Part::Table(table) => table.open(before, options)?,
         })

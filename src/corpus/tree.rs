@@ -70,17 +70,18 @@ macro_rules! reviews {
             $category,
             $split,
             include_bytes!(concat!(
-                "../../data/cls-acl10-unprocessed/fr/",
-                $category,
+                env!("OUT_DIR"),
                 "/",
+                $category,
+                "-",
                 $split,
-                ".review"
+                ".review.gz"
             )) as &[u8],
         )),+]
     };
 }
 
-/// The files of the sample: category, split and content.
+/// The files of the sample: category, split and packed content (`data/build.rs`).
 const SAMPLE: &[(&str, &str, &[u8])] = reviews!(
     "books" "train"
     "dvd" "train"
@@ -90,7 +91,7 @@ const SAMPLE: &[(&str, &str, &[u8])] = reviews!(
     "music" "test"
 );
 
-/// The files of a split of the sample: name, content and category.
+/// The files of a split of the sample: name, packed content and category.
 pub(super) fn sample(split: &str) -> impl Iterator<Item = (PathBuf, &'static [u8], &'static str)> {
     let of_split = SAMPLE.iter().filter(move |(_, of, _)| *of == split);
     of_split.map(|(category, split, bytes)| {

@@ -95,7 +95,8 @@ impl<'a> Extractor<'a> {
     /// progress bar.
     ///
     /// # Errors
-    /// [`Error::Usage`] without a layer, [`Error::Mismatch`] when the data was prepared for another model.
+    /// [`Error::Usage`] without a layer, [`Error::Mismatch`] when the data was prepared for another
+    /// model.
     pub(crate) fn new(
         encoder: &'a dyn Encoder,
         split: &'a Split,

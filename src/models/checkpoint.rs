@@ -34,7 +34,8 @@ pub struct LoadReport {
 /// index and shards.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there are no weights; [`Error::Malformed`] for an index that does not fit the folder.
+/// [`Error::NotFound`] when there are no weights; [`Error::Malformed`] for an index that does not
+/// fit the folder.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![folder.join("config.json")];
     files.extend(weight_files(folder)?);
@@ -45,7 +46,8 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 /// is named in a warning, as `AutoModel` does.
 ///
 /// # Errors
-/// [`Error::Malformed`] for a configuration, a tensor or a shape that is wrong, missing, or unknown.
+/// [`Error::Malformed`] for a configuration, a tensor or a shape that is wrong, missing, or
+/// unknown.
 pub fn load_encoder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> {
     let (network, report) = load(folder, Config::read(folder)?, (device, DType::F32), None)?;
     if let Some(other) = report.other_head {
@@ -250,7 +252,8 @@ fn write_tensors(path: &Path, mut tensors: Vec<(String, Tensor)>) -> Result<()> 
 /// leaves.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Compute`] when a tensor cannot be copied from its device, and then the file is not whole.
+/// [`Error::Io`]; [`Error::Compute`] when a tensor cannot be copied from its device, and then the
+/// file is not whole.
 pub(crate) fn save_classifier(model: &dyn SequenceClassifier, folder: &Path) -> Result<()> {
     write_json(
         &folder.join("config.json"),

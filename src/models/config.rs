@@ -105,7 +105,8 @@ impl Config {
     /// `LABEL_1`, … as transformers calls them.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when the two lists contradict each other; `folder` is where `config.json` lies.
+    /// [`Error::Malformed`] when the two lists contradict each other; `folder` is where
+    /// `config.json` lies.
     pub(crate) fn label_names(&self, folder: &Path) -> Result<Vec<String>> {
         let object = |key: &str| self.json.get(key).and_then(Value::as_object);
         let (by_id, by_name) = (object("id2label"), object("label2id"));

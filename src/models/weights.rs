@@ -21,7 +21,8 @@ impl Weights {
     /// before sharded.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there are none; [`Error::Malformed`] with the file and tensor that is wrong.
+    /// [`Error::NotFound`] when there are none; [`Error::Malformed`] with the file and tensor that
+    /// is wrong.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         let WeightFiles {
             source,

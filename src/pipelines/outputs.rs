@@ -59,7 +59,8 @@ pub(crate) fn keep_inputs<P: AsRef<Path>>(
 /// `.` and `../study` may be the same.
 ///
 /// # Errors
-/// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when there is no place for a lock.
+/// [`Error::OutputBusy`] when another run holds it; [`Error::Io`] when there is no place for a
+/// lock.
 pub(super) fn lock(folder: &Path) -> Result<OutputLock> {
     let name = true_name(folder)?;
     match OutputLock::acquire(&name) {

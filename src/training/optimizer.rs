@@ -33,7 +33,8 @@ impl AdamW {
     /// One update of all parameters: the gradients' norm before clipping.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the norm is not finite: the weights are then as before. A candle error.
+    /// [`Error::Mismatch`] when the norm is not finite: the weights are then as before. A candle
+    /// error.
     pub fn step(
         &mut self,
         parameters: &Parameters,

@@ -61,7 +61,8 @@ impl Trainer<'_> {
     /// `save_steps` updates, a checkpoint is saved from which `resume` goes on bit-equal.
     ///
     /// # Errors
-    /// [`crate::error::Error::Interrupted`] after a signal; what reading rows, the model or the disk gives.
+    /// [`crate::error::Error::Interrupted`] after a signal; what reading rows, the model or the
+    /// disk gives.
     pub(crate) fn train(&self) -> Result<TrainOutput> {
         let arguments = self.arguments;
         let checkpoints = Checkpoints::new(self.checkpoints.clone());

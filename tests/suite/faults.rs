@@ -3,7 +3,7 @@
 
 mod disk;
 mod inputs;
-mod kills;
+pub mod kills;
 mod leftovers;
 mod locks;
 mod pipeline;

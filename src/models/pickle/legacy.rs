@@ -27,7 +27,8 @@ impl Legacy {
     /// Run the pickles of a file of `length` bytes and find its storages.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when the file is damaged, cut short, big-endian, or holds no pickle of tensors.
+    /// [`Error::Malformed`] when the file is damaged, cut short, big-endian, or holds no pickle of
+    /// tensors.
     pub(super) fn open(
         path: &Path,
         mut reader: BufReader<File>,

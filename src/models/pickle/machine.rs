@@ -37,7 +37,8 @@ impl<'a, R: Read> Machine<'a, R> {
     /// value points to.
     ///
     /// # Errors
-    /// [`Error::Malformed`] naming the byte, for an instruction or a name that is not allowed, or a damaged pickle.
+    /// [`Error::Malformed`] naming the byte, for an instruction or a name that is not allowed, or a
+    /// damaged pickle.
     pub(super) fn run(path: &'a Path, part: &'a str, reader: R) -> Result<(Value, Values)> {
         let mut machine = Self {
             path,

@@ -49,7 +49,8 @@ impl Layout {
 /// Add the tensors of the file `path`, as f32 on the CPU, to `tensors`.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Malformed`] naming the instruction, the name, the storage or the tensor that is refused.
+/// [`Error::Io`]; [`Error::Malformed`] naming the instruction, the name, the storage or the tensor
+/// that is refused.
 pub(super) fn read(path: &Path, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
     let file = open_file(path)?;
     let length = file.metadata().map_err(Error::io(path, "read"))?.len();

@@ -105,10 +105,11 @@ struct Opened<'a> {
 /// Make every file. All inputs and outputs are checked before the first is computed.
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown ending or layer, [`Error::OutputExists`], [`Error::Mismatch`] when data and model do not fit
-/// or the output was begun with other settings, [`Error::NotFound`] for shards that a merge misses,
-/// [`Error::Io`] for a disk that is too small, [`Error::Interrupted`] after a signal (what is
-/// complete stays), and what reading and writing give.
+/// [`Error::Usage`] for an unknown ending or layer, [`Error::OutputExists`], [`Error::Mismatch`]
+/// when data and model do not fit or the output was begun with other settings, [`Error::NotFound`]
+/// for shards that a merge misses, [`Error::Io`] for a disk that is too small,
+/// [`Error::Interrupted`] after a signal (what is complete stays), and what reading and writing
+/// give.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     if config.batch_size == 0 {
         return Err(Error::Usage(

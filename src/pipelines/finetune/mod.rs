@@ -112,8 +112,9 @@ pub(crate) fn basename(checkpoint: &str) -> &str {
 /// Fine-tune, evaluate, and leave the folder that transformers' `from_pretrained` loads.
 ///
 /// # Errors
-/// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`], [`Error::OutputBusy`], [`Error::Mismatch`] when data and model
-/// do not fit, [`Error::Interrupted`] with a checkpoint saved, and what reading and writing give.
+/// [`Error::Usage`] for settings that make no sense, [`Error::OutputExists`],
+/// [`Error::OutputBusy`], [`Error::Mismatch`] when data and model do not fit,
+/// [`Error::Interrupted`] with a checkpoint saved, and what reading and writing give.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     config.validate()?;
     let save = config.save_folder();

@@ -59,8 +59,8 @@ pub(crate) struct SeedsSummary {
 /// With `resume` the runs that are complete are kept, and one that was interrupted goes on.
 ///
 /// # Errors
-/// [`Error::Usage`] for a seed given twice, [`Error::OutputBusy`] when another run writes into the folder, [`Error::Mismatch`]
-/// for a complete run with other settings, and those of [`super::run`].
+/// [`Error::Usage`] for a seed given twice, [`Error::OutputBusy`] when another run writes into the
+/// folder, [`Error::Mismatch`] for a complete run with other settings, and those of [`super::run`].
 pub(crate) fn run_seeds(config: &Config, seeds: &[u64]) -> Result<SeedsSummary> {
     config.validate()?;
     if let Some((_, twice)) = (1..).zip(seeds).find(|(i, s)| seeds[*i..].contains(s)) {

@@ -86,8 +86,9 @@ pub(crate) struct Figures {
 /// Run every step whose output is not there yet.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when `out` holds the outputs of other settings, or of other programs; [`Error::OutputBusy`] when another run is at work
-/// there; those of every step. What is complete stays.
+/// [`Error::Mismatch`] when `out` holds the outputs of other settings, or of other programs;
+/// [`Error::OutputBusy`] when another run is at work there; those of every step. What is complete
+/// stays.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
     config.arguments.validate()?;

@@ -48,8 +48,9 @@ impl Record {
     /// outputs, or nothing.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when that run had other settings or sources, or an output that no pipeline made stands in the folder, and
-    /// they are not to be replaced; [`Error::Io`] when a source cannot be read.
+    /// [`Error::Mismatch`] when that run had other settings or sources, or an output that no
+    /// pipeline made stands in the folder, and they are not to be replaced; [`Error::Io`] when a
+    /// source cannot be read.
     pub(crate) fn open(config: &Config, sources: &Inputs) -> Result<Self> {
         let path = config.out.join(RECORD);
         let settings = settings(config);
@@ -134,7 +135,8 @@ impl Record {
     /// begun is kept first: what it leaves is this pipeline's, however it ends.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when what is there is not a pipeline's to replace; those of `work`, and of writing.
+    /// [`Error::Mismatch`] when what is there is not a pipeline's to replace; those of `work`, and
+    /// of writing.
     pub(crate) fn make<R>(
         &mut self,
         output: &Path,

@@ -62,8 +62,8 @@ pub(crate) struct ExportSummary {
 /// other ids.
 ///
 /// # Errors
-/// [`Error::OutputExists`]; [`Error::Usage`] for a tokenizer that is not FlauBERT's; those of reading the checkpoint and
-/// the reviews. No folder is left behind then.
+/// [`Error::OutputExists`]; [`Error::Usage`] for a tokenizer that is not FlauBERT's; those of
+/// reading the checkpoint and the reviews. No folder is left behind then.
 pub(crate) fn export_tokenizer(config: &ExportConfig) -> Result<ExportSummary> {
     let start = Instant::now();
     let source = config.source.as_ref().map(|s| Source::named(Some(s)));

@@ -92,9 +92,9 @@ impl Config {
 /// Prepare a dataset, or a shard of one.
 ///
 /// # Errors
-/// [`Error::OutputExists`]; [`Error::NotFound`] for the checkpoint or the data; [`Error::Malformed`] with the file and
-/// the place of what cannot be read; [`Error::Mismatch`] for a shard that does not fit the others.
-/// No folder is left behind then.
+/// [`Error::OutputExists`]; [`Error::NotFound`] for the checkpoint or the data;
+/// [`Error::Malformed`] with the file and the place of what cannot be read; [`Error::Mismatch`] for
+/// a shard that does not fit the others. No folder is left behind then.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     let start = Instant::now();
     let source = Source::named(config.source.as_deref());
@@ -272,8 +272,8 @@ pub(crate) struct MergeConfig {
 /// Make one folder of all shards, which stay where they are.
 ///
 /// # Errors
-/// [`Error::NotFound`] that names the shards that are missing; [`Error::Mismatch`] when their rows do not fit together;
-/// [`Error::OutputExists`].
+/// [`Error::NotFound`] that names the shards that are missing; [`Error::Mismatch`] when their rows
+/// do not fit together; [`Error::OutputExists`].
 pub(crate) fn merge(config: &MergeConfig) -> Result<Summary> {
     let start = Instant::now();
     let (set, begun) = ShardSet::open(&config.output)?;

@@ -46,8 +46,8 @@ pub(crate) struct Summary {
 /// Write the page.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left anything, [`Error::Malformed`] for a
-/// broken table.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left anything,
+/// [`Error::Malformed`] for a broken table.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     let found = results::Results::read(&config.results)?;
     let mut file = AtomicFile::create(&config.out, config.overwrite)?;

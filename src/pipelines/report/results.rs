@@ -317,7 +317,8 @@ impl Results {
     /// Look into every folder of `folder`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken table.
+    /// [`Error::NotFound`] when no study left anything there, [`Error::Malformed`] for a broken
+    /// table.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         let mut found = Results::default();
         for path in files::visible(folder)? {

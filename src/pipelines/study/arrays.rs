@@ -108,8 +108,8 @@ pub(in crate::pipelines) fn inputs<'p>(files: impl Iterator<Item = &'p PathBuf>)
 /// its manifest too.
 ///
 /// # Errors
-/// [`Error::Usage`] for a layer that the file lacks; [`Error::OutputExists`] without `overwrite`; [`Error::Malformed`] for a
-/// file that is not laid out as `data-cls` does it.
+/// [`Error::Usage`] for a layer that the file lacks; [`Error::OutputExists`] without `overwrite`;
+/// [`Error::Malformed`] for a file that is not laid out as `data-cls` does it.
 pub(crate) fn select(from: &Path, to: &Path, wanted: &[usize], overwrite: bool) -> Result<()> {
     let arrays = read(from, None)?;
     let places = wanted.iter().map(|layer| {
@@ -153,7 +153,8 @@ pub(crate) fn select(from: &Path, to: &Path, wanted: &[usize], overwrite: bool) 
 /// Read one of these files; `layers` names its layers when the file does not say.
 ///
 /// # Errors
-/// [`Error::Malformed`] for a file that is not laid out as `data-cls` does it; [`Error::Usage`] for other layers than it holds.
+/// [`Error::Malformed`] for a file that is not laid out as `data-cls` does it; [`Error::Usage`] for
+/// other layers than it holds.
 pub(super) fn read(path: &Path, layers: Option<&[usize]>) -> Result<ClsArrays> {
     let arrays = read_arrays(path)?;
     let (count, total) = (arrays.len().saturating_sub(2) / 2, arrays.len());

@@ -34,8 +34,7 @@ pub struct Config {
     pub(crate) label_map: LabelMap,
     /// The same number of epochs for every probe instead of the original's.
     pub(crate) epochs: Option<usize>,
-    /// Train logistic regression with its strength chosen by cross-validation, and the control on
-    /// shuffled labels, too.
+    /// Add logistic regression, cross-validated, and its control on shuffled labels.
     pub(crate) logistic: bool,
     /// Decides initial weights, order and dropout of the probes, folds and shuffled labels.
     pub(crate) seed: u64,
@@ -83,8 +82,8 @@ struct Trained {
 /// vectors) as CSV and Parquet, the heat maps and the training curves.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
-/// files of other classes than the first one's.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for
+/// the arrays; [`Error::Mismatch`] for files of other classes than the first one's.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;
@@ -258,9 +257,7 @@ fn write_curves(folder: &Path, trained: &[Trained]) -> Result<()> {
     curves.finish()
 }
 
-/// Of logistic regression: the quality on `test`, the strength C and its accuracy in
-/// cross-validation, the accuracy on `train`; that of the control on both splits, and the
-/// selectivity.
+/// The quality of logistic regression and of its control, with the strength C and the selectivity.
 fn write_logistic(folder: &Path, trained: &[Trained]) -> Result<()> {
     if trained.iter().all(|t| t.logistic.is_none()) {
         return Ok(());

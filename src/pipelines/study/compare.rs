@@ -85,7 +85,8 @@ impl LayerLikeness {
 /// Parquet, two pictures and a manifest.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the forward passes.
+/// [`Error::OutputExists`] without `overwrite`; those of the checkpoints, the dataset and the
+/// forward passes.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     let models = [&config.checkpoint, &config.other].map(Path::new);
     let inputs = models.into_iter().chain([config.data.as_path()]);

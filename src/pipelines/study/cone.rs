@@ -56,8 +56,8 @@ pub(crate) struct Cone {
 /// leave `cone` as CSV and Parquet and a scatter for each model.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for the arrays; [`Error::Mismatch`] for
-/// classes that are not negative and positive.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] and [`Error::Malformed`] for
+/// the arrays; [`Error::Mismatch`] for classes that are not negative and positive.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.npy], Same::Refused)?;
     let out = AtomicDir::create(&config.out, config.overwrite)?;

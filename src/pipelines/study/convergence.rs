@@ -85,8 +85,8 @@ pub(crate) struct Correlation {
 /// as CSV and Parquet, three pictures and a manifest.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a trained head; those of the checkpoint, the
-/// dataset and the forward passes.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::Mismatch`] for a checkpoint without a
+/// trained head; those of the checkpoint, the dataset and the forward passes.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     let inputs = [config.data.as_path(), Path::new(&config.checkpoint)];
     keep_inputs(&config.out, inputs, Same::Replaced)?;

@@ -50,8 +50,9 @@ struct Source {
 /// of the folder they come from.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left a table, [`Error::Mismatch`] when two runs have
-/// different columns, [`Error::Malformed`] for a broken table or manifest.
+/// [`Error::OutputExists`] without `overwrite`, [`Error::NotFound`] when no study left a table,
+/// [`Error::Mismatch`] when two runs have different columns, [`Error::Malformed`] for a broken
+/// table or manifest.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     keep_inputs(&config.out, [&config.results], Same::Refused)?;
     let sources = find(&config.results)?;

@@ -90,8 +90,9 @@ pub(crate) struct LayerFigures {
 /// `OUT.shards`.
 ///
 /// # Errors
-/// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with other settings;
-/// [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the dataset and the forward passes.
+/// [`Error::OutputExists`] without `overwrite`; [`Error::Mismatch`] when the output was begun with
+/// other settings; [`Error::NotFound`] for shards that a merge misses; those of the checkpoint, the
+/// dataset and the forward passes.
 pub(crate) fn run(config: &Config) -> Result<Summary> {
     files::check(&config.out, config.execution.overwrite, files::Kind::Folder)
         .inspect_err(|_| ShardSet::remove_if_done(&config.out))?;
