@@ -116,9 +116,8 @@ impl Settings {
         }
         let revision = options.revision.clone().unwrap_or_else(|| "main".into());
         if !is_plain(&revision) {
-            return Err(Error::Usage(format!(
-                "--revision {revision}: give the name of a branch, a tag or a commit"
-            )));
+            let problem = "give the name of a branch, a tag or a commit";
+            return Err(Error::setting("revision", revision, problem));
         }
         Ok(Self {
             cache,

@@ -234,9 +234,8 @@ impl SequenceClassifier for Network {
     fn freeze(&mut self, layers: usize) -> Result<()> {
         let n = self.blocks.len();
         if layers > n {
-            return Err(Error::Usage(format!(
-                "--freeze {layers}: this model has {n} encoder layers"
-            )));
+            let problem = format!("this model has {n} encoder layers");
+            return Err(Error::setting("freeze", layers, problem));
         }
         self.frozen = Some(layers);
         self.parameters.freeze(self.parameters_below[layers]);

@@ -86,48 +86,48 @@ impl TrainingArguments {
     /// # Errors
     /// [`Error::Usage`] with the option and what it takes.
     pub(crate) fn validate(&self) -> Result<()> {
+        let patience = self.early_stopping_patience.unwrap_or(1) as usize;
         let sizes = [
             (
-                "--per-device-train-batch-size",
+                "per_device_train_batch_size",
                 self.per_device_train_batch_size,
             ),
             (
-                "--per-device-eval-batch-size",
+                "per_device_eval_batch_size",
                 self.per_device_eval_batch_size,
             ),
-            ("--num-epochs", self.num_train_epochs),
+            ("num_epochs", self.num_train_epochs),
             (
-                "--gradient-accumulation-steps",
+                "gradient_accumulation_steps",
                 self.gradient_accumulation_steps,
             ),
-            (
-                "--early-stopping-patience",
-                self.early_stopping_patience.unwrap_or(1) as usize,
-            ),
+            ("early_stopping_patience", patience),
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, n)| *n == 0) {
-            return Err(Error::Usage(format!("{name} 0: expected at least 1")));
+            return Err(Error::setting(name, 0, "expected at least 1"));
         }
         self.validate_steps()?;
         self.validate_combinations()?;
         let numbers = [
-            ("--learning-rate", self.learning_rate, f64::MAX),
-            ("--weight-decay", self.weight_decay, f64::MAX),
-            ("--adam-epsilon", self.adam_epsilon, f64::MAX),
-            ("--max-grad-norm", self.max_grad_norm, f64::MAX),
-            ("--adam-beta1", self.adam_beta1, 1.0 - f64::EPSILON),
-            ("--adam-beta2", self.adam_beta2, 1.0 - f64::EPSILON),
+            ("learning_rate", self.learning_rate, f64::MAX),
+            ("weight_decay", self.weight_decay, f64::MAX),
+            ("adam_epsilon", self.adam_epsilon, f64::MAX),
+            ("max_grad_norm", self.max_grad_norm, f64::MAX),
+            ("adam_beta1", self.adam_beta1, 1.0 - f64::EPSILON),
+            ("adam_beta2", self.adam_beta2, 1.0 - f64::EPSILON),
         ];
         match numbers
             .iter()
             .find(|(_, x, most)| !(0.0..=*most).contains(x))
         {
-            Some((name, x, 1.0..)) => Err(Error::Usage(format!(
-                "{name} {x}: expected a number of at least 0"
-            ))),
-            Some((name, x, _)) => Err(Error::Usage(format!(
-                "{name} {x}: expected a number from 0 to below 1"
-            ))),
+            Some((name, x, 1.0..)) => {
+                Err(Error::setting(name, x, "expected a number of at least 0"))
+            }
+            Some((name, x, _)) => Err(Error::setting(
+                name,
+                x,
+                "expected a number from 0 to below 1",
+            )),
             None => Ok(()),
         }
     }
@@ -135,21 +135,24 @@ impl TrainingArguments {
     /// Refuse numbers of updates that cannot be meant; only warm-up and checkpoints may be none.
     fn validate_steps(&self) -> Result<()> {
         let all = [
-            ("--warmup-steps", Some(self.warmup_steps), 0),
-            ("--save-steps", Some(self.save_steps), 0),
-            ("--logging-steps", Some(self.logging_steps), 1),
-            ("--eval-steps", self.eval_steps, 1),
+            ("warmup_steps", Some(self.warmup_steps), 0),
+            ("save_steps", Some(self.save_steps), 0),
+            ("logging_steps", Some(self.logging_steps), 1),
+            ("eval_steps", self.eval_steps, 1),
         ];
         for (name, steps, least) in all {
             match steps {
                 Some(Steps::Count(n)) if n < least => {
-                    return Err(Error::Usage(format!(
-                        "{name} {n}: expected at least {least}"
-                    )));
+                    return Err(Error::setting(
+                        name,
+                        n,
+                        format!("expected at least {least}"),
+                    ));
                 }
                 Some(steps) if !steps.is_valid() => {
-                    let expected = "a number of updates, or a share of the run between 0 and 1";
-                    return Err(Error::Usage(format!("{name} {steps}: expected {expected}")));
+                    let expected =
+                        "expected a number of updates, or a share of the run between 0 and 1";
+                    return Err(Error::setting(name, steps, expected));
                 }
                 _ => {}
             }
