@@ -490,15 +490,19 @@ fn a_killed_shard_leaves_nothing_that_looks_finished() {
     let shard = w.path("out.shards/00001-of-00002");
     let whole = names(&shard);
     fs::remove_dir_all(w.path("out.shards")).unwrap();
+    let mut killed = 0;
     for part in 1..8 {
+        // How many steps it takes varies a little: a late one may not come.
         let status = w.kill_at(&second, steps * part / 8, SIGKILL);
-        assert_eq!(status.code(), None, "{status}");
+        assert!(status.success() || status.code().is_none(), "{status}");
+        killed += usize::from(!status.success());
         // Behind its last step the shard is there, with all that belongs to it.
         if shard.exists() {
             assert_eq!(names(&shard), whole, "killed at {part}/8 of {steps} steps");
             fs::remove_dir_all(&shard).unwrap();
         }
     }
+    assert!(killed >= 4, "{killed} kills");
     for i in 0..2 {
         w.run(&format!("{line} --shard {i}/2 out"));
     }
