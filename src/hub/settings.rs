@@ -306,7 +306,7 @@ mod tests {
         );
         for bad in ["", "../../up", "/abs", "a/../b"] {
             assert!(
-                message("http://h", bad).unwrap().contains("revision "),
+                message("http://h", bad).unwrap().contains("revision"),
                 "{bad}"
             );
         }
